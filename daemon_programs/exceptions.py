@@ -1,0 +1,55 @@
+"""What can go wrong with a program, as the rest of the project sees it.
+
+::
+
+    DaemonError
+    ├── ProgramNotFound        no program of that id
+    ├── Refused                the verb doesn't fit the program or its state; the sentence says why
+    ├── SupervisorUnavailable  supervisord can't be reached
+    ├── ChangeNotTaken         supervisord was reached and did not take the change
+    ├── WaitTimedOut           what was waited for did not happen in time
+    ├── TooManyWaits           more requests wait than the stack has room for
+    └── BackupUnusable         a file to load programs from is missing, corrupt or wrong
+
+``hoody_site.errors`` holds the one table that makes HTTP statuses of them.
+"""
+
+
+class DaemonError(Exception):
+    """Its text is one sentence for the client; ``code`` the stable word beside it."""
+
+    code = "error"
+
+
+class ProgramNotFound(DaemonError):
+    code = "not_found"
+
+    def __init__(self, id: object) -> None:
+        super().__init__(f"Program with ID {id} not found")
+
+
+class Refused(DaemonError):
+    code = "refused"
+
+
+class SupervisorUnavailable(DaemonError):
+    code = "supervisor_unavailable"
+
+    def __init__(self, sentence: str = "supervisord can't be reached; nothing was changed") -> None:
+        super().__init__(sentence)
+
+
+class ChangeNotTaken(DaemonError):
+    code = "change_not_taken"
+
+
+class WaitTimedOut(DaemonError):
+    code = "timeout"
+
+
+class TooManyWaits(DaemonError):
+    code = "too_many_waits"
+
+
+class BackupUnusable(DaemonError):
+    code = "backup_unusable"

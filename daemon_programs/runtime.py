@@ -1,0 +1,77 @@
+"""Read what runs, and wait until it is as asked. Every answer comes from one call to supervisord."""
+
+import time
+from collections.abc import Callable
+
+from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
+from daemon_programs.gateway import changes, supervisor
+from daemon_programs.models import STOP_GRACE_SECONDS, Program
+from daemon_programs.statuses import AT_REST
+from daemon_programs.supervisor.client import State
+
+# While waiting, supervisord is asked this often even if nothing was heard of.
+_LOOK_EVERY_SECONDS = 2.0
+# After SIGKILL only the kernel can hold up an end.
+STOP_TIMEOUT = STOP_GRACE_SECONDS + 10.0
+
+
+def states() -> dict[str, State]:
+    """The states of all programs by group, however many, in one call."""
+    return supervisor.states()["programs"]
+
+
+def state_of(program: Program) -> State | None:
+    """The state of one program; None when supervisord does not have it (it is disabled)."""
+    return supervisor.state(program.group)
+
+
+def wait_until(
+    group: str, done: Callable[[State | None], bool], *, timeout: float, otherwise: str
+) -> State | None:
+    """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
+    deadline = time.monotonic() + timeout
+    with changes.watch(group) as watch:
+        while not done(state := _look(group)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimedOut(otherwise)
+            watch.wait(min(left, _LOOK_EVERY_SECONDS))
+    return state
+
+
+def _look(group: str) -> State | None:
+    try:
+        return supervisor.state(group)
+    except SupervisorUnavailable as problem:
+        raise SupervisorUnavailable(
+            "supervisord was lost after it had taken the change; it is carried out when it is back"
+        ) from problem
+
+
+def wait_until_at_rest(group: str, names: list[str] | None, *, otherwise: str) -> None:
+    """Wait until processes (all of the group's, if not named) and their whole trees have ended."""
+
+    def ended(state: State | None) -> bool:
+        processes = (state or {}).get("processes", {})
+        chosen = processes.values() if names is None else (processes.get(name, {}) for name in names)
+        return all(each.get("state", "stopped") in AT_REST and not each.get("ending") for each in chosen)
+
+    wait_until(group, ended, timeout=STOP_TIMEOUT, otherwise=otherwise)
+
+
+def wait_until_gone(group: str, *, otherwise: str) -> None:
+    """Wait until supervisord has stopped and forgotten a program (or has it anew)."""
+    wait_until(
+        group, lambda state: state is None or not state["changing"], timeout=STOP_TIMEOUT, otherwise=otherwise
+    )
+
+
+def wait_until_settled(group: str, *, otherwise: str) -> None:
+    """Wait until a program's change is carried out and what is to run has been started."""
+
+    def settled(state: State | None) -> bool:
+        return state is None or not (
+            state["changing"] or any(each.get("queued") for each in state["processes"].values())
+        )
+
+    wait_until(group, settled, timeout=STOP_TIMEOUT, otherwise=otherwise)

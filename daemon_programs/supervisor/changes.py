@@ -1,0 +1,111 @@
+"""Learn of state changes as they happen: requests that wait sleep on an event, never on a poll.
+
+One thread of the process reads the plugin's broadcast and wakes whoever watches the group that a
+line names. What is true is then asked of supervisord: a line is only a reason to look.
+"""
+
+import contextlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon_programs.exceptions import SupervisorUnavailable, TooManyWaits
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_SECONDS = 0.5
+
+
+class Watch:
+    """One waiting request's view of a group."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Event()
+        self.closing = False
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something about the group has changed, or the time is over."""
+        self._changed.wait(seconds)
+        self._changed.clear()
+        if self.closing:
+            raise SupervisorUnavailable("The daemon is shutting down; what was asked for is under way")
+
+
+class Changes:
+    """The watches of this process. The reading thread starts with the first of them."""
+
+    def __init__(self, socket_path: Path, most_watches: int) -> None:
+        self._socket_path = str(socket_path)
+        self._most_watches = most_watches
+        self._lock = threading.Lock()
+        self._watches: dict[str, set[Watch]] = {}
+        self._count = 0
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    @contextlib.contextmanager
+    def watch(self, group: str) -> Iterator[Watch]:
+        """Watch a group; raises TooManyWaits when there is no room for one more."""
+        watch = Watch()
+        with self._lock:
+            if self._count >= self._most_watches:
+                raise TooManyWaits("Too many requests are waiting already; try again later")
+            self._count += 1
+            watch.closing = self._closing
+            self._watches.setdefault(group, set()).add(watch)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._read_for_ever, name="changes", daemon=True)
+                self._thread.start()
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                self._count -= 1
+                self._watches[group].discard(watch)
+                if not self._watches[group]:
+                    del self._watches[group]
+
+    def close(self) -> None:
+        """Send everybody home who waits (at the process' end)."""
+        with self._lock:
+            self._closing = True
+            for watch in self._all():
+                watch.closing = True
+                watch.wake()
+
+    def _all(self) -> list[Watch]:
+        return [watch for watches in self._watches.values() for watch in watches]
+
+    def _read_for_ever(self) -> None:
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                    connection.connect(self._socket_path)
+                    self._wake_all()  # what was missed before the connection stood
+                    self._read(connection)
+            except OSError:
+                pass  # supervisord is away; those who wait ask it themselves and find out
+            except Exception:
+                logger.exception("A state change could not be read")
+            self._wake_all()
+            time.sleep(_RECONNECT_SECONDS)
+
+    def _read(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                group = json.loads(line)["group"]
+                with self._lock:
+                    for watch in self._watches.get(group, ()):
+                        watch.wake()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for watch in self._all():
+                watch.wake()

@@ -1,0 +1,118 @@
+"""The client: the one place that talks to supervisord, and the one translation of its faults.
+
+Callers see ``SupervisorUnavailable`` and ``ChangeNotTaken``, never a fault or a socket error.
+"""
+
+import http.client
+import json
+import socket
+import threading
+import xml.parsers.expat
+import xmlrpc.client
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import Faults
+
+from daemon_programs.exceptions import ChangeNotTaken, SupervisorUnavailable
+
+ALL = "*"  # of a program's processes
+_PATIENCE_SECONDS = 10  # how long one call may take: each is answered at once by a healthy supervisord
+
+State = dict[str, Any]
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE_SECONDS)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """Keeps its connection; a stale one (supervisord was started anew) is made again once."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        if self._connection[1] is None:
+            self._connection = host, _UnixConnection(self.path)
+        return self._connection[1]  # type: ignore[return-value]
+
+
+class Supervisor:
+    """supervisord, as this project uses it. Safe to share: each thread has its own connection."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._socket_path = str(socket_path)
+        self._local = threading.local()
+
+    def apply(self, group: str) -> State:
+        """Bring one program to what its file says; see the plugin's ``apply``."""
+        return self._call("apply", group)
+
+    def remove(self, group: str) -> None:
+        """Stop and forget one program, without waiting for it."""
+        self._call("remove", group)
+
+    def start(self, group: str, process: str = ALL) -> State:
+        """Start; the answer is the program's state, or ``{"refused": sentence}``."""
+        return self._call("start", group, process)
+
+    def stop(self, group: str, process: str = ALL) -> State:
+        """Tell to stop; the answer is the program's state at once."""
+        return self._call("stop", group, process)
+
+    def restart(self, group: str, process: str = ALL) -> State:
+        """Stop what runs, then start, as one."""
+        return self._call("restart", group, process)
+
+    def state(self, group: str) -> State | None:
+        """One program's state; None when supervisord does not have it."""
+        return self._call("state", group)
+
+    def states(self) -> State:
+        """The states of everything, in one call: ``{"pid", "programs", "stack"}``."""
+        return self._call("states")
+
+    def _call(self, method: str, *arguments: str) -> Any:
+        proxy = self._proxy()
+        try:
+            return json.loads(getattr(proxy.daemon, method)(*arguments))
+        except xmlrpc.client.Fault as fault:
+            raise _translate(fault) from fault
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as problem:
+            self._forget()
+            raise SupervisorUnavailable from problem
+        except xml.parsers.expat.ExpatError as problem:
+            self._forget()
+            raise SupervisorUnavailable("supervisord's answer can't be read") from problem
+
+    def _proxy(self) -> xmlrpc.client.ServerProxy:
+        if not hasattr(self._local, "proxy"):
+            self._local.proxy = xmlrpc.client.ServerProxy(
+                "http://localhost/RPC2", transport=_UnixTransport(self._socket_path)
+            )
+        return self._local.proxy
+
+    def _forget(self) -> None:
+        """After a fault of the line the next call begins on a new one."""
+        proxy = self._local.__dict__.pop("proxy", None)
+        if proxy is not None:
+            proxy("close")()
+
+
+def _translate(fault: xmlrpc.client.Fault) -> Exception:
+    if fault.faultCode == Faults.SHUTDOWN_STATE:
+        return SupervisorUnavailable("supervisord is shutting down; nothing was changed")
+    if fault.faultCode == Faults.BAD_NAME:
+        return ChangeNotTaken("supervisord does not have this program at the moment; try again in a minute")
+    if fault.faultCode == Faults.UNKNOWN_METHOD:
+        return SupervisorUnavailable("supervisord runs without the daemon's plugin")
+    return ChangeNotTaken("supervisord did not take the change")

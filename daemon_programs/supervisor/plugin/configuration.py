@@ -1,0 +1,141 @@
+"""From a program's file to the objects that supervisord supervises.
+
+The files are JSON, one a program, written by ``daemon_programs.supervisor.spec``. They say what to
+run as data (an argument list, a map of environment variables), so nothing in them is ever parsed,
+split or expanded: supervisord's INI syntax, its ``%(ENV_x)s`` and its comments don't exist here.
+"""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
+from supervisor.options import ProcessConfig, ProcessGroupConfig
+
+PORT = "{port}"
+START_SECONDS = 1  # a program is RUNNING once it has lived this long
+START_RETRIES = 3
+AUTORESTART = {
+    "true": RestartUnconditionally,
+    "false": False,
+    "unexpected": RestartWhenExitUnexpected,
+}
+
+# What a change of needs no new process: it decides about later starts only.
+_WITHOUT_RESTART = ("autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
+
+
+class ProgramConfig(ProcessConfig):
+    """One process of a program. Compared by identity: the group compares specifications."""
+
+    def __init__(self, options: Any, spec: dict[str, Any], port: int | None) -> None:
+        def of_port(text: str) -> str:
+            return text if port is None else text.replace(PORT, str(port))
+
+        self.argv = [of_port(argument) for argument in spec["argv"]]
+        self.variables = dict(spec["environment"])
+        if port is not None:
+            self.variables.setdefault("PORT", str(port))
+        self.user: str = spec["user"]
+        self.home_is_fine: bool = spec["directory"] is None
+        self.delay_seconds: int = spec["delay_seconds"]
+        stdout = spec["stdout"] and of_port(spec["stdout"])
+        stderr = spec["stderr"] and of_port(spec["stderr"])
+        super().__init__(
+            options,
+            name=spec["group"] if port is None else str(port),
+            uid=None,  # privileges are dropped by the process itself, which also knows the home
+            command=shlex.join(self.argv),
+            directory=spec["directory"],
+            umask=0o022,
+            priority=spec["priority"],
+            autostart=False,  # the group decides; supervisord would also start after an edit
+            autorestart=AUTORESTART[spec["autorestart"]],
+            startsecs=START_SECONDS,
+            startretries=START_RETRIES,
+            stdout_logfile=stdout,
+            stdout_capture_maxbytes=0,
+            stdout_events_enabled=False,
+            stdout_syslog=False,
+            stdout_logfile_backups=spec["log_backups"],
+            stdout_logfile_maxbytes=spec["log_max_bytes"],
+            stderr_logfile=stderr,
+            stderr_capture_maxbytes=0,
+            stderr_events_enabled=False,
+            stderr_syslog=False,
+            stderr_logfile_backups=spec["log_backups"],
+            stderr_logfile_maxbytes=spec["log_max_bytes"],
+            stopsignal=15,
+            stopwaitsecs=spec["stop_grace_seconds"],
+            stopasgroup=True,
+            killasgroup=True,
+            exitcodes=[0],
+            # Two handlers on one file would rotate it away from each other.
+            redirect_stderr=stdout is not None and stdout == stderr,
+            environment=None,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def get_path(self) -> list[str]:
+        """The folders in which a command without a slash is looked for: the program's own PATH."""
+        path = self.variables.get("PATH") or os.environ.get("PATH") or os.defpath
+        return path.split(os.pathsep)
+
+    def make_process(self, group: Any = None) -> Any:
+        from daemon_programs.supervisor.plugin.process import ProgramProcess
+
+        process = ProgramProcess(self)
+        process.group = group
+        return process
+
+
+class ProgramGroupConfig(ProcessGroupConfig):
+    """A program: a group of one process, or of one process per port."""
+
+    def __init__(self, options: Any, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        ports: list[int | None] = [None]
+        if spec["ports"]:
+            first, last = spec["ports"]
+            ports = list(range(first, last + 1))
+        super().__init__(
+            options,
+            spec["group"],
+            spec["priority"],
+            [ProgramConfig(options, spec, port) for port in ports],
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProgramGroupConfig) and self.spec == other.spec
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def runs_the_same(self, other: "ProgramGroupConfig") -> bool:
+        """Whether a process of the one is as good as a process of the other."""
+        return _what_runs(self.spec) == _what_runs(other.spec)
+
+    def make_group(self) -> Any:
+        from daemon_programs.supervisor.plugin.group import ProgramGroup
+
+        return ProgramGroup(self)
+
+
+def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in _WITHOUT_RESTART}
+
+
+def read(options: Any, file: Path) -> ProgramGroupConfig:
+    """The program that a file describes.
+
+    Raises OSError (no such file), ValueError or KeyError (not written by ``spec``).
+    """
+    spec = json.loads(file.read_bytes())
+    if spec["group"] != file.stem:
+        raise ValueError(f"{file.name} describes the group {spec['group']!r}")
+    return ProgramGroupConfig(options, spec)

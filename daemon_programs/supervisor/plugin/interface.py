@@ -1,0 +1,216 @@
+"""The calls that the gateway makes into supervisord, as ``daemon.*`` beside the stock ``supervisor.*``.
+
+Every answer is one ASCII JSON string: XML-RPC has no way to carry control characters, and building
+its own structures for a thousand programs takes a second.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+from supervisor import events
+from supervisor.http import deferring_http_channel
+from supervisor.options import ProcessException
+from supervisor.rpcinterface import RPCError
+from supervisor.states import getProcessStateDescription
+from supervisor.xmlrpc import Faults
+
+from daemon_programs.supervisor.events import EVENT_TYPE
+from daemon_programs.supervisor.plugin.broadcast import Broadcast
+from daemon_programs.supervisor.plugin.context import CONTEXT, Orphans
+from daemon_programs.supervisor.plugin.group import ProgramGroup
+from daemon_programs.supervisor.plugin.process import ProgramProcess
+from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.plugin.wakeup import Wakeup
+
+_PR_SET_CHILD_SUBREAPER = 36
+_ALL = "*"
+
+
+class ProgramsInterface:
+    """Registered as ``[rpcinterface:daemon]``; unknown groups and processes are BAD_NAME faults."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def apply(self, name: str) -> str:
+        """Bring one program to what its file says, and answer with its state.
+
+        A program that is new is started if it autostarts. One that runs goes on undisturbed unless
+        what runs has changed: then it is stopped and started again, after this call has answered.
+        """
+        try:
+            return _answer(self.registry.apply(name).snapshot())
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise RPCError(Faults.CANT_REREAD, ascii(str(problem))) from problem
+
+    def remove(self, name: str) -> str:
+        """Stop and forget one program, after this call has answered; unknown is forgotten already."""
+        group = self.registry.find(name)
+        if group is not None:
+            group.withdraw()
+        return _answer(None)
+
+    def start(self, name: str, process: str) -> str:
+        """Start a process, or all with ``*``: ``{"refused": why}``, or the program's state."""
+        group, names = self._find(name, process)
+        for each in names[:1]:
+            try:
+                group.processes[each].check()
+            except ProcessException as problem:
+                return _answer({"refused": problem.args[0]})
+        group.start(names)
+        return _answer(group.snapshot())
+
+    def stop(self, name: str, process: str) -> str:
+        """Tell a process, or all with ``*``, to stop; answers with the program's state at once."""
+        group, names = self._find(name, process)
+        group.stop(names)
+        return _answer(group.snapshot())
+
+    def restart(self, name: str, process: str) -> str:
+        """Stop what runs and start it again as one: no start is lost, nothing runs twice."""
+        group, names = self._find(name, process)
+        group.restart(names)
+        return _answer(group.snapshot())
+
+    def state(self, name: str) -> str:
+        """One program's state; null when supervisord does not know it."""
+        group = self.registry.find(name)
+        return _answer(group and group.snapshot())
+
+    def states(self) -> str:
+        """The states of everything: ``{"pid", "programs": {group: state}, "stack": {name: {…}}}``."""
+        stack = {}
+        programs = {}
+        for name, group in self.registry.supervisord.process_groups.items():
+            if isinstance(group, ProgramGroup):
+                programs[name] = group.snapshot()
+            else:
+                stack.update(_stack_states(group))
+        return _answer({"pid": os.getpid(), "programs": programs, "stack": stack})
+
+    def _find(self, name: str, process: str) -> tuple[ProgramGroup, list[str]]:
+        group = self.registry.find(name)
+        if group is None:
+            raise RPCError(Faults.BAD_NAME, name)
+        if process == _ALL:
+            return group, list(group.processes)
+        if process not in group.processes:
+            raise RPCError(Faults.BAD_NAME, f"{name}:{process}")
+        return group, [process]
+
+
+def _answer(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _stack_states(group: Any) -> dict[str, dict[str, Any]]:
+    return {
+        process.config.name: {"state": getProcessStateDescription(process.state).lower(), "pid": process.pid}
+        for process in group.processes.values()
+    }
+
+
+def _tell(event: events.ProcessStateEvent) -> None:
+    """Hand a program's state change to the listeners and to the event listener process."""
+    process = event.process
+    if not isinstance(process, ProgramProcess):
+        return
+    told = {
+        "group": process.group.config.name,
+        "process": process.config.name,
+        "from": getProcessStateDescription(event.from_state).lower(),
+        "at": time.time(),
+        **process.snapshot(),
+    }
+    text = _answer(told)
+    CONTEXT.broadcast.send(text.encode() + b"\n")
+    events.notify(events.RemoteCommunicationEvent(EVENT_TYPE, text))
+
+
+def _announcer(options: Any, url: str) -> Any:
+    """Say on supervisord's output where the API is, once it is there."""
+
+    def announce(event: events.ProcessStateRunningEvent) -> None:
+        if event.process.config.name == "api":
+            options.logger.info(f"ready: the API, its documentation and the admin are at {url}")
+
+    return announce
+
+
+def _stop_everything(event: events.SupervisorStoppingEvent) -> None:
+    """At supervisord's end stop all programs side by side, not each after the other."""
+    for group in CONTEXT.registry.groups():
+        group.stop(list(group.processes))
+
+
+def _become_subreaper() -> None:
+    """Adopt the programs' orphans, so that they can be found and ended."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def _keep_descriptors_to_ourselves() -> None:
+    """No child inherits what the launcher left open, such as the lock of the state folder."""
+    for entry in os.listdir("/proc/self/fd"):
+        descriptor = int(entry)
+        if descriptor > 2:
+            try:
+                os.set_inheritable(descriptor, False)
+            except OSError:
+                continue  # the descriptor of this very listing
+
+
+def _raise_open_files_limit() -> tuple[int, int]:
+    """Room for the pipes and logs of a thousand programs; the programs keep the limit that was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
+
+
+def _include_programs_on_reread(options: Any, registry: Registry) -> None:
+    """Let stock ``reread`` and ``update`` see the programs as configured: nothing to remove."""
+    process_config = options.process_config
+
+    def with_programs(do_usage: bool = True) -> None:
+        process_config(do_usage=do_usage)
+        options.process_group_configs = options.process_group_configs + registry.configs()
+
+    options.process_config = with_programs
+
+
+def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
+    """Supervisord calls this once it is set up, before anything is started (again on SIGHUP).
+
+    Settings, from the section: ``folder`` of the program files, ``socket`` of the broadcast,
+    ``environment``, the names of the variables that programs are given of supervisord's own, and
+    the API's ``url``.
+    """
+    for old in ("wakeup", "broadcast"):
+        if hasattr(CONTEXT, old):
+            getattr(CONTEXT, old).close()
+    options = supervisord.options
+    socket_map = options.get_socket_map()
+    deferring_http_channel.ac_out_buffer_size = 1024 * 1024  # an answer leaves in one loop turn
+    _keep_descriptors_to_ourselves()
+    _become_subreaper()
+    if not hasattr(CONTEXT, "open_files_limit"):
+        CONTEXT.open_files_limit = _raise_open_files_limit()
+    CONTEXT.log = options.logger.critical
+    CONTEXT.wakeup = Wakeup(socket_map)
+    CONTEXT.broadcast = Broadcast(settings["socket"], socket_map)
+    CONTEXT.passed_environment = tuple(settings["environment"].split(","))
+    CONTEXT.orphans = Orphans(options.pidhistory, options.serverurl)
+    CONTEXT.registry = Registry(supervisord, Path(settings["folder"]))
+    CONTEXT.registry.load()
+    _include_programs_on_reread(options, CONTEXT.registry)
+    events.subscribe(events.ProcessStateEvent, _tell)
+    events.subscribe(events.SupervisorStoppingEvent, _stop_everything)
+    events.subscribe(events.ProcessStateRunningEvent, _announcer(options, settings["url"]))
+    return ProgramsInterface(CONTEXT.registry)

@@ -1,0 +1,433 @@
+"""One process of a program: how it is started, how it ends, how it is stopped.
+
+It differs from supervisord's own in what the contract promises (sections 3 to 6):
+
+- a clean exit in the first second is a finished run, and nothing is ever run twice for it;
+- ``autorestart: "false"`` means never, also in the first second;
+- what can't be started at all (no such command, no such user, no right to the folder) is ``fatal``
+  at once, with a sentence that says why;
+- exit code and signal are kept;
+- ``delay_seconds`` passes before the command is run, without a process;
+- stopping means the whole tree, ``setsid`` children included, and is over when nobody is left;
+- a signal sent right after the fork is not lost, and the child sees default signal handling.
+"""
+
+import errno
+import os
+import pwd
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from supervisor.datatypes import RestartUnconditionally
+from supervisor.options import (
+    BadCommand,
+    NoPermission,
+    NotExecutable,
+    NotFound,
+    ProcessException,
+    decode_wait_status,
+)
+from supervisor.process import Subprocess
+from supervisor.states import RUNNING_STATES, ProcessStates, SupervisorStates, getProcessStateDescription
+
+from daemon_programs.supervisor.plugin.context import CONTEXT
+from daemon_programs.supervisor.tree import Identity, descend, send
+
+_LOOK_AGAIN_SECONDS = 0.02  # how often a tree that was told to end is looked at
+_ALL_SIGNALS = signal.valid_signals()
+
+
+class ProgramProcess(Subprocess):
+    """Supervisord's process, kept to the contract."""
+
+    # Deadlines are read off the monotonic clock: nothing hangs when somebody sets the time.
+    launch_at: float | None = None  # the end of delay_seconds, while it is waited for
+    launched_at = 0.0
+    retry_at = 0.0
+    ended_at = 0.0
+    kill_at = 0.0  # when those that did not heed SIGTERM are killed
+    pid: int
+    spawnerr: str | None
+    start_requested = False  # run (again) as soon as the way is free
+    ending = False  # processes of the tree are still to be ended
+    last_run: dict[str, Any] | None = None  # how the last run ended: see _record_end
+    failure_fd: int | None = None  # where the child says why it could not become the program
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.signalled: set[Identity] = set()
+
+    # Starting
+
+    def spawn(self) -> int | None:
+        """Begin a start: at once, or after the delay. Called by supervisord and by ``start``."""
+        if self.pid or self.ending:
+            self.start_requested = True
+            return None
+        self.start_requested = False
+        self.killing = False
+        self.spawnerr = None
+        self.exitstatus = None
+        self.system_stop = False
+        self.administrative_stop = False
+        self.laststart = time.time()
+        self.change_state(ProcessStates.STARTING)
+        if self.config.delay_seconds:
+            self.launch_at = time.monotonic() + self.config.delay_seconds
+            CONTEXT.wakeup.at(self.launch_at)
+            return None
+        return self._launch()
+
+    def _launch(self) -> int | None:
+        self.launch_at = None
+        self.laststart = time.time()
+        try:
+            filename, argv = self.get_execv_args()
+            self._make_log_folders()
+            self.dispatchers, self.pipes = self.config.make_dispatchers(self)
+        except ProcessException as problem:
+            self._fail(problem.args[0])
+            return None
+        except OSError as problem:
+            self._fail(f"the log can't be written: {_sentence(problem)}")
+            return None
+        self.failure_fd, child_failure_fd = os.pipe()
+        os.set_blocking(self.failure_fd, False)
+        # A signal that comes between fork and exec must end the program, not be eaten by the
+        # handlers that the child still shares with supervisord.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+        try:
+            pid = self.config.options.fork()
+            if not pid:
+                self._become(filename, argv, child_failure_fd)
+        except OSError as problem:
+            self.config.options.close_parent_pipes(self.pipes)
+            self.config.options.close_child_pipes(self.pipes)
+            self._close_failure_pipe()
+            self._fail(f"no process can be made: {_sentence(problem)}")
+            return None
+        finally:
+            os.close(child_failure_fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._spawn_as_parent(pid)
+        self.launched_at = time.monotonic()
+        CONTEXT.wakeup.at(self.launched_at + self.config.startsecs)
+        return pid
+
+    def _fail(self, sentence: str) -> None:
+        """Give up on a start that can't succeed however often it is tried."""
+        self.record_spawnerr(sentence)
+        self._record_end(error=sentence)
+        self.backoff = 0
+        self.change_state(ProcessStates.FATAL)
+
+    def get_execv_args(self) -> tuple[str, list[str]]:
+        """The program's file and arguments; raises ProcessException with a sentence."""
+        argv = self.config.argv
+        program = argv[0]
+        if "/" in program:
+            candidates = [os.path.join(self._directory(), program)]
+        else:
+            candidates = [os.path.join(folder, program) for folder in self.config.get_path()]
+        for candidate in candidates:
+            if os.path.isfile(candidate):
+                if not os.access(candidate, os.X_OK):
+                    raise NotExecutable(f"command is not executable: {program}")
+                return candidate, argv
+        if any(os.path.isdir(candidate) for candidate in candidates):
+            raise NotExecutable(f"command is a folder: {program}")
+        raise NotFound(f"command not found: {program}")
+
+    def check(self) -> None:
+        """Raise ProcessException, with a sentence, if a start can't succeed."""
+        self._account()
+        self.get_execv_args()
+
+    def _account(self) -> pwd.struct_passwd:
+        try:
+            return pwd.getpwnam(self.config.user)
+        except KeyError:
+            raise NoPermission(f'User "{self.config.user}" does not exist on the system') from None
+
+    def _directory(self) -> str:
+        """Where the program runs: its directory, else its user's home, else the root folder."""
+        if self.config.directory is not None:
+            return str(self.config.directory)
+        home = self._account().pw_dir
+        return home if os.path.isdir(home) else "/"
+
+    def _make_log_folders(self) -> None:
+        for log in (self.config.stdout_logfile, self.config.stderr_logfile):
+            if log is None:
+                continue
+            if "\0" in log:
+                raise BadCommand("a log path holds a NUL character")
+            Path(log).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if os.path.isdir(log):
+                raise BadCommand(f"the log is a folder: {log}")
+
+    # The child's side of the fork: it ends in the program, or in os._exit
+
+    def _become(self, filename: str, argv: list[str], failure_fd: int) -> None:
+        problem = "it could not be started"
+        try:
+            os.setsid()
+            _default_signals()
+            resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
+            os.dup2(self.pipes["child_stdin"], 0)
+            os.dup2(self.pipes["child_stdout"], 1)
+            os.dup2(self.pipes["child_stdout" if self.config.redirect_stderr else "child_stderr"], 2)
+            account = self._account()
+            directory = self._directory()
+            problem = f'it could not become the user "{self.config.user}"'
+            _become_user(account)
+            os.umask(self.config.umask)
+            problem = f"Working directory '{directory}' can't be entered"
+            os.chdir(directory)
+            problem = f"command can't be run: {argv[0]}"
+            environment = self._environment(account)
+            os.execve(
+                os.fsencode(filename),
+                [argument.encode() for argument in argv],
+                {name.encode(): value.encode() for name, value in environment.items()},
+            )
+        except OSError as error:
+            problem = f"{problem}: {_sentence(error)}"
+        except ProcessException as error:
+            problem = error.args[0]
+        finally:
+            os.write(failure_fd, problem.encode(errors="replace"))
+            os._exit(127)
+
+    def _environment(self, account: pwd.struct_passwd) -> dict[str, str]:
+        """A clean environment: nothing of the stack's own but what is passed on by name."""
+        environment = {name: os.environ[name] for name in CONTEXT.passed_environment if name in os.environ}
+        environment.update(
+            HOME=account.pw_dir,
+            USER=account.pw_name,
+            LOGNAME=account.pw_name,
+            SHELL=account.pw_shell or "/bin/sh",
+        )
+        environment.update(self.config.variables)
+        # What is ours comes last: it is how the tree is found again.
+        environment.update(
+            SUPERVISOR_ENABLED="1",
+            SUPERVISOR_SERVER_URL=self.config.options.serverurl,
+            SUPERVISOR_GROUP_NAME=self.group.config.name,
+            SUPERVISOR_PROCESS_NAME=self.config.name,
+        )
+        return environment
+
+    # Ending
+
+    def finish(self, pid: int, sts: int) -> None:
+        """The process itself has ended (others of its tree may live on for the moment)."""
+        with CONTEXT.contained(f"the last output of {self.config.name} could not be kept"):
+            self.drain()
+        exit_code, message = decode_wait_status(sts)
+        now = time.monotonic()
+        self.laststop = time.time()
+        failure = self._close_failure_pipe()
+        signum = os.WTERMSIG(sts) if os.WIFSIGNALED(sts) else None
+        self._record_end(None if signum else exit_code, signum, failure)
+        self.exitstatus = exit_code
+        self.ending = True
+        if self.killing:
+            state = None  # STOPPED as soon as the whole tree has gone: see _end_tree
+        elif failure:
+            self.spawnerr = failure
+            state = ProcessStates.FATAL
+        elif self.state == ProcessStates.STARTING and exit_code != 0 and self.config.autorestart:
+            self.spawnerr = f"exited too quickly ({message})"
+            state = ProcessStates.BACKOFF
+        else:
+            state = ProcessStates.EXITED
+        self.config.options.logger.info(f"ended: '{self.config.name}' ({failure or message})")
+        if state is not None:
+            self.kill_at = now + self.config.stopwaitsecs
+            if state != ProcessStates.BACKOFF:
+                self.backoff = 0
+            self.change_state(state, expected=exit_code == 0)
+            if state == ProcessStates.BACKOFF:
+                self.retry_at = now + self.backoff  # a second longer each time
+                CONTEXT.wakeup.at(self.retry_at)
+        self.pid = 0
+        self.config.options.close_parent_pipes(self.pipes)
+        self.pipes = {}
+        self.dispatchers = {}
+        self.ended_at = now
+        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
+
+    def _record_end(
+        self, exit_code: int | None = None, signum: int | None = None, error: str | None = None
+    ) -> None:
+        """Keep how the run ended, as the contract's ``last_run`` (section 6) shows it."""
+        self.last_run = {
+            "exit_code": exit_code if error is None else None,
+            "signal": signal.Signals(signum).name if signum in _ALL_SIGNALS else signum,
+            "error": error,
+            "ended_at": time.time(),
+            "requested": self.killing,
+        }
+
+    def _close_failure_pipe(self) -> str | None:
+        """Why the child could not become the program; None when it did."""
+        if self.failure_fd is None:
+            return None
+        try:
+            return os.read(self.failure_fd, 65536).decode(errors="replace") or None
+        except BlockingIOError:
+            return None
+        finally:
+            os.close(self.failure_fd)
+            self.failure_fd = None
+
+    # Stopping
+
+    def stop(self) -> None:
+        """Stop the whole tree; the state is STOPPING until nobody is left of it."""
+        self.administrative_stop = True
+        self.start_requested = False
+        self.laststopreport = 0
+        if self.state == ProcessStates.STARTING and not self.pid:
+            self.launch_at = None
+            self.change_state(ProcessStates.STOPPED)
+        elif self.comes_back:
+            self.change_state(ProcessStates.STOPPED)
+        else:
+            self.kill(signal.SIGTERM)
+
+    def kill(self, sig: int) -> str | None:
+        """Tell the tree to end. As in supervisord, what waits to be started again just isn't."""
+        if self.state == ProcessStates.BACKOFF:
+            self.change_state(ProcessStates.STOPPED)
+            return None
+        if not self.pid:
+            return f"attempted to kill {self.config.name} but it wasn't running"
+        if self.state != ProcessStates.STOPPING:
+            self.killing = True
+            self.ending = True
+            self.signalled = set()
+            self.kill_at = time.monotonic() + self.config.stopwaitsecs
+            self.change_state(ProcessStates.STOPPING)
+        self._signal_tree(signal.Signals(sig), time.monotonic() - _LOOK_AGAIN_SECONDS)
+        CONTEXT.wakeup.at(self.kill_at)
+        return None
+
+    def tree(self, since: float) -> set[Identity]:
+        """The living processes of this program: its descendants, and its orphans."""
+        roots = CONTEXT.orphans.of(self.group.config.name, self.config.name, since)
+        if self.pid:
+            roots.append(self.pid)
+        return descend(roots)
+
+    def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
+        """Signal everybody in the tree, each once with SIGTERM; whether anybody is left."""
+        tree = self.tree(since)
+        for identity in tree:
+            if signum == signal.SIGKILL or identity not in self.signalled:
+                send(identity, signum)
+        self.signalled |= tree
+        return bool(tree)
+
+    def _end_tree(self, now: float) -> None:
+        """Go on ending what is left of a tree, until nothing is."""
+        signum = signal.SIGKILL if now >= self.kill_at else signal.SIGTERM
+        since = max(self.ended_at, now - _LOOK_AGAIN_SECONDS)
+        if self._signal_tree(signum, since) or self.pid:
+            CONTEXT.wakeup.at(now + _LOOK_AGAIN_SECONDS)
+            return
+        self.ending = False
+        self.signalled = set()
+        if self.state == ProcessStates.STOPPING:
+            self.killing = False
+            self.change_state(ProcessStates.STOPPED)
+        CONTEXT.tell_settled(self.group.config.name)
+        CONTEXT.wakeup.poke()
+
+    # The loop's turn
+
+    def transition(self) -> None:
+        """What time alone changes; called at each turn of supervisord's loop."""
+        now = time.monotonic()
+        state = self.state
+        if self.ending and (not self.pid or now >= self.kill_at):
+            self._end_tree(now)
+        if state == ProcessStates.STARTING:
+            self._transition_starting(now)
+        elif state == ProcessStates.BACKOFF and self.backoff > self.config.startretries:
+            self.give_up()
+        elif self.config.options.mood > SupervisorStates.RESTARTING and self._is_due(now):
+            self.spawn()
+
+    def _transition_starting(self, now: float) -> None:
+        if self.launch_at is not None:
+            if now >= self.launch_at:
+                self._launch()
+        elif self.pid and now >= self.launched_at + self.config.startsecs:
+            self.backoff = 0
+            self.change_state(ProcessStates.RUNNING)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a program that has exited is one that autorestart runs again."""
+        if self.state != ProcessStates.EXITED or not self.config.autorestart:
+            return False
+        return self.config.autorestart is RestartUnconditionally or self.exitstatus != 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the program is meant to run at the moment."""
+        return self.start_requested or self.state in RUNNING_STATES or self.comes_back
+
+    def _is_due(self, now: float) -> bool:
+        """Whether a process that is down is to be started now."""
+        if self.pid or self.ending or self.state == ProcessStates.STOPPING:
+            return False
+        if self.start_requested:
+            return True
+        if self.state == ProcessStates.BACKOFF:
+            return now >= self.retry_at
+        if not self.comes_back:
+            return False
+        # A program that ends at once and is to run for ever is run once a second, not in a frenzy.
+        due = self.launched_at + self.config.startsecs
+        if now < due:
+            CONTEXT.wakeup.at(due)
+        return now >= due
+
+    def snapshot(self) -> dict[str, Any]:
+        """The process' part of ``states``. Times are seconds since the epoch."""
+        shown: dict[str, Any] = {"state": getProcessStateDescription(self.state).lower()}
+        if self.pid:
+            shown.update(pid=self.pid, started_at=self.laststart)
+        if self.ending:
+            shown["ending"] = True
+        if self.last_run:
+            shown["last_run"] = self.last_run
+        return shown
+
+
+def _default_signals() -> None:
+    """Handlers and mask as a program expects them: Python ignores SIGPIPE and SIGXFSZ."""
+    for signum in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(signum) not in (signal.SIG_DFL, None):
+            signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _become_user(account: pwd.struct_passwd) -> None:
+    if os.getuid() == account.pw_uid:
+        return
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+
+
+def _sentence(error: OSError) -> str:
+    if error.errno == errno.E2BIG:
+        return "its arguments and environment are too long"
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()

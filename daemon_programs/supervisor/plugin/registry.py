@@ -1,0 +1,74 @@
+"""Which programs supervisord holds, beside the folder that describes them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig, read
+from daemon_programs.supervisor.plugin.context import CONTEXT
+from daemon_programs.supervisor.plugin.group import ProgramGroup
+
+
+class Registry:
+    """Supervisord's program groups, changed one at a time: no change looks at any other program."""
+
+    def __init__(self, supervisord: Any, folder: Path) -> None:
+        self.supervisord = supervisord
+        self.options = supervisord.options
+        self.folder = folder
+
+    def load(self) -> None:
+        """Take every program of the folder; one that can't be read doesn't keep out the others."""
+        for file in sorted(self.folder.glob("*.json")):
+            try:
+                self.add(read(self.options, file))
+            except (OSError, ValueError, KeyError, TypeError) as problem:
+                CONTEXT.log(f"left out: {file.name} can't be read ({problem!r})")
+
+    def apply(self, name: str) -> ProgramGroup:
+        """Bring one program to what its file says."""
+        config = read(self.options, self.folder / f"{name}.json")
+        group = self.find(name)
+        if group is None:
+            return self.add(config)
+        anew = group.withdrawn
+        group.replace(config)
+        if anew and group.changing and config.spec["autostart"]:
+            group.restarting = [each.name for each in config.process_configs]
+        return self.supervisord.process_groups[name]
+
+    def add(self, config: ProgramGroupConfig) -> ProgramGroup:
+        """A program that supervisord does not know yet: started if it is one to start at boot."""
+        self.supervisord.add_process_group(config)
+        group: ProgramGroup = self.supervisord.process_groups[config.name]
+        if config.spec["autostart"]:
+            group.to_start = list(group.processes)
+            CONTEXT.wakeup.poke()
+        return group
+
+    def exchange(self, group: ProgramGroup, config: ProgramGroupConfig, restart: Iterable[str]) -> None:
+        """Put a new group in the place of one of which nothing runs any more."""
+        self.supervisord.remove_process_group(group.config.name)
+        self.supervisord.add_process_group(config)
+        successor: ProgramGroup = self.supervisord.process_groups[config.name]
+        successor.to_start = [name for name in successor.processes if name in set(restart)]
+        CONTEXT.tell_settled(config.name)
+        CONTEXT.wakeup.poke()
+
+    def drop(self, name: str) -> None:
+        """Forget a program of which nothing runs any more."""
+        self.supervisord.remove_process_group(name)
+        CONTEXT.tell_settled(name)
+
+    def find(self, name: str) -> ProgramGroup | None:
+        """A program's group; never one of the stack's own."""
+        group = self.supervisord.process_groups.get(name)
+        return group if isinstance(group, ProgramGroup) else None
+
+    def groups(self) -> list[ProgramGroup]:
+        return [
+            group for group in self.supervisord.process_groups.values() if isinstance(group, ProgramGroup)
+        ]
+
+    def configs(self) -> list[ProgramGroupConfig]:
+        return [group.config for group in self.groups()]

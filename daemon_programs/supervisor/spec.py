@@ -1,0 +1,65 @@
+"""What supervisord is to run, as data: the text of a program's file in the configuration folder.
+
+Pure: from a ``Specification`` to text, nothing else. The plugin reads it back
+(``plugin.configuration``). It is JSON and says what to run as an argument list and a map, so there
+is no syntax that a command, a value or a path could break out of.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
+
+PORT = "{port}"
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A program to supervisord: one process, or one for each port of a range.
+
+    ``{port}`` in an argument or a log path stands for the port, if there are ``ports``.
+    """
+
+    group: str  # supervisord's name of it: safe, unique, and not the user's
+    argv: list[str]
+    user: str
+    environment: dict[str, str] = field(default_factory=dict)
+    directory: str | None = None  # None: the user's home
+    stdout: str | None = None  # None: not kept
+    stderr: str | None = None
+    log_max_bytes: int = 0
+    log_backups: int = 0
+    autostart: bool = False
+    autorestart: str = "unexpected"
+    priority: int = 999
+    delay_seconds: int = 0
+    stop_grace_seconds: int = 10
+    ports: tuple[int, int] | None = None  # first and last
+
+    def render(self) -> str:
+        """The text of the program's file: ASCII, whatever the program's own text is."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+def with_port(argv: list[str], parameter: list[str]) -> list[str]:
+    """A port range's arguments: ``{port}`` where the command has it, else the parameter at its end.
+
+    A parameter that ends in ``=`` takes the port without a space (contract, section 3).
+    """
+    if any(PORT in argument for argument in argv):
+        return argv
+    if parameter and parameter[-1].endswith("="):
+        return [*argv, *parameter[:-1], parameter[-1] + PORT]
+    return [*argv, *parameter, PORT]
+
+
+def log_per_port(path: str) -> str:
+    """A log path with a place for the port: where it says ``{port}``, else before the suffix."""
+    if PORT in path:
+        return path
+    log = PurePosixPath(path)
+    return str(log.with_name(f"{log.stem}_{PORT}{log.suffix}"))
+
+
+def log_of_port(path: str, port: int) -> str:
+    """The log of one instance."""
+    return log_per_port(path).replace(PORT, str(port))

@@ -1,0 +1,100 @@
+"""Process trees, read from ``/proc``: who descends from whom, and what supervisord gave them to carry.
+
+Plain functions without Django, used inside supervisord (by the plugin) and by the stack's launcher.
+A process id alone names nobody for long: ``Identity`` pairs it with the start time, and ``send``
+signals only a process that still has both.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+# What supervisord puts into the environment of each child. Descendants inherit it, also through
+# setsid and double forks, so it tells to whom an orphan belongs.
+SERVER_URL = b"SUPERVISOR_SERVER_URL"
+GROUP_NAME = b"SUPERVISOR_GROUP_NAME"
+PROCESS_NAME = b"SUPERVISOR_PROCESS_NAME"
+
+
+class Identity(NamedTuple):
+    """A process that can't be confused with a later one of the same pid."""
+
+    pid: int
+    start_time: int  # clock ticks since boot
+
+
+def identify(pid: int) -> Identity | None:
+    """The identity of a living process; None when it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return Identity(pid, int(fields[19]))
+
+
+def children(pid: int) -> Iterator[int]:
+    """The pids of a process' children, those forked by its threads included."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
+                yield from map(int, listing.read().split())
+        except OSError:
+            continue
+
+
+def descend(roots: Iterable[int]) -> set[Identity]:
+    """The living processes among ``roots`` and all that descends from them."""
+    found: set[Identity] = set()
+    seen: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        if pid in seen:
+            continue
+        seen.add(pid)
+        if identity := identify(pid):
+            found.add(identity)
+        waiting.extend(children(pid))
+    return found
+
+
+def environment(pid: int) -> dict[bytes, bytes]:
+    """What the process was given as its environment; empty when it can't be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            pairs = environ.read().split(b"\0")
+    except OSError:
+        return {}
+    return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
+
+
+def processes() -> Iterator[int]:
+    """All pids of the process table."""
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def carriers(server_url: str) -> set[Identity]:
+    """The processes that a supervisord of this URL has started, and their descendants."""
+    mark = os.fsencode(server_url)
+    return descend(
+        pid for pid in processes() if environment(pid).get(SERVER_URL) == mark and pid != os.getpid()
+    )
+
+
+def send(identity: Identity, signum: signal.Signals) -> bool:
+    """Signal a process unless it is gone or its pid has gone to another one."""
+    if identify(identity.pid) != identity:
+        return False
+    try:
+        os.kill(identity.pid, signum)
+    except ProcessLookupError:
+        return False
+    return True

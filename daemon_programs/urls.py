@@ -1,0 +1,21 @@
+"""The contract's routes, without trailing slashes (section 2)."""
+
+from django.urls import path
+
+from daemon_programs.views import ProgramViewSet, StatusViewSet
+
+urlpatterns = [
+    path("programs", ProgramViewSet.as_view({"get": "list"}), name="programs"),
+    path("programs/add", ProgramViewSet.as_view({"post": "add"}), name="program-add"),
+    path("programs/edit/<str:id>", ProgramViewSet.as_view({"post": "edit"}), name="program-edit"),
+    path("programs/remove/<str:id>", ProgramViewSet.as_view({"post": "remove"}), name="program-remove"),
+    path("programs/<str:id>", ProgramViewSet.as_view({"get": "retrieve"}), name="program"),
+    path("programs/<str:id>/enable", ProgramViewSet.as_view({"post": "enable"}), name="program-enable"),
+    path("programs/<str:id>/disable", ProgramViewSet.as_view({"post": "disable"}), name="program-disable"),
+    path("programs/<str:id>/start", ProgramViewSet.as_view({"post": "start"}), name="program-start"),
+    path("programs/<str:id>/stop", ProgramViewSet.as_view({"post": "stop"}), name="program-stop"),
+    path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
+    path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
+    path("status", StatusViewSet.as_view({"get": "list"}), name="statuses"),
+    path("status/<str:id>", StatusViewSet.as_view({"get": "retrieve"}), name="status"),
+]

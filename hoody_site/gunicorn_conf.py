@@ -1,0 +1,42 @@
+"""gunicorn: one process, many threads.
+
+Waiting requests sleep in their threads on events of this process, so there is one of it.
+"""
+
+import os
+import signal
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
+
+from django.conf import settings
+
+bind = f"{settings.BIND_HOST}:{settings.BIND_PORT}"
+workers = 1
+worker_class = "gthread"
+threads = settings.THREADS
+worker_connections = 2000
+keepalive = 75
+timeout = 120
+graceful_timeout = 5
+limit_request_line = 8190
+control_socket_disable = True
+proc_name = "daemon-api"
+# Its heartbeat file: in memory, so that a slow disk doesn't look like a hanging worker.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
+worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start with a fresh mirror, and send those who wait home as soon as the stop comes."""
+    from daemon_programs import mirror
+    from daemon_programs.gateway import changes
+
+    mirror.touch()
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def close_then_stop(signum: int, frame: Any) -> None:
+        changes.close()
+        stop(signum, frame)  # type: ignore[operator,misc]
+
+    signal.signal(signal.SIGTERM, close_then_stop)

@@ -1,0 +1,74 @@
+"""``GET health``: open to everybody, and cheap (contract, section 2)."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+SERVICE = "hoody-daemon"
+
+
+def _iso(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _built() -> str:
+    """When this version was made: the newest of its source files."""
+    packages = ("hoody_site", "daemon_programs")
+    sources = (file for name in packages for file in Path(settings.BASE_DIR, name).rglob("*.py"))
+    return _iso(max(file.stat().st_mtime for file in sources))
+
+
+BUILT = _built()
+_PROCESS = psutil.Process()
+STARTED = _iso(_PROCESS.create_time())
+
+
+class Memory(serializers.Serializer):
+    rss = serializers.IntegerField(help_text="Bytes.")
+    heap = serializers.IntegerField(allow_null=True)
+
+
+class Health(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["ok"])
+    service = serializers.CharField()
+    built = serializers.DateTimeField()
+    started = serializers.DateTimeField()
+    memory = Memory()
+    fds = serializers.IntegerField(help_text="Open file descriptors.")
+    pid = serializers.IntegerField()
+    ip = serializers.CharField(help_text="Yours.")
+    userAgent = serializers.CharField(help_text="Yours.")  # noqa: N815  (the contract's name)
+
+
+class HealthView(APIView):
+    """That the API answers, and a few figures about its process."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+    http_method_names = ["get"]
+
+    @extend_schema(tags=["health"], operation_id="getHealth", summary="Get health", auth=[], responses=Health)
+    def get(self, request: Request) -> Response:
+        return Response(
+            {
+                "status": "ok",
+                "service": SERVICE,
+                "built": BUILT,
+                "started": STARTED,
+                "memory": {"rss": _PROCESS.memory_info().rss, "heap": None},
+                "fds": _PROCESS.num_fds(),
+                "pid": os.getpid(),
+                "ip": request.META.get("REMOTE_ADDR", ""),
+                "userAgent": request.headers.get("User-Agent", ""),
+            }
+        )

@@ -1,0 +1,47 @@
+"""Request bodies: JSON objects of at most 1 MiB (contract, section 1)."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser
+
+
+class BodyTooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The request body is larger than 1 MiB"
+    default_code = "body_too_large"
+
+
+class StrictJSONParser(JSONParser):
+    """JSON as its specification says (no NaN), one object, no key twice."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        body = stream.read(settings.BODY_MAX_BYTES + 1)
+        if len(body) > settings.BODY_MAX_BYTES:
+            raise BodyTooLarge
+        if not body.strip():
+            return {}
+        try:
+            data = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object)
+        except (ValueError, RecursionError) as problem:
+            raise ParseError(f"The body is not valid JSON: {problem}") from problem
+        if not isinstance(data, dict):
+            raise ParseError("The body must be a JSON object")
+        return data
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a key stands in it twice")
+    return data

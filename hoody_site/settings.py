@@ -1,0 +1,275 @@
+"""Settings. This is the only file that reads the environment; `docs/settings.md` lists what it reads.
+
+A value that can't be used doesn't raise here: it is kept in ``ENVIRONMENT_PROBLEMS``, and the
+system check ``hoody.E001`` reports it with a hint (see ``checks.py``).
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any, cast
+
+from environs import Env, EnvValidationError, ValidationError
+
+from hoody_site import __version__
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(eager=False, prefix="DAEMON_")
+
+
+def _absolute(path: str) -> Path:
+    if not path.startswith("/"):
+        raise ValidationError("must be an absolute path")
+    return Path(os.path.normpath(path))
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})", text)
+    if not match or not 1 <= int(match[2]) <= 65535:
+        raise ValidationError("must be host:port, such as 127.0.0.1:8000")
+    return match[1], int(match[2])
+
+
+def _between(low: int, high: int) -> Any:
+    def check(value: int) -> None:
+        if not low <= value <= high:
+            raise ValidationError(f"must be between {low} and {high}")
+
+    return check
+
+
+def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
+    """One variable, or its default where it is missing, empty or of no use (see above)."""
+    DOCUMENTED.append(f"DAEMON_{name}")
+    if os.environ.get(f"DAEMON_{name}", "") == "":
+        return default
+    value = getattr(env, kind)(name, **options)
+    return default if value is None else value
+
+
+DOCUMENTED: list[str] = []  # the variables below, for the check of names and the documentation's test
+
+# Environment
+
+STATE_DIR = _absolute(str(BASE_DIR / "var"))
+if raw_state_dir := _read("STATE_DIR", "str", "", validate=_absolute):
+    STATE_DIR = _absolute(raw_state_dir)
+BIND_HOST, BIND_PORT = "127.0.0.1", 8000
+if raw_bind := _read("BIND", "str", "", validate=_host_and_port):
+    BIND_HOST, BIND_PORT = _host_and_port(raw_bind)
+DEBUG = _read("DEBUG", "bool", False)
+THREADS = _read("THREADS", "int", 64, validate=_between(8, 512))
+PASSED_ENVIRONMENT = _read("PASS_ENVIRONMENT", "list", [])
+LOG_ROOT = _read("LOG_ROOT", "str", None, validate=_absolute)
+KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
+EXTRA_HOSTS = _read("ALLOWED_HOSTS", "list", [])
+CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", "list", [])
+HTTPS = _read("HTTPS", "bool", False)
+
+try:
+    env.seal()
+    ENVIRONMENT_PROBLEMS: dict[str, list[str]] = {}
+except EnvValidationError as problem:
+    ENVIRONMENT_PROBLEMS = {
+        name: list(messages)
+        for name, messages in cast("dict[str, list[str]]", problem.error_messages).items()
+    }
+UNKNOWN_VARIABLES = sorted(
+    name for name in os.environ if name.startswith("DAEMON_") and name not in DOCUMENTED
+)
+
+# The state folder: everything that this installation keeps
+
+LOGS_DIR = STATE_DIR / "logs"
+STACK_LOGS_DIR = STATE_DIR / "stack-logs"
+PROGRAMS_FOLDER = STATE_DIR / "conf.d"
+SUPERVISORD_CONF = STATE_DIR / "supervisord.conf"
+SUPERVISORD_SOCKET = STATE_DIR / "supervisor.sock"
+CHANGES_SOCKET = STATE_DIR / "changes.sock"
+LOCK_FILE = STATE_DIR / "stack.lock"
+SECRET_KEY_FILE = STATE_DIR / "secret-key"
+API_TOKEN_FILE = STATE_DIR / "api-token"
+PROGRAMS_FILE = STATE_DIR / "programs.json"
+DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
+SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
+
+# What a program is given of the stack's own environment; the stack's secrets are never among it.
+PASSED_ENVIRONMENT = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", *PASSED_ENVIRONMENT]
+
+# Django
+
+# Made at the first start (`stack.prepare`); until then a key of the moment will do.
+SECRET_KEY = SECRET_KEY_FILE.read_text().strip() if SECRET_KEY_FILE.exists() else secrets.token_urlsafe(50)
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
+ROOT_URLCONF = "hoody_site.urls"
+WSGI_APPLICATION = "hoody_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+APPEND_SLASH = False
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+    "hoody_site",
+    "daemon_programs",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "hoody_site.errors.JsonErrorsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# WAL, NORMAL and IMMEDIATE: eight writers get in each other's way without a single "locked".
+# Connections stay: under WAL the last one to close pays for a checkpoint.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": STATE_DIR / "db.sqlite3",
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+STATIC_URL = "static/"
+# Straight from the packages, by whitenoise: nothing to collect, nothing from another host.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Cookies don't tell ports apart: two stacks on one host would log each other's people out.
+SESSION_COOKIE_NAME = f"hoody_session_{BIND_PORT}"
+CSRF_COOKIE_NAME = f"hoody_csrf_{BIND_PORT}"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+BODY_MAX_BYTES = 1024 * 1024  # contract, section 1: more than that is a 413
+# The admin's forms may carry a program of that size too.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * BODY_MAX_BYTES
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "hoody_site.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["hoody_site.permissions.VerbPermission"],
+    "DEFAULT_PARSER_CLASSES": ["hoody_site.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.negotiation.ForgivingContentNegotiation",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "hoody_site.errors.handle",
+    "UNICODE_JSON": True,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Daemon API",
+    "VERSION": __version__,
+    "DESCRIPTION": (
+        "Manage the programs of one container or host: each is run by a real supervisord, restarted, "
+        "logged with rotation, measured, started at boot or on demand.\n\n"
+        "Every error is JSON: `success` false and `error`, one readable sentence."
+    ),
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ProcessStatusEnum": "daemon_programs.statuses.STATUSES",
+        "StreamEnum": ["stdout", "stderr"],
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/daemon",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "hoody_site.openapi.add_common_answers",
+    ],
+}
+
+# django-q2: a safety net that wakes every 30 seconds, never a clock. `attempts` and `retry` are such
+# that nothing is run again behind our back; its schedules call functions that may be called at will.
+Q_CLUSTER = {
+    "name": "daemon",
+    "orm": "default",
+    "workers": 1,
+    "timeout": 60,
+    "retry": 300,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "poll": 1,
+    "guard_cycle": 1,
+    "save_limit": 100,
+    "bulk": 1,
+    "label": "Queue",
+}
+
+# To standard error, which supervisord keeps in `stack-logs` with rotation. Nothing is logged that a
+# program was given: no command, no environment value, no token.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "django_q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
+    },
+}

@@ -1,0 +1,261 @@
+"""The stack: one state folder, one supervisord, and in it the API, the queue and the event listener.
+
+``run_stack`` calls what is here in order, then becomes supervisord.
+"""
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+from daemon_programs import backups, reconcile, sync, tasks
+from daemon_programs.files import replace_text
+from daemon_programs.models import STOP_GRACE_SECONDS, Program
+from daemon_programs.supervisor import tree
+from daemon_programs.transactions import write_transaction
+from hoody_site.models import ApiToken
+
+ADMINISTRATOR = "admin"
+# What each ready-made group may do, by permission. Whoever may add programs may run anything.
+GROUPS = {
+    "viewers": ["view_program"],
+    "operators": [
+        "view_program",
+        "add_program",
+        "change_program",
+        "delete_program",
+        "operate_program",
+    ],
+}
+_STACK_GROUPS = {b"api", b"scheduler", b"listener"}
+# Above `minfds`, so that supervisord leaves it alone when it sets itself up anew.
+_LOCK_DESCRIPTOR = 500
+
+
+class StackProblem(Exception):
+    """Why the stack can't be started, in one sentence."""
+
+
+def make_state_folder() -> None:
+    """The state folder and those in it, for this user only."""
+    os.umask(0o077)
+    folders = (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.LOGS_DIR, settings.STACK_LOGS_DIR)
+    for folder in folders:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError as problem:
+            raise StackProblem(f"The state folder can't be used: {problem}") from problem
+    if not settings.SECRET_KEY_FILE.exists():
+        replace_text(settings.SECRET_KEY_FILE, secrets.token_urlsafe(50) + "\n")
+
+
+def lock_state_folder() -> int:
+    """Make sure that only one stack uses the folder, for as long as this process lives.
+
+    Returns the descriptor that holds the lock: supervisord keeps it, and gives it to no child.
+    """
+    descriptor = os.open(settings.LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = fcntl.fcntl(descriptor, fcntl.F_DUPFD, _LOCK_DESCRIPTOR)
+    os.close(descriptor)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StackProblem(
+            f"A stack already runs on {settings.STATE_DIR}: stop it first, or set DAEMON_STATE_DIR and "
+            "DAEMON_BIND to run another one beside it"
+        ) from None
+    return lock
+
+
+def check_address() -> None:
+    """Make sure that the API can have its address."""
+    host = settings.BIND_HOST.strip("[]")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, settings.BIND_PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as problem:
+        raise StackProblem(
+            f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): stop what "
+            "listens there, or set DAEMON_BIND to another host:port"
+        ) from problem
+
+
+def end_survivors() -> int:
+    """End what a killed supervisord has left running; returns how many processes that were.
+
+    Called with the lock held, so nobody else's supervisord is at work here. Programs are asked to
+    end and get their grace period; the stack's own processes have nothing to lose.
+    """
+    survivors = tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}")
+    for process in survivors:
+        own = tree.environment(process.pid).get(tree.GROUP_NAME) in _STACK_GROUPS
+        tree.send(process, signal.SIGKILL if own else signal.SIGTERM)
+    deadline = time.monotonic() + STOP_GRACE_SECONDS
+    left = survivors
+    while left := {process for process in left if tree.identify(process.pid) == process}:
+        if time.monotonic() > deadline:
+            left |= tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}")
+            for process in left:
+                tree.send(process, signal.SIGKILL)
+        time.sleep(0.02)
+    return len(survivors)
+
+
+def prepare_database() -> None:
+    """Migrate, and make what every installation has: groups and schedules."""
+    call_command("migrate", verbosity=0, interactive=False)
+    for file in settings.STATE_DIR.glob("db.sqlite3*"):
+        file.chmod(0o600)
+    for name, codenames in GROUPS.items():
+        group, created = Group.objects.get_or_create(name=name)
+        if created:  # later on it is the administrator's to change
+            group.permissions.set(Permission.objects.filter(codename__in=codenames))
+    _make_schedules()
+
+
+def _make_schedules() -> None:
+    from django_q.models import Schedule
+
+    names = [name for name, _, _ in tasks.SCHEDULES]
+    for name, function, minutes in tasks.SCHEDULES:
+        Schedule.objects.update_or_create(
+            name=name,
+            defaults={"func": function, "schedule_type": Schedule.MINUTES, "minutes": minutes},
+        )
+    Schedule.objects.exclude(name__in=names).delete()
+
+
+def make_first_administrator() -> tuple[str, str] | None:
+    """On the first start: an administrator and a token for clients; returns password and token.
+
+    There is no default for either. The token is also kept in ``api-token`` for scripts of this host.
+    """
+    users = get_user_model().objects
+    if users.exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    administrator = users.create_superuser(ADMINISTRATOR, password=password)
+    token = ApiToken.issue(administrator, "first start")
+    replace_text(settings.API_TOKEN_FILE, token + "\n")
+    return password, token
+
+
+def load_defaults() -> int:
+    """On the first start: keep the snapshot that ``reset`` goes back to, and load its programs."""
+    if settings.DEFAULT_PROGRAMS_FILE.exists():
+        return 0
+    documents = backups.read_documents(settings.SHIPPED_DEFAULT_PROGRAMS_FILE)
+    with write_transaction(), sync.offline():
+        if Program.objects.exists():
+            return 0
+        programs = backups.create(backups.as_own_user(documents))
+        backups.write_snapshot(programs)
+    return len(programs)
+
+
+def write_supervisord_configuration() -> None:
+    """What supervisord itself is run with, and the programs' files, both made anew from the truth."""
+    replace_text(settings.SUPERVISORD_CONF, supervisord_configuration())
+    reconcile.write_configuration()
+
+
+def supervisord_configuration() -> str:
+    """The text of ``supervisord.conf``: the stack's own processes, and the plugin.
+
+    Every value comes from settings; the check ``hoody.E003`` keeps out paths that need escaping.
+    """
+    python = sys.executable
+    manage = f"{python} {settings.BASE_DIR / 'manage.py'}"
+    logs = settings.STACK_LOGS_DIR
+    return f"""\
+; Made anew at every start. The programs are not in here: see the folder conf.d.
+[supervisord]
+nodaemon=true
+minfds=64
+logfile={logs / "supervisord.log"}
+logfile_maxbytes=5MB
+logfile_backups=2
+pidfile={settings.STATE_DIR / "supervisord.pid"}
+{"user=root" if os.geteuid() == 0 else ""}
+
+[unix_http_server]
+file={settings.SUPERVISORD_SOCKET}
+chmod=0600
+
+[supervisorctl]
+serverurl=unix://{settings.SUPERVISORD_SOCKET}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[rpcinterface:daemon]
+supervisor.rpcinterface_factory=daemon_programs.supervisor.plugin.interface:make_interface
+folder={settings.PROGRAMS_FOLDER}
+socket={settings.CHANGES_SOCKET}
+environment={",".join(settings.PASSED_ENVIRONMENT)}
+url={url()}
+
+[program:api]
+command={python} -m gunicorn -c {settings.BASE_DIR / "hoody_site" / "gunicorn_conf.py"} hoody_site.wsgi
+{_stack_process("api", priority=-10, stopwaitsecs=15)}
+
+[program:scheduler]
+command={manage} qcluster
+{_stack_process("scheduler", priority=-20, stopwaitsecs=65)}
+
+[eventlistener:listener]
+command={manage} listen_events
+events=REMOTE_COMMUNICATION
+buffer_size=100000
+{_stack_process("listener", priority=-30, stopwaitsecs=5)}
+"""
+
+
+def _stack_process(name: str, *, priority: int, stopwaitsecs: int) -> str:
+    """What the stack's own processes have in common. Started before the programs, stopped after."""
+    log = settings.STACK_LOGS_DIR / f"{name}.log"
+    stream = "stderr" if name == "listener" else "stdout"  # the listener's stdout is its protocol
+    return f"""\
+directory={settings.BASE_DIR}
+priority={priority}
+autorestart=true
+startretries=100
+stopwaitsecs={stopwaitsecs}
+stopasgroup=false
+killasgroup=true
+{"redirect_stderr=true" if stream == "stdout" else ""}
+{stream}_logfile={log}
+{stream}_logfile_maxbytes=5MB
+{stream}_logfile_backups=2"""
+
+
+def url() -> str:
+    """Where to point a browser."""
+    everywhere = settings.BIND_HOST in ("0.0.0.0", "[::]")  # noqa: S104
+    host = "127.0.0.1" if everywhere else settings.BIND_HOST
+    return f"http://{host}:{settings.BIND_PORT}/"
+
+
+def become_supervisord(lock: int) -> None:
+    """Replace this process: signals then reach supervisord itself, and nobody else has to live."""
+    os.chdir(settings.BASE_DIR)
+    environment = {**os.environ, "PYTHONUTF8": "1", "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
+    os.set_inheritable(lock, True)
+    os.execve(
+        sys.executable,
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings.SUPERVISORD_CONF)],
+        environment,
+    )

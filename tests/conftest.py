@@ -1,0 +1,47 @@
+"""Fixtures. Django's settings read a state folder of the tests' own: nobody's installation is touched."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+for name in [name for name in os.environ if name.startswith("DAEMON_")]:
+    del os.environ[name]
+_state = tempfile.mkdtemp(prefix="daemon-unit-")
+atexit.register(shutil.rmtree, _state, ignore_errors=True)
+os.environ["DAEMON_STATE_DIR"] = _state
+
+import pytest  # noqa: E402
+
+from tests.stack import Api, Stack, temporary_stack  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One running stack for all tests that leave it as they found it."""
+    with temporary_stack() as running:
+        running.start()
+        yield running
+        code = running.stop()
+        left = running.processes()
+        assert code == 0, running.output.read_text()[-2000:]
+        assert left == [], "something of the stack is left behind"
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[Api]:
+    """The administrator's client. Programs that the test has added are removed after it."""
+    client = stack.api
+    before = {program["id"] for program in client.get("programs").json()["programs"]}
+    yield client
+    for program in client.get("programs").json()["programs"]:
+        if program["id"] not in before:
+            client.ok(f"programs/remove/{program['id']}")
+
+
+@pytest.fixture
+def own_stack() -> Iterator[Stack]:
+    """A stack of the test's own, not started yet, for what would disturb others."""
+    with temporary_stack() as stack:
+        yield stack

@@ -1,0 +1,223 @@
+"""A real stack for tests: its own folder, its own port, the real supervisord, started as people do."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(check: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
+    """The first true value of ``check`` before the deadline; an AssertionError after it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what or check}")
+        time.sleep(0.01)
+
+
+class Api:
+    """A client with one token, for the contract's routes."""
+
+    def __init__(self, base: str, token: str | None) -> None:
+        self.base = base
+        self.session = requests.Session()
+        self.session.trust_env = False
+        if token:
+            self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, route: str, **query: Any) -> requests.Response:
+        return self.session.get(f"{self.base}/{route}", params=query, timeout=60)
+
+    def post(self, route: str, body: Any = None, **options: Any) -> requests.Response:
+        if body is not None:
+            options["json"] = body
+        return self.session.post(f"{self.base}/{route}", timeout=60, **options)
+
+    def ok(self, route: str, body: Any = None) -> dict[str, Any]:
+        """Post, and expect success."""
+        response = self.post(route, body)
+        assert response.status_code == 200, response.text
+        return response.json()  # type: ignore[no-any-return]
+
+    def refused(self, route: str, body: Any = None, code: int = 400) -> str:
+        """Post, and expect an error: its sentence."""
+        response = self.post(route, body)
+        assert response.status_code == code, response.text
+        answer = response.json()
+        assert answer["success"] is False
+        return answer["error"]  # type: ignore[no-any-return]
+
+    def add(self, command: str = "sleep 1000", **fields: Any) -> int:
+        """Register a program, and return its id."""
+        fields.setdefault("name", f"test {time.monotonic_ns()}")
+        fields.setdefault("user", OWN_USER)
+        return self.ok("programs/add", {"command": command, **fields})["id"]  # type: ignore[no-any-return]
+
+    def status(self, id: int, **query: Any) -> dict[str, Any]:
+        response = self.get(f"status/{id}", **query)
+        assert response.status_code == 200, response.text
+        return response.json()  # type: ignore[no-any-return]
+
+    def word(self, id: int) -> str:
+        """The status of an ordinary program, as one word."""
+        return self.status(id)["status"]["status"]  # type: ignore[no-any-return]
+
+    def pid(self, id: int) -> int | None:
+        return self.status(id)["status"].get("pid")
+
+    def until(self, id: int, *words: str, timeout: float = 15.0) -> dict[str, Any]:
+        """Wait for a status; the answer of ``GET status/{id}`` that has it."""
+        return eventually(
+            lambda: (answer := self.status(id))["status"]["status"] in words and answer,
+            timeout,
+            f"program {id} is {words}",
+        )
+
+    def logs(self, id: int, **query: Any) -> str:
+        response = self.get(f"programs/{id}/logs", **query)
+        assert response.status_code == 200, response.text
+        return response.json()["logs"]  # type: ignore[no-any-return]
+
+
+OWN_USER = psutil.Process().username()
+
+
+class Stack:
+    """A stack in a temporary folder; ``start`` is ``make run`` without the installing."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+        self.output = folder.with_name(folder.name + ".out")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "api-token").read_text().strip()
+
+    @property
+    def api(self) -> Api:
+        return self.client(self.token)
+
+    def client(self, token: str | None) -> Api:
+        return Api(f"{self.url}/api/v1/daemon", token)
+
+    @property
+    def env(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("DAEMON_")}
+        return {
+            **clean,
+            "DAEMON_STATE_DIR": str(self.folder),
+            "DAEMON_BIND": f"127.0.0.1:{self.port}",
+            **self.environment,
+        }
+
+    @property
+    def supervisord_pid(self) -> int:
+        return int((self.folder / "supervisord.pid").read_text())
+
+    def start(self, timeout: float = 60) -> "Stack":
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run_stack"],
+                cwd=PROJECT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        eventually(self._is_up, timeout, f"the stack is up: {self.output.read_text()[-2000:]}")
+        return self
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.output.read_text()
+        if str(self.process.pid) != self._pid_file():
+            return False  # an older API may still answer
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).ok
+        return False
+
+    def _pid_file(self) -> str:
+        with contextlib.suppress(OSError):
+            return (self.folder / "supervisord.pid").read_text().strip()
+        return ""
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that the stack's supervisord has started, or what that has started."""
+        mark = f"unix://{self.folder}/supervisor.sock"
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("SUPERVISOR_SERVER_URL") == mark:
+                    found.append(process)
+        return found
+
+    def stop(self, timeout: float = 60) -> int:
+        """SIGTERM, as an operator or a container would; the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def destroy(self) -> None:
+        """Stop, and end whatever a failed test has left."""
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(30)
+            self.process.kill()
+            self.process.wait()
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+@contextlib.contextmanager
+def temporary_stack(**environment: str) -> Iterator[Stack]:
+    """A stack that is not started yet, in a folder whose path is short enough for sockets."""
+    parent = Path(tempfile.mkdtemp(prefix="daemon-test-"))
+    parent.chmod(0o755)
+    stack = Stack(parent / "state", **environment)
+    try:
+        yield stack
+    finally:
+        stack.destroy()
+        shutil.rmtree(parent, ignore_errors=True)
