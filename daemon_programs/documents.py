@@ -28,6 +28,11 @@ def program_document(program: Program) -> dict[str, Any]:
         "hoody_kit": program.hoody_kit,
         "lazy_load": program.lazy_load,
         "display": program.display or None,
+        "terminal_id": program.terminal_id,
+        "terminal_shell": program.terminal_shell or None,
+        "terminal_interactive": program.terminal_interactive,
+        "ready_port": program.ready_port,
+        "webhooks": program.webhooks,
     }
     if program.has_ports:
         document["port_range"] = {"start": program.port_start, "end": program.port_end}

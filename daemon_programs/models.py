@@ -12,7 +12,7 @@ from django.core.validators import MaxLengthValidator, MaxValueValidator, MinVal
 from django.db import models
 from django.db.models import F, Q
 
-from daemon_programs import rules
+from daemon_programs import rules, terminals, webhooks
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
 
@@ -96,6 +96,24 @@ class SupervisedProgram(models.Model):
         validators=[rules.check_display],
         help_text='X display: "1" or ":1".',
     )
+    terminal_id = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=_between(rules.PORTS),
+        help_text="Run it in a terminal session of this number.",
+    )
+    terminal_shell = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        choices=[(shell, shell) for shell in terminals.SHELLS],
+        help_text="Loads its start-up files before the command; tmux: a session that people can attach to.",
+    )
+    terminal_interactive = models.BooleanField(
+        null=True,
+        blank=True,
+        help_text="Yes: the shell stays when the command has ended. Unknown: the command decides.",
+    )
 
     class Meta:
         abstract = True
@@ -112,6 +130,7 @@ class SupervisedProgram(models.Model):
         """The rules that concern more than one field; also brings values into their one form."""
         if self.display:
             self.display = rules.normal_display(self.display)
+        terminals.check(self.terminal_id, self.terminal_shell, self.terminal_interactive)
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Name the value that is taken: Django's own sentence doesn't."""
@@ -130,13 +149,30 @@ class SupervisedProgram(models.Model):
     def variables(self) -> dict[str, str]:
         """What is added to the environment by fields other than ``environment``, which wins."""
         variables = {"DISPLAY": self.display} if self.display else {}
+        if self.terminal_id is not None:
+            variables["TERM"] = "xterm-256color"
         return {**variables, **self.environment}
+
+    @property
+    def attach_command(self) -> str | None:
+        """How people join its terminal session, if it is one that can be joined."""
+        if self.terminal_id is None or self.terminal_shell != terminals.TMUX:
+            return None
+        return terminals.attach_command(self.terminal_id)
 
     def specification(self) -> spec.Specification:
         """What supervisord is to run."""
+        argv = rules.split_command(self.command)
+        terminal: dict[str, Any] = {}
+        if self.terminal_id is not None:
+            argv = terminals.wrap(argv, self.terminal_id, self.terminal_shell, self.terminal_interactive)
+            if self.attach_command:
+                terminal = {"private_folder": str(terminals.folder_of(self.terminal_id))}
+            else:
+                terminal = {"terminal": True}
         return spec.Specification(
             group=self.group,
-            argv=rules.split_command(self.command),
+            argv=argv,
             user=self.user,
             environment=self.variables(),
             directory=self.directory or None,
@@ -148,6 +184,7 @@ class SupervisedProgram(models.Model):
             priority=self.priority,
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=STOP_GRACE_SECONDS,
+            **terminal,
         )
 
 
@@ -175,6 +212,18 @@ class Program(SupervisedProgram):
         ),
     )
     lazy_load = models.BooleanField(default=False, help_text="Its instances are started on demand only.")
+    ready_port = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=_between(rules.PORTS),
+        help_text="It is ready when 127.0.0.1 accepts connections on this port.",
+    )
+    webhooks = models.JSONField(
+        null=True,
+        blank=True,
+        validators=[webhooks.check],
+        help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
+    )
 
     class Meta:
         ordering = ["id"]
@@ -232,11 +281,18 @@ class Program(SupervisedProgram):
             errors["port_param"] = "port_param requires port_range to be set"
         elif self.port_param:
             _split_port_param(self.port_param)
+        if self.has_ports and self.terminal_id is not None:
+            errors["terminal_id"] = "Field 'terminal_id' can't be combined with port_range"
+        if self.has_ports and self.ready_port is not None:
+            errors["ready_port"] = "Field 'ready_port' can't be combined with port_range"
         if self.lazy_load and self.boot:
             errors["lazy_load"] = "Field 'lazy_load' can't be combined with boot: true"
         if errors:
             raise ValidationError(errors)
         self._check_overlap()
+        self._check_terminal_is_free()
+        if self.webhooks is not None:
+            self.webhooks = webhooks.normal(self.webhooks)
 
     def _check_overlap(self) -> None:
         if not self.has_ports:
@@ -252,6 +308,15 @@ class Program(SupervisedProgram):
                     "port_start": f"Port range overlaps with program '{other.name}' "
                     f"[{other.port_start}-{other.port_end}]"
                 }
+            )
+
+    def _check_terminal_is_free(self) -> None:
+        if self.terminal_id is None:
+            return
+        other = Program.objects.filter(terminal_id=self.terminal_id).exclude(pk=self.pk).first()
+        if other:
+            raise ValidationError(
+                {"terminal_id": f"Terminal {self.terminal_id} is already in use by program '{other.name}'"}
             )
 
     def specification(self) -> spec.Specification:

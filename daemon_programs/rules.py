@@ -26,6 +26,10 @@ MOST_PORTS = 1000
 AUTORESTART = ("true", "false", "unexpected")
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+# How the tree of a program is found again; the plugin sets them.
+_OWN_VARIABLES = frozenset(
+    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
+)
 _DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?\d{1,5}(\.\d{1,2})?")
 _LONGEST_PATH = 4095
 # The kernel's limits of what a program can be handed: one string, and all of it together (with a
@@ -125,9 +129,11 @@ def check_environment(environment: Any) -> None:
     for name, value in environment.items():
         if not isinstance(name, str) or not _VARIABLE_NAME.fullmatch(name):
             raise ValidationError(
-                f"Field 'environment' has a variable name that is not allowed: '{str(name)[:128]}' "
+                f"Field 'environment' has a variable name that is not allowed: '{_printable(name)}' "
                 "(letters, digits and _, at most 128, no digit first)"
             )
+        if name in _OWN_VARIABLES:
+            raise ValidationError(f"Field 'environment' has a variable that the daemon sets itself: '{name}'")
         if not isinstance(value, str):
             raise ValidationError(
                 f"Field 'environment' must be an object that maps names to strings: '{name}' is none"
@@ -183,6 +189,11 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _printable(value: object) -> str:
+    """A short form that can be answered also of what is no text."""
+    return str(value).encode(errors="replace").decode()[:128]
 
 
 def _size(strings: list[str]) -> int:

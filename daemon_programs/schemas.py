@@ -5,7 +5,6 @@ Nothing here runs when a request is served; a fuzzer holds it against what is se
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
     PolymorphicProxySerializer,
@@ -14,8 +13,15 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from daemon_programs import rules
+from daemon_programs import (
+    examples,
+    rules,
+    strict_schemas,  # noqa: F401  (registered by being imported)
+    terminals,
+    webhooks,
+)
 from daemon_programs.serializers import (
+    NoFieldsSerializer,
     ProgramSerializer,
     RestartSerializer,
     StartSerializer,
@@ -36,16 +42,35 @@ class ProcessStatus(serializers.Serializer):
 
     status = serializers.ChoiceField(choices=STATUSES)
     pid = serializers.IntegerField(required=False)
-    uptime = serializers.RegexField(r"^\d+:[0-5]\d:[0-5]\d$", required=False, help_text="H:MM:SS")
+    uptime = serializers.RegexField("^[0-9]+:[0-5][0-9]:[0-5][0-9]$", required=False, help_text="H:MM:SS")
 
 
 class ProgramStatus(ProcessStatus):
     id = serializers.IntegerField()
 
 
+class ProcessUsage(serializers.Serializer):
+    pid = serializers.IntegerField()
+    command = serializers.CharField()
+    cpu_percent = serializers.FloatField()
+    memory_rss_bytes = serializers.IntegerField()
+
+
+class Stats(serializers.Serializer):
+    """Of a whole process tree. CPU is a share of one core, since a second ago or longer."""
+
+    pid = serializers.IntegerField()
+    started_at = serializers.DateTimeField()
+    cpu_percent = serializers.FloatField()
+    memory_rss_bytes = serializers.IntegerField()
+    process_count = serializers.IntegerField()
+    processes = ProcessUsage(many=True)
+
+
 class ProgramInstance(ProcessStatus):
     port = serializers.IntegerField()
     instance_name = serializers.CharField()
+    stats = Stats(required=False)
 
 
 class PortRangeStatus(serializers.Serializer):
@@ -62,6 +87,17 @@ class LastRun(serializers.Serializer):
     signal = serializers.CharField(allow_null=True, help_text="Such as SIGKILL.")
     error = serializers.CharField(allow_null=True)
     ended_at = serializers.DateTimeField()
+
+
+class Webhooks(serializers.Serializer):
+    """Whom to tell of state changes, as it is kept: with every key."""
+
+    enabled = serializers.BooleanField()
+    urls = serializers.ListField(child=serializers.CharField())
+    events = serializers.ListField(child=serializers.ChoiceField(choices=webhooks.EVENTS))
+    headers = serializers.DictField(child=serializers.CharField())
+    timeout = serializers.IntegerField()
+    retry = serializers.IntegerField()
 
 
 class Program(serializers.Serializer):
@@ -89,6 +125,11 @@ class Program(serializers.Serializer):
     port_param = serializers.CharField(required=False)
     lazy_load = serializers.BooleanField()
     display = serializers.CharField(required=False)
+    terminal_id = serializers.IntegerField(required=False)
+    terminal_shell = serializers.ChoiceField(choices=terminals.SHELLS, required=False)
+    terminal_interactive = serializers.BooleanField(required=False)
+    ready_port = serializers.IntegerField(required=False)
+    webhooks = Webhooks(required=False)
 
 
 @extend_schema_serializer(component_name="ListedProgram")
@@ -98,10 +139,12 @@ class ListedProgram(Program):
         serializers=[ProgramStatus, PortRangeStatus],
         resource_type_field_name=None,
     )
+    stats = Stats(required=False, help_text="Of a port range its instances have their own.")
 
     def get_fields(self) -> Any:
         fields = super().get_fields()
         fields["status"].required = False
+        fields["stats"] = Stats(required=False)
         return fields
 
 
@@ -121,17 +164,17 @@ class RemoveAnswer(Success):
     id = serializers.IntegerField()
 
 
+@extend_schema_serializer(many=False)
 class ListAnswer(serializers.Serializer):
     programs = ListedProgram(many=True)
 
 
-class StartAnswer(Success):
-    already_running = serializers.BooleanField(required=False, help_text="With `if_not_running`.")
-    instance = ProgramInstance(required=False)
-
-
 class RestartAnswer(Success):
-    instance = ProgramInstance(required=False)
+    instance = ProgramInstance(required=False, help_text="With `port`.")
+
+
+class StartAnswer(RestartAnswer):
+    already_running = serializers.BooleanField(required=False, help_text="With `if_not_running`.")
 
 
 class LogAnswer(Success):
@@ -148,26 +191,52 @@ class NamedStatus(serializers.Serializer):
     status = ProgramStatus()
 
 
+@extend_schema_serializer(many=False)
 class StatusesAnswer(Success):
     statuses = NamedStatus(many=True)
 
 
-class StatusAnswer(Success):
-    """Of an ordinary program ``status``, of a port range ``instances`` or, with ``port``, ``instance``."""
+class WholeProgramStatus(ProgramStatus):
+    ready = serializers.BooleanField(required=False, help_text="With `ready_port`: whether it accepts.")
+    attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
 
-    status = ProgramStatus(required=False)
-    instance = ProgramInstance(required=False)
-    instances = ProgramInstance(many=True, required=False)
-    running_count = serializers.IntegerField(required=False)
-    total_count = serializers.IntegerField(required=False)
+
+class OrdinaryStatusAnswer(Success):
+    """Of a program without a port range."""
+
+    status = WholeProgramStatus()
+    stats = Stats(required=False)
     last_run = LastRun(required=False)
+
+
+class InstanceStatusAnswer(Success):
+    """Of one instance of a port range: with ``port``."""
+
+    instance = ProgramInstance()
+    last_run = LastRun(required=False)
+
+
+class PortRangeStatusAnswer(Success):
+    """Of a port range: the instances that are not stopped."""
+
+    instances = ProgramInstance(many=True)
+    running_count = serializers.IntegerField()
+    total_count = serializers.IntegerField()
+
+
+STATUS_ANSWER = PolymorphicProxySerializer(
+    component_name="StatusAnswer",
+    serializers=[OrdinaryStatusAnswer, InstanceStatusAnswer, PortRangeStatusAnswer],
+    resource_type_field_name=None,
+)
 
 
 def _query(name: str, type: Any, description: str, **options: Any) -> OpenApiParameter:
     return OpenApiParameter(name, type, OpenApiParameter.QUERY, description=description, **options)
 
 
-_ID = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The program's id.")
+_ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1}
+_ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The program's id.")
 _PORT_SCHEMA = {"type": "integer", "minimum": rules.PORTS[0], "maximum": rules.PORTS[1]}
 _BOOLEAN_SCHEMA = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
 _PORT = _query("port", _PORT_SCHEMA, "The instance of a port range.")
@@ -188,7 +257,7 @@ list_programs = extend_schema(
         _query("boot", _BOOLEAN_SCHEMA, "Started when the daemon starts."),
         _query("lazy_load", _BOOLEAN_SCHEMA, "Instances started on demand only."),
         _query("hoody_kit", _BOOLEAN_SCHEMA, "Those whose directory lies below the kits' root."),
-        _query("name", OpenApiTypes.STR, "Exactly this name."),
+        _query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
         _query("port", _PORT_SCHEMA, "Those whose port range has this port."),
         _query("port_from", _PORT_SCHEMA, "With `port_to`: those whose range overlaps this one."),
         _query("port_to", _PORT_SCHEMA, "With `port_from`."),
@@ -196,13 +265,16 @@ list_programs = extend_schema(
         _query("include_stats", _BOOLEAN_SCHEMA, "Add `status` and `stats`."),
     ],
     responses=ListAnswer,
+    examples=examples.LIST_PROGRAMS,
 )
 retrieve_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="getProgram",
     summary="Get a program",
+    description="Its configuration; `GET status/{id}` tells what runs.",
     parameters=[_ID],
     responses=ProgramAnswer,
+    examples=examples.PROGRAM,
 )
 add_program = extend_schema(
     tags=_PROGRAMS,
@@ -211,6 +283,7 @@ add_program = extend_schema(
     description="Registered with supervisord if `enabled`, and started at once if `boot`.",
     request=ProgramSerializer,
     responses=AddAnswer,
+    examples=examples.ADD_PROGRAM,
 )
 edit_program = extend_schema(
     tags=_PROGRAMS,
@@ -223,6 +296,7 @@ edit_program = extend_schema(
     parameters=[_ID],
     request=ProgramSerializer(partial=True),
     responses=ProgramAnswer,
+    examples=examples.EDIT_PROGRAM,
 )
 remove_program = extend_schema(
     tags=_PROGRAMS,
@@ -230,8 +304,20 @@ remove_program = extend_schema(
     summary="Remove a program",
     description="Stopped first, then forgotten. Its log files stay.",
     parameters=[_ID],
-    request=None,
+    request=NoFieldsSerializer,
     responses=RemoveAnswer,
+    examples=examples.REMOVE_PROGRAM,
+)
+reset_programs = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="resetPrograms",
+    summary="Reset the programs",
+    description=(
+        "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
+        "ones are kept in a dated file of the state folder, which `manage.py import_programs` reads."
+    ),
+    request=None,
+    responses=Success,
 )
 enable_program = extend_schema(
     tags=_PROGRAMS,
@@ -239,8 +325,9 @@ enable_program = extend_schema(
     summary="Enable a program",
     description="Registered with supervisord; started only if it has `boot`.",
     parameters=[_ID],
-    request=None,
+    request=NoFieldsSerializer,
     responses=ProgramAnswer,
+    examples=examples.ENABLE_PROGRAM,
 )
 disable_program = extend_schema(
     tags=_PROGRAMS,
@@ -248,8 +335,9 @@ disable_program = extend_schema(
     summary="Disable a program",
     description="Stopped and withdrawn from supervisord.",
     parameters=[_ID],
-    request=None,
+    request=NoFieldsSerializer,
     responses=ProgramAnswer,
+    examples=examples.DISABLE_PROGRAM,
 )
 start_program = extend_schema(
     tags=_PROGRAMS,
@@ -259,6 +347,7 @@ start_program = extend_schema(
     parameters=[_ID],
     request=StartSerializer,
     responses=StartAnswer,
+    examples=examples.START_PROGRAM,
 )
 stop_program = extend_schema(
     tags=_PROGRAMS,
@@ -268,6 +357,7 @@ stop_program = extend_schema(
     parameters=[_ID],
     request=StopSerializer,
     responses=Success,
+    examples=examples.STOP_PROGRAM,
 )
 restart_program = extend_schema(
     tags=_PROGRAMS,
@@ -277,6 +367,7 @@ restart_program = extend_schema(
     parameters=[_ID],
     request=RestartSerializer,
     responses=RestartAnswer,
+    examples=examples.RESTART_PROGRAM,
 )
 program_logs = extend_schema(
     tags=_LOGS,
@@ -285,9 +376,15 @@ program_logs = extend_schema(
     description="The last lines. A log that does not exist yet is empty.",
     parameters=[_ID, *_LOG_QUERY, _PORT],
     responses=LogAnswer,
+    examples=examples.LOGS,
 )
 list_statuses = extend_schema(
-    tags=_STATUS, operation_id="listStatuses", summary="List statuses", responses=StatusesAnswer
+    tags=_STATUS,
+    operation_id="listStatuses",
+    summary="List statuses",
+    description="Of all programs, in id order. A port range is `running` while any of its instances is.",
+    responses=StatusesAnswer,
+    examples=examples.LIST_STATUSES,
 )
 retrieve_status = extend_schema(
     tags=_STATUS,
@@ -295,5 +392,6 @@ retrieve_status = extend_schema(
     summary="Get a status",
     description="`last_run` tells how the last run ended, unless it was stopped on request.",
     parameters=[_ID, _PORT],
-    responses=StatusAnswer,
+    responses=STATUS_ANSWER,
+    examples=examples.STATUS,
 )

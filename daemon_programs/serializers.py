@@ -5,14 +5,16 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from daemon_programs import rules
+from daemon_programs import rules, terminals
 from daemon_programs.strict_fields import (
     QueryBoolean,
     QueryInteger,
     RequiredString,
     StrictBoolean,
+    StrictChoice,
     StrictField,
     StrictInteger,
+    StrictObject,
     StrictSerializer,
     StrictString,
     StrictStringMap,
@@ -80,9 +82,14 @@ class SupervisedProgramSerializer(StrictSerializer):
         min_value=rules.LOG_BACKUPS[0], max_value=rules.LOG_BACKUPS[1], required=False
     )
     display = StrictString(required=False, allow_null=True)
+    terminal_id = StrictInteger(
+        min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False, allow_null=True
+    )
+    terminal_shell = StrictChoice(choices=terminals.SHELLS, required=False, allow_null=True)
+    terminal_interactive = StrictBoolean(required=False, allow_null=True)
 
     # Nullable to clients, empty in the database
-    _null_is_empty = ("directory", "display", "port_param")
+    _null_is_empty = ("directory", "display", "port_param", "terminal_shell")
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """From the contract's fields to the model's."""
@@ -107,25 +114,15 @@ class ProgramSerializer(SupervisedProgramSerializer):
     port_range = PortRangeSerializer(required=False, allow_null=True)
     port_param = StrictString(required=False, allow_null=True)
     lazy_load = StrictBoolean(required=False)
+    ready_port = StrictInteger(
+        min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False, allow_null=True
+    )
+    webhooks = StrictObject(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> Any:
         if self.partial:
             data = {key: value for key, value in data.items() if key != "id"}
         return super().to_internal_value(data)
-
-    def validate_name(self, name: str) -> str:
-        if len(name) > rules.NAME_LENGTH:
-            raise serializers.ValidationError(
-                f"Field 'name' must have at most {rules.NAME_LENGTH} characters"
-            )
-        return name
-
-    def validate_description(self, description: str) -> str:
-        if len(description) > rules.DESCRIPTION_LENGTH:
-            raise serializers.ValidationError(
-                f"Field 'description' must have at most {rules.DESCRIPTION_LENGTH} characters"
-            )
-        return description
 
     def validate_port_param(self, port_param: str | None) -> str | None:
         if port_param is not None and not port_param.strip():
@@ -134,6 +131,9 @@ class ProgramSerializer(SupervisedProgramSerializer):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         values = super().validate(values)
+        if self.partial and values.get("terminal_id", 0) is None:
+            values.setdefault("terminal_shell", "")
+            values.setdefault("terminal_interactive", None)
         if "port_range" in values:
             ports = values.pop("port_range") or {}
             values["port_start"] = ports.get("start")
@@ -169,10 +169,14 @@ class StopSerializer(StrictSerializer):
     all = StrictBoolean(default=False, help_text="Every instance of a port range.")
 
 
+class NoFieldsSerializer(StrictSerializer):
+    """The body of verbs that need nothing said: none, empty and ``{}`` mean the same."""
+
+
 class LogQuerySerializer(serializers.Serializer):
     """The query of ``logs``."""
 
-    type = serializers.CharField(default="stdout")
+    type = serializers.CharField(default="stdout", trim_whitespace=False, allow_blank=True)
     lines = QueryInteger(1, 10000, default=100)
 
     def validate_type(self, value: str) -> str:

@@ -39,6 +39,11 @@ class StrictString(StrictField, serializers.CharField):
     python_type = str
     what = "a string"
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Our own sentences are said instead; the length stays for OpenAPI.
+        self.validators = []
+
     def run_validation(self, data: Any = empty) -> Any:
         # Not CharField's own, which strips blanks: what is typed is what is kept.
         return serializers.Field.run_validation(self, data)
@@ -46,6 +51,8 @@ class StrictString(StrictField, serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         text: str = StrictField.to_internal_value(self, data)
         check_text(text, f"Field '{self.field_name}'")
+        if self.max_length is not None and len(text) > self.max_length:
+            self.fail_with(f"must have at most {self.max_length} characters")
         return text
 
 
@@ -90,6 +97,15 @@ class StrictBoolean(StrictField, serializers.BooleanField):
     what = "true or false"
 
 
+class StrictChoice(StrictField, serializers.ChoiceField):
+    """One of a few strings."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if type(data) is not str or data not in self.choices:
+            self.fail_with(f"must be one of: {', '.join(self.choices)}")
+        return str(data)
+
+
 class StrictStringMap(StrictField, serializers.DictField):
     """An object whose values are all strings."""
 
@@ -103,7 +119,7 @@ class StrictStringMap(StrictField, serializers.DictField):
         pairs: dict[str, str] = StrictField.to_internal_value(self, data)
         for name, value in pairs.items():
             if type(value) is not str:
-                self.fail_with(f"must be an object that maps names to strings: '{name}' is none")
+                self.fail_with(f"must be an object that maps names to strings: '{_printable(name)}' is none")
         return pairs
 
 
@@ -128,7 +144,14 @@ class StrictSerializer(serializers.Serializer):
         return super().to_internal_value(data)
 
 
-class QueryBoolean(serializers.Field):
+class QueryField(serializers.Field):
+    """A query parameter. One that is empty is no value that parses; DRF would take it as not sent."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, empty)
+
+
+class QueryBoolean(QueryField):
     """A query parameter that is exactly ``true`` or ``false``, in any letter case."""
 
     def to_internal_value(self, data: str) -> bool:
@@ -139,7 +162,7 @@ class QueryBoolean(serializers.Field):
         return data.lower() == "true"
 
 
-class QueryInteger(serializers.Field):
+class QueryInteger(QueryField):
     """A query parameter that is a decimal number within limits."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:

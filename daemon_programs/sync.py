@@ -23,22 +23,27 @@ _offline = threading.local()
 @contextmanager
 def offline() -> Iterator[None]:
     """Change rows only: for when the stack does not run, and its start brings the rest in line."""
+    before = is_offline()
     _offline.on = True
     try:
         yield
     finally:
-        _offline.on = False
+        _offline.on = before
+
+
+def is_offline() -> bool:
+    return getattr(_offline, "on", False)
 
 
 def register(program: SupervisedProgram) -> None:
     """Have supervisord run what the row says."""
-    if not getattr(_offline, "on", False):
+    if not is_offline():
         _change(program.group, program.specification().render())
 
 
 def withdraw(program: SupervisedProgram) -> None:
     """Have supervisord stop and forget the program."""
-    if not getattr(_offline, "on", False):
+    if not is_offline():
         _change(program.group, None)
 
 

@@ -6,7 +6,7 @@ database, the mirror and supervisord's configuration agree with each other.
 
 from typing import Any
 
-from daemon_programs import runtime, statuses, sync
+from daemon_programs import readiness, runtime, statuses, sync, webhooks
 from daemon_programs.exceptions import ProgramNotFound, Refused
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
@@ -14,6 +14,7 @@ from daemon_programs.statuses import process_name, process_state
 from daemon_programs.supervisor.client import ALL, State
 from daemon_programs.transactions import write_transaction
 
+_PROBE_EVERY_SECONDS = 0.05  # nothing tells when a port is opened
 _BIGGEST_ID = 2**63 - 1  # the database's
 
 
@@ -42,6 +43,8 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
     """Change fields; what runs is restarted once, and only if what runs has changed."""
     with write_transaction():
         program = get_program(id)
+        if values.get("webhooks") is not None:
+            values = {**values, "webhooks": webhooks.merge(program.webhooks, values["webhooks"])}
         for name, value in values.items():
             setattr(program, name, value)
         program.full_clean()
@@ -185,6 +188,8 @@ def _is_active(process: State) -> bool:
 def _wait_until_started(program: Program, names: list[str], port: int | None, timeout: int) -> State | None:
     """Wait until processes run, or have run to a good end; Refused for a bad one."""
 
+    wanted = "running" if program.ready_port is None else "ready"
+
     def started(state: State | None) -> bool:
         if state is None:
             raise Refused(f"{_whom(program, port)} was withdrawn while it was starting")
@@ -194,7 +199,8 @@ def _wait_until_started(program: Program, names: list[str], port: int | None, ti
         program.group,
         started,
         timeout=timeout,
-        otherwise=f"{_whom(program, port)} is not running after {timeout} seconds",
+        look_every=runtime.LOOK_EVERY_SECONDS if program.ready_port is None else _PROBE_EVERY_SECONDS,
+        otherwise=f"{_whom(program, port)} is not {wanted} after {timeout} seconds",
     )
 
 
@@ -208,7 +214,7 @@ def _has_started(program: Program, port: int | None, process: State) -> bool:
         raise Refused(f"{_whom(program, port)} did not start: {statuses.why_it_ended(process)}")
     if word == "stopped":
         raise Refused(f"{_whom(program, port)} was stopped while it was starting")
-    return True
+    return program.ready_port is None or readiness.accepts(program.ready_port)
 
 
 def _start_answer(

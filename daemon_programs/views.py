@@ -1,13 +1,14 @@
 """The routes of programs, statuses and logs (contract, section 2). One verb each; what they do is
 in ``verbs`` and ``runtime``, what can go wrong in ``hoody_site.errors``."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs import runtime, statuses, verbs
+from daemon_programs import backups, readiness, runtime, stats, statuses, verbs
 from daemon_programs import schemas as shapes
 from daemon_programs.documents import program_document
 from daemon_programs.filters import filter_programs
@@ -15,6 +16,7 @@ from daemon_programs.logs import tail
 from daemon_programs.models import Program
 from daemon_programs.serializers import (
     LogQuerySerializer,
+    NoFieldsSerializer,
     PortQuerySerializer,
     ProgramFilterSerializer,
     ProgramSerializer,
@@ -22,12 +24,15 @@ from daemon_programs.serializers import (
     StartSerializer,
     StopSerializer,
 )
+from daemon_programs.supervisor.client import State
 
 VIEW = ["daemon_programs.view_program"]
 OPERATE = [*VIEW, "daemon_programs.operate_program"]
 CHANGE = [*VIEW, "daemon_programs.change_program"]
 ADD = [*VIEW, "daemon_programs.add_program"]
 REMOVE = [*VIEW, "daemon_programs.delete_program"]
+
+RESET = [*ADD, *CHANGE, *REMOVE]
 
 S = TypeVar("S", bound=serializers.Serializer)
 
@@ -58,6 +63,7 @@ class ProgramViewSet(DaemonViewSet):
         "enable": CHANGE,
         "disable": CHANGE,
         "remove": REMOVE,
+        "reset": RESET,
         "start": OPERATE,
         "stop": OPERATE,
         "restart": OPERATE,
@@ -68,10 +74,8 @@ class ProgramViewSet(DaemonViewSet):
         filters = checked(ProgramFilterSerializer, request.query_params)
         programs = filter_programs(filters)
         documents = [program_document(program) for program in programs]
-        if filters.get("include_status"):
-            states = runtime.states()
-            for program, document in zip(programs, documents, strict=True):
-                document["status"] = statuses.listed_status(program, states.get(program.group))
+        if filters.get("include_status") or filters.get("include_stats"):
+            add_statuses(programs, documents, with_stats=filters.get("include_stats", False))
         return Response({"programs": documents})
 
     @shapes.retrieve_program
@@ -90,14 +94,25 @@ class ProgramViewSet(DaemonViewSet):
 
     @shapes.remove_program
     def remove(self, request: Request, id: str) -> Response:
+        verbs.get_program(id)
+        checked(NoFieldsSerializer, request.data)
         return Response({"success": True, "id": verbs.remove_program(id)})
+
+    @shapes.reset_programs
+    def reset(self, request: Request) -> Response:
+        backups.reset()
+        return Response({"success": True})
 
     @shapes.enable_program
     def enable(self, request: Request, id: str) -> Response:
+        verbs.get_program(id)
+        checked(NoFieldsSerializer, request.data)
         return _program_answer(verbs.set_enabled(id, True))
 
     @shapes.disable_program
     def disable(self, request: Request, id: str) -> Response:
+        verbs.get_program(id)
+        checked(NoFieldsSerializer, request.data)
         return _program_answer(verbs.set_enabled(id, False))
 
     @shapes.start_program
@@ -171,6 +186,21 @@ class StatusViewSet(DaemonViewSet):
         return Response({"success": True, **_status_answer(program, port)})
 
 
+def add_statuses(
+    programs: Sequence[Program], documents: Sequence[dict[str, Any]], *, with_stats: bool
+) -> None:
+    """Add what ``GET programs`` shows of what runs: one call, and at most one sweep."""
+    states = runtime.states()
+    measured = stats.measure(states) if with_stats else {}
+    for program, document in zip(programs, documents, strict=True):
+        state = states.get(program.group)
+        document["status"] = statuses.listed_status(program, state)
+        if program.has_ports:
+            stats.add_to_instances(program, document["status"]["instances"], measured)
+        elif own := measured.get((program.group, program.group)):
+            document["stats"] = own
+
+
 def _program_answer(program: Program) -> Response:
     return Response({"success": True, "program": program_document(program)})
 
@@ -187,7 +217,9 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
     state = runtime.state_of(program)
     if port is not None:
         process = statuses.process_state(state, str(port))
-        return {"instance": statuses.instance(program, port, process), **_last_run(process)}
+        instance = statuses.instance(program, port, process)
+        stats.add_to_instances(program, [instance], stats.measure(_only(program, state, str(port))))
+        return {"instance": instance, **_last_run(process)}
     if program.has_ports:
         instances = statuses.list_instances(program, state)
         return {
@@ -196,7 +228,22 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
             "total_count": len(program.ports),
         }
     process = statuses.process_state(state, program.group)
-    return {"status": statuses.program_status(program, state), **_last_run(process)}
+    measured = stats.measure(_only(program, state, program.group)).get((program.group, program.group))
+    status = statuses.program_status(program, state)
+    if program.ready_port is not None:
+        status["ready"] = status["status"] == "running" and readiness.accepts(program.ready_port)
+    if program.attach_command and "pid" in status:
+        status["attach"] = program.attach_command
+    return {
+        "status": status,
+        **({"stats": measured} if measured else {}),
+        **_last_run(process),
+    }
+
+
+def _only(program: Program, state: State | None, name: str) -> dict[str, State]:
+    """The states that the stats of a single process are measured of."""
+    return {program.group: {"processes": {name: statuses.process_state(state, name)}}}
 
 
 def _last_run(process: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,28 @@
-"""What every operation of the OpenAPI document has in common: the errors."""
+"""What the operations of the OpenAPI document have in common: access, success, errors."""
 
 from typing import Any
 
-_API = "/api/v1/daemon/"
-_OPEN = {"getHealth"}
-_WAITING = {"startProgram", "stopProgram", "restartProgram", "editProgram", "removeProgram", "disableProgram"}
+_TAGS = {
+    "programs": "What is to run: registered once, supervised until it is removed.",
+    "status": "What runs.",
+    "logs": "What it has written.",
+    "quick start": "Programs that clean up after themselves.",
+    "health": "That the API answers. Open to everybody.",
+}
+_SCHEMES = {
+    "bearerAuth": "An API token.",
+    "cookieAuth": "The session of a login to the admin; a POST needs the header X-CSRFToken too.",
+}
+# Operations that wait for processes, and so can find no room to wait or run out of time.
+_WAITING = {
+    "startProgram",
+    "stopProgram",
+    "restartProgram",
+    "resetPrograms",
+    "editProgram",
+    "removeProgram",
+    "disableProgram",
+}
 
 _ERROR = {
     "type": "object",
@@ -22,34 +40,108 @@ _ERROR = {
 }
 
 
-def add_common_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add to each operation the errors that it can answer with."""
-    result["components"]["schemas"]["Error"] = _ERROR
+def _error(description: str, sentence: str, word: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "example": {"success": False, "error": sentence, "code": word},
+            }
+        },
+    }
+
+
+_ERRORS = {
+    "400": _error(
+        "The request is not valid, or refused; nothing was changed.",
+        "Program with ID 7 is disabled",
+        "refused",
+    ),
+    "401": _error("No token, or not a valid one.", "The API token is not valid", "authentication_failed"),
+    "403": _error(
+        "The permission is missing.", "You do not have the permission to do this", "permission_denied"
+    ),
+    "404": _error("There is nothing of this id.", "Program with ID 999 not found", "not_found"),
+    "413": _error(
+        "The body is larger than 1 MiB.", "The request body is larger than 1 MiB", "body_too_large"
+    ),
+    "415": _error(
+        "The body is not application/json.",
+        'Unsupported media type "text/plain" in request.',
+        "unsupported_media_type",
+    ),
+    "429": _error(
+        "Too many requests wait already.",
+        "Too many requests are waiting already; try again later",
+        "too_many_waits",
+    ),
+    "500": _error(
+        "An internal error.",
+        "An internal error occurred; the log of the API says more",
+        "internal_error",
+    ),
+    "503": _error(
+        "supervisord can't be reached or does not take the change, or the database can't be used.",
+        "supervisord can't be reached; nothing was changed",
+        "supervisor_unavailable",
+    ),
+    "504": _error(
+        "It did not happen in time.", "Program with ID 1 is not running after 30 seconds", "timeout"
+    ),
+}
+_ERRORS["401"]["headers"] = {
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}
+}
+
+
+def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add what holds for the whole document, and to each operation the errors that it can answer with."""
+    result["servers"] = [{"url": "/", "description": "This installation."}]
+    result["info"]["license"] = {"name": "MIT"}
+    components = result["components"]
+    for name, description in _SCHEMES.items():
+        components["securitySchemes"][name]["description"] = description
+    for schema in components["schemas"].values():
+        _say_that_it_succeeds(schema)
+    components["schemas"]["Error"] = _ERROR
+    components["responses"] = {f"Error{code}": answer for code, answer in _ERRORS.items()}
+    used = set()
     for path, operations in result["paths"].items():
-        for operation in operations.values():
-            for code, description in _errors_of(path, operation).items():
-                operation["responses"][code] = {
-                    "description": description,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-                }
-            operation["responses"] = dict(sorted(operation["responses"].items()))
+        for method, operation in operations.items():
+            _complete_operation(path, method, operation)
+            used.update(operation["tags"])
+    result["tags"] = [
+        {"name": name, "description": description} for name, description in _TAGS.items() if name in used
+    ]
     return result
 
 
-def _errors_of(path: str, operation: dict[str, Any]) -> dict[str, str]:
-    errors = {"500": "An internal error."}
-    if not path.startswith(_API) or operation["operationId"] in _OPEN:
-        return errors
-    errors |= {
-        "400": "The request is not valid, or refused; nothing was changed.",
-        "401": "No token, or not a valid one.",
-        "403": "The permission is missing.",
-        "503": "supervisord can't be reached, or does not take the change.",
-    }
-    if "{id}" in path:
-        errors["404"] = "There is no program of this id."
-    if "requestBody" in operation:
-        errors |= {"413": "The body is larger than 1 MiB.", "415": "The body is not application/json."}
+def _say_that_it_succeeds(schema: dict[str, Any]) -> None:
+    """Of a 200 ``success`` is always true."""
+    if success := schema.get("properties", {}).get("success"):
+        success["enum"] = [True]
+
+
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    answers["200"]["description"] = operation["summary"]
+    for code in _codes_of(path, method, operation):
+        answers[code] = {"$ref": f"#/components/responses/Error{code}"}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _codes_of(path: str, method: str, operation: dict[str, Any]) -> set[str]:
+    codes = {"500"}
+    if "security" not in operation:
+        return codes
+    codes |= {"401", "403", "503"}
+    if "{" in path:
+        codes.add("404")
+    if method == "post":
+        codes |= {"400", "413", "415"}
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
+        codes.add("400")
     if operation["operationId"] in _WAITING:
-        errors |= {"429": "Too many requests wait already.", "504": "It did not happen in time."}
-    return errors
+        codes |= {"429", "504"}
+    return codes

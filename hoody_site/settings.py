@@ -67,6 +67,7 @@ KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
 EXTRA_HOSTS = _read("ALLOWED_HOSTS", "list", [])
 CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", "list", [])
 HTTPS = _read("HTTPS", "bool", False)
+WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 
 try:
     env.seal()
@@ -92,6 +93,7 @@ LOCK_FILE = STATE_DIR / "stack.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"
 API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
+BACKUPS_FOLDER = STATE_DIR / "backups"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
 
@@ -115,6 +117,7 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [
+    "hoody_site",  # before the admin, one of whose templates it extends
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -126,7 +129,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_q",
-    "hoody_site",
     "daemon_programs",
 ]
 
@@ -237,7 +239,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "hoody_site.openapi.add_common_answers",
+        "hoody_site.openapi.complete",
     ],
 }
 

@@ -17,10 +17,10 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 
 from daemon_programs import backups, reconcile, sync, tasks
+from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_text
 from daemon_programs.models import STOP_GRACE_SECONDS, Program
 from daemon_programs.supervisor import tree
-from daemon_programs.transactions import write_transaction
 from hoody_site.models import ApiToken
 
 ADMINISTRATOR = "admin"
@@ -153,17 +153,24 @@ def make_first_administrator() -> tuple[str, str] | None:
     return password, token
 
 
-def load_defaults() -> int:
-    """On the first start: keep the snapshot that ``reset`` goes back to, and load its programs."""
+def load_programs() -> None:
+    """On the first start: make the snapshot that ``reset`` goes back to, and load the programs.
+
+    These are the snapshot's, or those of a ``programs.json`` that is there already: whoever brings
+    one from an installation of before goes on with it.
+    """
     if settings.DEFAULT_PROGRAMS_FILE.exists():
-        return 0
-    documents = backups.read_documents(settings.SHIPPED_DEFAULT_PROGRAMS_FILE)
-    with write_transaction(), sync.offline():
-        if Program.objects.exists():
-            return 0
-        programs = backups.create(backups.as_own_user(documents))
-        backups.write_snapshot(programs)
-    return len(programs)
+        return
+    adopted = settings.PROGRAMS_FILE if settings.PROGRAMS_FILE.exists() else None
+    try:
+        backups.make_snapshot()
+        if not Program.objects.exists():
+            documents = backups.read_documents(adopted or settings.DEFAULT_PROGRAMS_FILE)
+            with sync.offline():
+                backups.carry_out(backups.plan_import(documents))
+    except BackupUnusable as problem:
+        settings.DEFAULT_PROGRAMS_FILE.unlink(missing_ok=True)  # the next start is a first one again
+        raise StackProblem(f"The programs can't be loaded: {problem}") from problem
 
 
 def write_supervisord_configuration() -> None:

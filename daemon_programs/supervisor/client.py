@@ -53,6 +53,15 @@ class Supervisor:
         self._socket_path = str(socket_path)
         self._local = threading.local()
 
+    def is_running(self) -> bool:
+        """Whether a supervisord listens at all (it may still be slow, or refuse)."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(self._socket_path)
+            except OSError:
+                return False
+        return True
+
     def apply(self, group: str) -> State:
         """Bring one program to what its file says; see the plugin's ``apply``."""
         return self._call("apply", group)

@@ -33,6 +33,8 @@ class Specification:
     priority: int = 999
     delay_seconds: int = 0
     stop_grace_seconds: int = 10
+    terminal: bool = False  # give it a terminal instead of pipes
+    private_folder: str | None = None  # made for its user at each start, removed at each end
     ports: tuple[int, int] | None = None  # first and last
 
     def render(self) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
+from daemon_programs.supervisor.plugin import terminal
+
 PORT = "{port}"
 START_SECONDS = 1  # a program is RUNNING once it has lived this long
 START_RETRIES = 3
@@ -39,8 +41,9 @@ class ProgramConfig(ProcessConfig):
         if port is not None:
             self.variables.setdefault("PORT", str(port))
         self.user: str = spec["user"]
-        self.home_is_fine: bool = spec["directory"] is None
         self.delay_seconds: int = spec["delay_seconds"]
+        self.terminal: bool = spec["terminal"]
+        self.private_folder: str | None = spec["private_folder"]
         stdout = spec["stdout"] and of_port(spec["stdout"])
         stderr = spec["stderr"] and of_port(spec["stderr"])
         super().__init__(
@@ -73,7 +76,7 @@ class ProgramConfig(ProcessConfig):
             killasgroup=True,
             exitcodes=[0],
             # Two handlers on one file would rotate it away from each other.
-            redirect_stderr=stdout is not None and stdout == stderr,
+            redirect_stderr=self.terminal or (stdout is not None and stdout == stderr),
             environment=None,
         )
 
@@ -86,6 +89,12 @@ class ProgramConfig(ProcessConfig):
         """The folders in which a command without a slash is looked for: the program's own PATH."""
         path = self.variables.get("PATH") or os.environ.get("PATH") or os.defpath
         return path.split(os.pathsep)
+
+    def make_dispatchers(self, proc: Any) -> Any:
+        """Pipes, or the two ends of a terminal."""
+        if self.terminal:
+            return terminal.make_dispatchers(proc)
+        return super().make_dispatchers(proc)
 
     def make_process(self, group: Any = None) -> Any:
         from daemon_programs.supervisor.plugin.process import ProgramProcess

@@ -16,6 +16,7 @@ import errno
 import os
 import pwd
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -29,10 +30,12 @@ from supervisor.options import (
     NotFound,
     ProcessException,
     decode_wait_status,
+    make_namespec,
 )
 from supervisor.process import Subprocess
 from supervisor.states import RUNNING_STATES, ProcessStates, SupervisorStates, getProcessStateDescription
 
+from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import CONTEXT
 from daemon_programs.supervisor.tree import Identity, descend, send
 
@@ -87,12 +90,13 @@ class ProgramProcess(Subprocess):
         try:
             filename, argv = self.get_execv_args()
             self._make_log_folders()
+            self._make_private_folder()
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
         except ProcessException as problem:
             self._fail(problem.args[0])
             return None
         except OSError as problem:
-            self._fail(f"the log can't be written: {_sentence(problem)}")
+            self._fail(f"its logs or its terminal can't be made: {_sentence(problem)}")
             return None
         self.failure_fd, child_failure_fd = os.pipe()
         os.set_blocking(self.failure_fd, False)
@@ -169,6 +173,21 @@ class ProgramProcess(Subprocess):
             if os.path.isdir(log):
                 raise BadCommand(f"the log is a folder: {log}")
 
+    def _make_private_folder(self) -> None:
+        """A folder, anew for each start, that only the program's user can enter."""
+        folder = self.config.private_folder
+        if folder is None:
+            return
+        self._remove_private_folder()
+        Path(folder).parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        Path(folder).mkdir(mode=0o700)
+        account = self._account()
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+    def _remove_private_folder(self) -> None:
+        if self.config.private_folder is not None:
+            shutil.rmtree(self.config.private_folder, ignore_errors=True)
+
     # The child's side of the fork: it ends in the program, or in os._exit
 
     def _become(self, filename: str, argv: list[str], failure_fd: int) -> None:
@@ -178,6 +197,8 @@ class ProgramProcess(Subprocess):
             _default_signals()
             resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
             os.dup2(self.pipes["child_stdin"], 0)
+            if self.config.terminal:
+                terminal.take()
             os.dup2(self.pipes["child_stdout"], 1)
             os.dup2(self.pipes["child_stdout" if self.config.redirect_stderr else "child_stderr"], 2)
             account = self._account()
@@ -245,7 +266,7 @@ class ProgramProcess(Subprocess):
             state = ProcessStates.BACKOFF
         else:
             state = ProcessStates.EXITED
-        self.config.options.logger.info(f"ended: '{self.config.name}' ({failure or message})")
+        self.config.options.logger.info(f"ended: '{self._namespec}' ({failure or message})")
         if state is not None:
             self.kill_at = now + self.config.stopwaitsecs
             if state != ProcessStates.BACKOFF:
@@ -330,6 +351,8 @@ class ProgramProcess(Subprocess):
         for identity in tree:
             if signum == signal.SIGKILL or identity not in self.signalled:
                 send(identity, signum)
+                if self.config.terminal:
+                    send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
         return bool(tree)
 
@@ -342,6 +365,7 @@ class ProgramProcess(Subprocess):
             return
         self.ending = False
         self.signalled = set()
+        self._remove_private_folder()
         if self.state == ProcessStates.STOPPING:
             self.killing = False
             self.change_state(ProcessStates.STOPPED)
@@ -398,6 +422,11 @@ class ProgramProcess(Subprocess):
         if now < due:
             CONTEXT.wakeup.at(due)
         return now >= due
+
+    @property
+    def _namespec(self) -> str:
+        """Supervisord's whole name of it, for its log."""
+        return str(make_namespec(self.group.config.name, self.config.name))
 
     def snapshot(self) -> dict[str, Any]:
         """The process' part of ``states``. Times are seconds since the epoch."""

@@ -19,10 +19,10 @@ class Command(BaseCommand):
             if survivors := stack.end_survivors():
                 self.stdout.write(f"Ended {survivors} processes that a killed stack had left behind.")
             stack.check_address()
+            stack.prepare_database()
+            stack.load_programs()
         except stack.StackProblem as problem:
             raise CommandError(str(problem)) from problem
-        stack.prepare_database()
-        stack.load_defaults()
         stack.write_supervisord_configuration()
         self._introduce(stack.make_first_administrator())  # last: what it shows is shown only once
         connections.close_all()

@@ -1,0 +1,28 @@
+"""What the management commands have in common: one call, one answer, errors as one sentence."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from daemon_programs import gateway, mirror, sync
+from daemon_programs.exceptions import DaemonError
+
+
+class DaemonCommand(BaseCommand):
+    """Works on a running stack, and on a stopped one: then supervisord learns of it at its start."""
+
+    def run(self, options: dict[str, Any]) -> str:
+        """Do it, and return what to print; DaemonErrors are reported."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            if gateway.supervisor.is_running():
+                answer = self.run(options)
+            else:
+                with sync.offline():
+                    answer = self.run(options)
+            mirror.write()
+        except (DaemonError, OSError) as problem:
+            raise CommandError(str(problem)) from problem
+        self.stdout.write(answer)

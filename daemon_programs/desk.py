@@ -1,0 +1,90 @@
+"""What the admin shows of what runs: from supervisord's states and the logs to lines for people."""
+
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from daemon_programs import runtime, statuses
+from daemon_programs.exceptions import DaemonError
+from daemon_programs.logs import tail
+from daemon_programs.models import Program
+from daemon_programs.supervisor.client import State
+
+LOG_LINES = 50
+# A line may be megabytes long; a page has an end all the same.
+_MOST_LOG_CHARACTERS = 64 * 1024
+
+
+def badge(word: str, detail: str = "") -> SafeString:
+    """A status as a coloured word, with a remark beside it."""
+    return format_html(
+        '<span class="state state-{}">{}</span> <span class="quiet">{}</span>', word, word, detail
+    )
+
+
+def summary(program: Program, state: State | None) -> SafeString:
+    """The state of a program as one line of the list."""
+    word = statuses.program_status(program, state)["status"]
+    if program.has_ports:
+        running = statuses.count_running(statuses.list_instances(program, state))
+        return badge(word, f"{running} of {len(program.ports)}")
+    return badge(word, _remark(statuses.process_state(state, program.group)))
+
+
+def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, Any]:
+    """What the page of one program shows above its form; ``port`` chooses the instance of the logs."""
+    shown: dict[str, Any] = {
+        "may_operate": may_operate and program.enabled,
+        "disabled": not program.enabled,
+        "attach": program.attach_command,
+    }
+    try:
+        state = runtime.state_of(program)
+    except DaemonError as problem:
+        shown |= {"badge": badge("unknown"), "problem": str(problem), "may_operate": False}
+        state = None
+    else:
+        shown |= {"badge": summary(program, state), **_process(program, state)}
+    if program.has_ports:
+        port = port if port in program.ports else _first_port(shown, program)
+    return {**shown, "port": port, "logs": [_log(program, stream, port) for stream in ("stdout", "stderr")]}
+
+
+def _process(program: Program, state: State | None) -> dict[str, Any]:
+    if program.has_ports:
+        return {"instances": [_instance(row, state) for row in statuses.list_instances(program, state)]}
+    process = statuses.process_state(state, program.group)
+    return {**statuses.live_fields(process), "ended": _how_it_ended(process)}
+
+
+def _instance(row: dict[str, Any], state: State | None) -> dict[str, Any]:
+    process = statuses.process_state(state, str(row["port"]))
+    return {**row, "badge": badge(row["status"]), "ended": _how_it_ended(process)}
+
+
+def _first_port(shown: dict[str, Any], program: Program) -> int:
+    instances = shown.get("instances")
+    return int(instances[0]["port"]) if instances else program.ports[0]
+
+
+def _remark(process: State) -> str:
+    """For how long it has been running, or why it is not."""
+    fields = statuses.live_fields(process)
+    if "uptime" in fields:
+        return str(fields["uptime"])
+    return statuses.why_it_ended(process) if statuses.last_run(process) else ""
+
+
+def _how_it_ended(process: State) -> str:
+    ended = statuses.last_run(process)
+    return f"{statuses.why_it_ended(process)}, {ended['ended_at']}" if ended else ""
+
+
+def _log(program: Program, stream: str, port: int | None) -> dict[str, str]:
+    file = program.log_path(stream, port)
+    try:
+        text = "\n".join(tail(file, LOG_LINES))[-_MOST_LOG_CHARACTERS:]
+    except OSError as problem:
+        return {"stream": stream, "file": file, "problem": f"It can't be read: {problem.strerror}"}
+    return {"stream": stream, "file": file, "text": text}

@@ -1,0 +1,183 @@
+"""Examples for the OpenAPI document. A test holds each against its schema."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+WEB: dict[str, Any] = {
+    "id": 1,
+    "name": "web",
+    "description": "Static site",
+    "enabled": True,
+    "command": "python3 -m http.server 9000",
+    "boot": True,
+    "delay_seconds": 5,
+    "autorestart": "unexpected",
+    "user": "www-data",
+    "environment": {"SITE": "a"},
+    "directory": "/var/www",
+    "priority": 10,
+    "stdout_logfile": "/var/log/web/out.log",
+    "stderr_logfile": "/var/log/web/err.log",
+    "logs_enabled": True,
+    "log_max_bytes": 5242880,
+    "log_backups": 2,
+    "hoody_kit": False,
+    "lazy_load": False,
+}
+API: dict[str, Any] = {
+    "id": 2,
+    "name": "api",
+    "description": "",
+    "enabled": True,
+    "command": "node server.js",
+    "boot": False,
+    "delay_seconds": 0,
+    "autorestart": "unexpected",
+    "user": "node",
+    "environment": {"NODE_ENV": "production"},
+    "priority": 999,
+    "stdout_logfile": "/var/lib/daemon-api/logs/api/stdout.log",
+    "stderr_logfile": "/var/lib/daemon-api/logs/api/stderr.log",
+    "logs_enabled": True,
+    "log_max_bytes": 5242880,
+    "log_backups": 2,
+    "hoody_kit": False,
+    "port_range": {"start": 8000, "end": 8099},
+    "port_param": "--port",
+    "lazy_load": True,
+}
+RUNNING = {"id": 1, "status": "running", "pid": 4711, "uptime": "2:15:30"}
+STARTING_INSTANCE = {"port": 8042, "instance_name": "api_8042", "status": "starting"}
+RUNNING_INSTANCE = {
+    "port": 8042,
+    "instance_name": "api_8042",
+    "status": "running",
+    "pid": 4800,
+    "uptime": "0:15:30",
+}
+STATS = {
+    "pid": 4711,
+    "started_at": "2026-02-10T17:39:50Z",
+    "cpu_percent": 12.5,
+    "memory_rss_bytes": 52428800,
+    "process_count": 2,
+    "processes": [
+        {
+            "pid": 4711,
+            "command": "python3 -m http.server 9000",
+            "cpu_percent": 2.1,
+            "memory_rss_bytes": 42428800,
+        },
+        {"pid": 4712, "command": "sleep 60", "cpu_percent": 0.0, "memory_rss_bytes": 10000000},
+    ],
+}
+LAST_RUN = {"exit_code": 3, "signal": None, "error": None, "ended_at": "2026-11-21T18:40:00Z"}
+
+
+def _sent(name: str, /, **body: Any) -> OpenApiExample:
+    return OpenApiExample(name, body, request_only=True)
+
+
+def _answered(name: str, /, **body: Any) -> OpenApiExample:
+    return OpenApiExample(name, {"success": True, **body}, response_only=True)
+
+
+SUCCESS = [_answered("Done")]
+LIST_PROGRAMS = [
+    OpenApiExample("Programs", {"programs": [WEB, API]}, response_only=True),
+    OpenApiExample(
+        "With include_stats",
+        {
+            "programs": [
+                {**WEB, "status": RUNNING, "stats": STATS},
+                {
+                    **API,
+                    "status": {
+                        "type": "port-range",
+                        "running_instances": 1,
+                        "total_instances": 100,
+                        "instances": [RUNNING_INSTANCE],
+                    },
+                },
+            ]
+        },
+        response_only=True,
+    ),
+]
+PROGRAM = [_answered("A program", program=WEB)]
+ADD_PROGRAM = [
+    _sent(
+        "A web server",
+        name="web",
+        command="python3 -m http.server 9000",
+        user="www-data",
+        description="Static site",
+        directory="/var/www",
+        environment={"SITE": "a"},
+        boot=True,
+        delay_seconds=5,
+        priority=10,
+        stdout_logfile="/var/log/web/out.log",
+        stderr_logfile="/var/log/web/err.log",
+    ),
+    _sent(
+        "A port range",
+        name="api",
+        command="node server.js",
+        user="node",
+        environment={"NODE_ENV": "production"},
+        port_range={"start": 8000, "end": 8099},
+        lazy_load=True,
+    ),
+    _answered("A port range", id=2, program=API),
+]
+EDIT_PROGRAM = [
+    _sent("Two fields", description="v2", environment={"A": "1"}),
+    _answered("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
+]
+REMOVE_PROGRAM = [_sent("Nothing to say"), _answered("Removed", id=2)]
+ENABLE_PROGRAM = [_sent("Nothing to say"), _answered("Enabled", program=WEB)]
+DISABLE_PROGRAM = [_sent("Nothing to say"), _answered("Disabled", program={**WEB, "enabled": False})]
+START_PROGRAM = [
+    _sent("Start"),
+    _sent("Until it runs", wait=True, timeout=10),
+    _sent("If it does not run", if_not_running=True),
+    _sent("An instance", port=8042),
+    _sent("All instances", all=True),
+    _answered("Started"),
+    _answered("It was running", already_running=True),
+    _answered("An instance", instance=STARTING_INSTANCE),
+    _answered("An instance was running", already_running=True, instance=RUNNING_INSTANCE),
+]
+STOP_PROGRAM = [
+    _sent("Stop"),
+    _sent("An instance", port=8042),
+    _sent("All instances", all=True),
+    *SUCCESS,
+]
+RESTART_PROGRAM = [
+    _sent("Restart"),
+    _sent("Until it runs again", wait=True, timeout=10),
+    _sent("An instance", port=8042),
+    _answered("Restarted"),
+    _answered("An instance", instance=STARTING_INSTANCE),
+]
+LOGS = [
+    _answered("Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log")
+]
+LIST_STATUSES = [
+    _answered(
+        "Statuses",
+        statuses=[
+            {"id": 1, "name": "web", "enabled": True, "status": RUNNING},
+            {"id": 3, "name": "old", "enabled": False, "status": {"id": 3, "status": "stopped"}},
+        ],
+    )
+]
+STATUS = [
+    _answered("Running", status=RUNNING, stats=STATS),
+    _answered("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
+    _answered("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
+    _answered("With port", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}),
+]

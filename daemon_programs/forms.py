@@ -1,0 +1,145 @@
+"""The admin's form of a program. The rules are the model's; this is how people type what they rule.
+
+What is typed is what is kept: nothing is stripped, and JSON is read as strictly as the API reads it.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Field
+from django.forms.fields import InvalidJSONInput
+
+from daemon_programs.models import Program
+
+Fieldsets = list[tuple[str | None, dict[str, Any]]]
+
+# Heading, what it is about, fields; a row may hold several. Fields that the model doesn't have are left
+# out, and those that stand nowhere here come last, so none can get lost.
+_GROUPS: list[tuple[str | None, str, list[str | tuple[str, ...]]]] = [
+    (None, "", ["name", "description"]),
+    ("What runs", "", ["command", "user", "directory", "environment"]),
+    (
+        "When it runs",
+        "",
+        ["enabled", "boot", "autorestart", ("delay_seconds", "priority"), "ready_port"],
+    ),
+    (
+        "Port range",
+        "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
+        [("port_start", "port_end"), "port_param", "lazy_load"],
+    ),
+    (
+        "Display and terminal",
+        "",
+        ["display", ("terminal_id", "terminal_shell", "terminal_interactive")],
+    ),
+    (
+        "Logs",
+        "",
+        ["logs_enabled", "stdout_logfile", "stderr_logfile", ("log_max_bytes", "log_backups")],
+    ),
+    ("Webhooks", "", ["webhooks"]),
+]
+_SELDOM = {"Port range", "Display and terminal", "Logs", "Webhooks"}
+
+
+class PlainText(forms.Textarea):
+    """Line breaks as everything but a form submission has them."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"rows": 1, "class": "vLargeTextField plain-text", **(attrs or {})})
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
+class JsonObjectField(forms.JSONField):
+    """A JSON object, or nothing. The text stays as it was typed until it is one."""
+
+    widget = PlainText
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return value
+        if not isinstance(value, str) or not value.strip():
+            return None
+        try:
+            content = json.loads(value, object_pairs_hook=_object)
+        except (ValueError, RecursionError) as problem:
+            raise ValidationError(f"This is not valid JSON: {problem}") from None
+        if not isinstance(content, dict):
+            raise ValidationError('This must be a JSON object: {"name": "value"}')
+        return content
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        # Never read again to be shown: what was refused may hold what can't be written.
+        return initial if self.disabled else InvalidJSONInput(data or "")
+
+    def prepare_value(self, value: Any) -> str:
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+class ProgramForm(forms.ModelForm):
+    """``problem`` says why a change was not taken that the rules allow: it is said beside the form."""
+
+    problem = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            # Browsers count halves of emoji, the rules characters: let the rules say what is too long.
+            field.widget.attrs.pop("maxlength", None)
+            if isinstance(field.widget, PlainText):
+                field.widget.attrs.update(rows=_ROWS.get(name, 1), spellcheck=str(name in _PROSE).lower())
+
+    def clean_environment(self) -> dict[str, str]:
+        return self.cleaned_data["environment"] or {}
+
+    def clean(self) -> dict[str, Any] | None:
+        if self.problem:
+            raise ValidationError(self.problem)
+        return super().clean()
+
+
+_ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
+_PROSE = {"description"}
+
+
+def fieldsets(program: Program | None) -> Fieldsets:
+    """The form's fields in groups; those seldom used are folded up unless the program uses them."""
+    fields = {field.name: field for field in Program._meta.concrete_fields if field.editable}
+    del fields["id"]
+    sets: Fieldsets = []
+    for heading, description, rows in _GROUPS:
+        lines = [[name for name in _names(row) if name in fields] for row in rows]
+        group = {name: fields.pop(name) for line in lines for name in line}
+        folded = heading in _SELDOM and not (program and _differs(program, group.values()))
+        sets.append((heading, _options(lines, description, ["collapse"] if folded else [])))
+    sets.append(("More", _options([[name] for name in fields], "", [])))
+    return [(heading, options) for heading, options in sets if options["fields"]]
+
+
+def _names(row: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (row,) if isinstance(row, str) else row
+
+
+def _options(lines: list[list[str]], description: str, classes: list[str]) -> dict[str, Any]:
+    return {"fields": [tuple(line) for line in lines if line], "description": description, "classes": classes}
+
+
+def _differs(program: Program, fields: "Iterable[Field[Any, Any]]") -> bool:
+    """Whether a program has anything but the defaults in some fields."""
+    return any(field.value_from_object(program) != field.get_default() for field in fields)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key stands in it twice")
+    return content

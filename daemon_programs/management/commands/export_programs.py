@@ -1,0 +1,25 @@
+"""``manage.py export_programs [FILE]``: write what ``import_programs`` reads."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from daemon_programs import backups
+from daemon_programs.commands import DaemonCommand
+from daemon_programs.files import replace_text
+
+
+class Command(DaemonCommand):
+    help = "Write the programs to a file (0600: environments may hold secrets), or to standard output."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, nargs="?")
+
+    def run(self, options: dict[str, Any]) -> str:
+        file: Path | None = options["file"]
+        text = backups.export_text()
+        if file is None:
+            return text.removesuffix("\n")
+        replace_text(file, text)
+        return f"Exported to {file}."

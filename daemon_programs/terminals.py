@@ -1,0 +1,126 @@
+"""Terminal sessions for programs (contract, section 3): the command, wrapped into its shell.
+
+Pure: from an argument list to an argument list. The command's own arguments are always handed on as
+arguments, never as text of a script.
+
+- ``bash``, ``zsh``, ``fish``, ``sh``: the shell loads its start-up files, then becomes the command, or
+  (interactive) runs it and stays. supervisord's plugin gives the process a terminal of its own.
+- ``tmux``: a session that people can attach to. Its server has a socket in a folder of the stack's
+  own; what the session prints goes to the program's log, and its exit code becomes the program's.
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+TMUX = "tmux"
+SHELLS = ("bash", "zsh", "fish", "sh", TMUX)
+
+# Commands that are of no use unless somebody types into them: the shell stays with them.
+_INTERACTIVE = frozenset({*SHELLS, "dash", "ksh", "python", "python3", "ipython", "node", "irb", "psql"})
+
+_RC = '[ -r "{file}" ] && . "{file}"; '
+_BECOME = {
+    "bash": _RC.format(file="$HOME/.bashrc") + 'exec "$@"',
+    "zsh": _RC.format(file="${ZDOTDIR:-$HOME}/.zshrc") + 'exec "$@"',
+    "fish": "exec $argv",
+    "sh": 'exec "$@"',
+}
+_RUN_AND_STAY = {
+    "bash": '"$@"; exec bash -i',
+    "zsh": '"$@"; exec zsh -i',
+    "fish": "$argv; exec fish -i",
+    "sh": '"$@"; exec sh -i',
+}
+
+# $1 the folder, $2 the session, $3 what the pane runs; then the command. The pane waits until its
+# output is being read, so that not a byte is lost.
+_TMUX_SESSION = """
+mkfifo "$1/output" || exit 1
+tmux -S "$1/socket" -f /dev/null new-session -d -s "$2" -x 200 -y 50 -- sh -c "$3" "$@" || exit 1
+tmux -S "$1/socket" pipe-pane -t "$2" "exec cat > '$1/output'"
+tmux -S "$1/socket" wait-for -S ready
+cat "$1/output"
+read -r code < "$1/exit-code" || code=1
+exit "$code"
+"""
+_TMUX_PANE = """
+folder=$0; shift 2
+tmux wait-for ready
+"$@"
+echo "$?" > "$folder/exit-code"
+"""
+_TMUX_PANE_STAYS = _TMUX_PANE + 'exec "${SHELL:-sh}" -i'
+
+
+def check(number: int | None, shell: str, interactive: bool | None) -> None:
+    """The rules between the three fields, and that the shell is installed."""
+    if number is None:
+        if shell:
+            raise ValidationError({"terminal_shell": "terminal_shell requires terminal_id to be set"})
+        if interactive is not None:
+            raise ValidationError(
+                {"terminal_interactive": "terminal_interactive requires terminal_id to be set"}
+            )
+    elif shell and shell not in SHELLS:
+        raise ValidationError(
+            {"terminal_shell": f"Field 'terminal_shell' must be one of: {', '.join(SHELLS)}"}
+        )
+    elif not is_installed(shell or "sh"):
+        raise ValidationError(
+            {
+                "terminal_shell": f"Terminal shell '{shell}' is not installed: "
+                f"on Debian and Ubuntu, apt install {shell}"
+            }
+        )
+
+
+def is_installed(shell: str) -> bool:
+    return shutil.which(shell) is not None
+
+
+def wrap(argv: list[str], number: int, shell: str, interactive: bool | None) -> list[str]:
+    """The command in its terminal session."""
+    shell = shell or default_shell()
+    stays = _stays(argv) if interactive is None else interactive
+    if shell == TMUX:
+        pane = _TMUX_PANE_STAYS if interactive else _TMUX_PANE
+        session = [str(folder_of(number)), session_name(number), pane, *argv]
+        return ["sh", "-c", _TMUX_SESSION, "tmux-session", *session]
+    script = _RUN_AND_STAY[shell] if stays else _BECOME[shell]
+    flags = ["-l", "-i", "-c"] if stays else ["-l", "-c"]
+    name = [] if shell == "fish" else [shell]  # fish has no $0
+    return [shell, *flags, script, *name, *argv]
+
+
+def default_shell() -> str:
+    return "bash" if is_installed("bash") else "sh"
+
+
+def session_name(number: int) -> str:
+    return f"terminal-{number}"
+
+
+def attach_command(number: int) -> str:
+    """What people type to join a tmux session, as the program's user or as root."""
+    return f"tmux -S {folder_of(number) / 'socket'} attach -t {session_name(number)}"
+
+
+def folder_of(number: int) -> Path:
+    """Where a tmux session has its socket: a folder that its user, and nobody else, can enter.
+
+    Other users can't enter the state folder, and nobody but root can make what lies in /run.
+    """
+    if os.geteuid() != 0:
+        return Path(settings.STATE_DIR) / "terminals" / str(number)
+    stack = hashlib.sha256(str(settings.STATE_DIR).encode()).hexdigest()[:8]
+    return Path("/run/hoody-daemon") / stack / str(number)
+
+
+def _stays(argv: list[str]) -> bool:
+    """Whether the command is a shell or an interpreter that nothing was given to."""
+    return len(argv) == 1 and Path(argv[0]).name in _INTERACTIVE

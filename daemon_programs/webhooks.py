@@ -1,0 +1,194 @@
+"""The webhooks block of a program: shape, rules, one normal form (contract, section 5).
+
+Addresses are checked here as they are written, in every spelling that a resolver would take for an
+address; what a host name resolves to is checked again when something is delivered.
+"""
+
+import ipaddress
+import re
+import socket
+import unicodedata
+from typing import Any, TypeGuard
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+EVENTS = ("STARTING", "RUNNING", "BACKOFF", "STOPPING", "STOPPED", "EXITED", "FATAL", "UNKNOWN")
+ALL = ("*", "all")
+MOST_URLS = 5
+MOST_HEADERS = 10
+TIMEOUT = (1, 60)
+RETRY = (0, 5)
+DEFAULTS: dict[str, Any] = {
+    "enabled": True,
+    "urls": [],
+    "events": list(EVENTS),
+    "headers": {},
+    "timeout": 10,
+    "retry": 3,
+}
+
+_LONGEST_URL = 2048
+_LONGEST_HEADER = 4096
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+# What the delivery itself says.
+_OWN_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "transfer-encoding"})
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_INTERNAL_NAMES = (".localhost", ".local", ".internal")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+
+
+def normal(block: dict[str, Any]) -> dict[str, Any]:
+    """The block with every key and each value in its one form; ``block`` must be valid."""
+    merged = {**DEFAULTS, **block}
+    return {**merged, "events": _event_names(merged["events"])}
+
+
+def merge(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """An edit: keys that are given replace, the others stay."""
+    return {**(old or {}), **new}
+
+
+def check(block: Any) -> None:
+    """Raise a ValidationError for whatever is no valid block."""
+    if not isinstance(block, dict):
+        raise _error("must be an object")
+    for key in block:
+        if key not in DEFAULTS:
+            raise _error(f"has an unknown key '{str(key)[:128]}'")
+    whole = {**DEFAULTS, **block}
+    if type(whole["enabled"]) is not bool:
+        raise _error("enabled must be true or false")
+    _check_number("timeout", whole["timeout"], TIMEOUT)
+    _check_number("retry", whole["retry"], RETRY)
+    _event_names(whole["events"])
+    _check_headers(whole["headers"])
+    _check_urls(whole["urls"], enabled=whole["enabled"])
+
+
+def check_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Raise a ValidationError for an address that is not out on the internet (shared with delivery)."""
+    for each in _addresses_in(address):
+        if settings.WEBHOOKS_DEVELOPMENT and each.is_loopback:
+            continue
+        if not each.is_global or each.is_multicast or each.is_reserved:
+            raise _error(f"must not point to a private or reserved address: {address}")
+
+
+def _check_number(key: str, value: Any, limits: tuple[int, int]) -> None:
+    if type(value) is not int or not limits[0] <= value <= limits[1]:
+        raise _error(f"{key} must be an integer between {limits[0]} and {limits[1]}")
+
+
+def _event_names(events: Any) -> list[str]:
+    """All names, in the order of ``EVENTS``, that a name, a list or ``*`` stands for."""
+    names = [events] if isinstance(events, str) else events
+    if not _are_strings(names) or not names:
+        raise _error("events must be a name, a list of names, or '*'")
+    if any(name.lower() in ALL for name in names):
+        return list(EVENTS)
+    chosen = {name.upper() for name in names}
+    for name in names:
+        if name.upper() not in EVENTS:
+            raise _error(f"has an unknown event '{name[:128]}': it must be one of {', '.join(EVENTS)}")
+    return [name for name in EVENTS if name in chosen]
+
+
+def _check_headers(headers: Any) -> None:
+    if not isinstance(headers, dict) or not _are_strings([*headers, *headers.values()]):
+        raise _error("headers must be an object that maps names to strings")
+    if len(headers) > MOST_HEADERS:
+        raise _error(f"headers must have at most {MOST_HEADERS} entries")
+    for name, value in headers.items():
+        lower = name.lower()
+        if not _HEADER_NAME.fullmatch(name) or lower in _OWN_HEADERS or lower.startswith("webhook-"):
+            raise _error(f"headers has a name that is not allowed: '{name[:128]}'")
+        if not re.fullmatch(r"[\t\x20-\x7e]*", value) or len(value) > _LONGEST_HEADER:
+            raise _error(f"headers has a value that is not allowed: that of '{name}'")
+
+
+def _check_urls(urls: Any, *, enabled: bool) -> None:
+    if not isinstance(urls, list) or not _are_strings(urls):
+        raise _error("urls must be a list of strings")
+    if len(urls) > MOST_URLS or (enabled and not urls):
+        raise _error(f"urls must have 1 to {MOST_URLS} entries")
+    for url in urls:
+        if len(url) > _LONGEST_URL or not url.isprintable():
+            raise _error("urls has an entry that is no URL")
+        if enabled:
+            _check_url(url)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _error(f"urls has an entry that is no URL: '{url}'") from None
+    schemes = ("https", "http") if settings.WEBHOOKS_DEVELOPMENT else ("https",)
+    if parts.scheme.lower() not in schemes:
+        raise _error(f"urls must be https: '{url}'")
+    if "@" in parts.netloc:
+        raise _error("urls must not carry a user name or password")
+    if not host or "\\" in url or any(character.isspace() for character in url):
+        raise _error(f"urls has an entry that is no URL: '{url}'")
+    _check_host(unicodedata.normalize("NFKC", host).replace("\u3002", ".").lower())
+
+
+def _check_host(host: str) -> None:
+    if address := _address_of(host):
+        check_address(address)
+        return
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise _error(f"urls has a host that is no name: '{host}'") from None
+    name = host.rstrip(".")
+    is_loopback = name == "localhost" or name.endswith(".localhost")
+    if is_loopback and settings.WEBHOOKS_DEVELOPMENT:
+        return
+    if not _HOST_NAME.fullmatch(host) or "." not in name or name.endswith(_INTERNAL_NAMES):
+        raise _error(f"urls must not point to a name of this host or network: '{host}'")
+
+
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is, however it is spelled: ``127.1``, ``2130706433``, ``0x7f.1``…"""
+    if ":" in host:
+        try:
+            return ipaddress.IPv6Address(host.partition("%")[0])
+        except ValueError:
+            raise _error(f"urls has a host that is no address: '{host}'") from None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
+    except (OSError, ValueError):
+        return None
+
+
+def _addresses_in(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The address, or the IPv4 address that it is another way to write or to reach."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    if address in _NAT64 or address in _LOCAL_NAT64:
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    if int(address) >> 32 == 0 and int(address) > 1:  # ::a.b.c.d, deprecated
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    if address.sixtofour:
+        return [address, address.sixtofour]
+    if address.teredo:
+        return [address, *address.teredo]
+    return [address]
+
+
+def _are_strings(values: Any) -> TypeGuard[list[str]]:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _error(what: str) -> ValidationError:
+    return ValidationError(f"Field 'webhooks' {what}")
