@@ -11,10 +11,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from supervisor import events
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
+from supervisor.dispatchers import PInputDispatcher
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
 from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.plugin.output import ProgramOutput
 
 PORT = "{port}"
 START_SECONDS = 1  # a program is RUNNING once it has lived this long
@@ -23,6 +26,11 @@ AUTORESTART = {
     "true": RestartUnconditionally,
     "false": False,
     "unexpected": RestartWhenExitUnexpected,
+}
+
+_OUTPUT_EVENTS = {
+    "stdout": events.ProcessCommunicationStdoutEvent,
+    "stderr": events.ProcessCommunicationStderrEvent,
 }
 
 # What a change of needs no new process: it decides about later starts only.
@@ -90,11 +98,26 @@ class ProgramConfig(ProcessConfig):
         path = self.variables.get("PATH") or os.environ.get("PATH") or os.defpath
         return path.split(os.pathsep)
 
-    def make_dispatchers(self, proc: Any) -> Any:
-        """Pipes, or the two ends of a terminal."""
-        if self.terminal:
-            return terminal.make_dispatchers(proc)
-        return super().make_dispatchers(proc)
+    def make_dispatchers(self, proc: Any) -> tuple[dict[int, Any], dict[str, int | None]]:
+        """The readers of what it prints, by descriptor, and the descriptors of both sides by name.
+
+        Raises OSError if its logs can't be opened; nothing stays open then.
+        """
+        pipes = terminal.make_pipes() if self.terminal else self.options.make_pipes(not self.redirect_stderr)
+        dispatchers: dict[int, Any] = {}
+        try:
+            for channel, event in _OUTPUT_EVENTS.items():
+                if (descriptor := pipes[channel]) is not None:
+                    dispatchers[descriptor] = ProgramOutput(proc, event, descriptor)
+        except OSError:
+            for dispatcher in dispatchers.values():
+                dispatcher.close()
+            self.options.close_parent_pipes(pipes)
+            self.options.close_child_pipes(pipes)
+            raise
+        if pipes["stdin"] is not None:
+            dispatchers[pipes["stdin"]] = PInputDispatcher(proc, "stdin", pipes["stdin"])
+        return dispatchers, pipes
 
     def make_process(self, group: Any = None) -> Any:
         from daemon_programs.supervisor.plugin.process import ProgramProcess

@@ -12,22 +12,13 @@ It differs from supervisord's own in what the contract promises (sections 3 to 6
 - a signal sent right after the fork is not lost, and the child sees default signal handling.
 """
 
-import errno
 import os
-import pwd
-import resource
-import shutil
 import signal
 import time
-from pathlib import Path
 from typing import Any
 
 from supervisor.datatypes import RestartUnconditionally
 from supervisor.options import (
-    BadCommand,
-    NoPermission,
-    NotExecutable,
-    NotFound,
     ProcessException,
     decode_wait_status,
     make_namespec,
@@ -35,7 +26,7 @@ from supervisor.options import (
 from supervisor.process import Subprocess
 from supervisor.states import RUNNING_STATES, ProcessStates, SupervisorStates, getProcessStateDescription
 
-from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.context import CONTEXT
 from daemon_programs.supervisor.tree import Identity, descend, send
 
@@ -88,15 +79,14 @@ class ProgramProcess(Subprocess):
         self.launch_at = None
         self.laststart = time.time()
         try:
-            filename, argv = self.get_execv_args()
-            self._make_log_folders()
-            self._make_private_folder()
+            filename, _ = launch.find_command(self.config)
+            launch.make_folders(self.config)
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
         except ProcessException as problem:
             self._fail(problem.args[0])
             return None
         except OSError as problem:
-            self._fail(f"its logs or its terminal can't be made: {_sentence(problem)}")
+            self._fail(f"its logs or its terminal can't be made: {launch.sentence(problem)}")
             return None
         self.failure_fd, child_failure_fd = os.pipe()
         os.set_blocking(self.failure_fd, False)
@@ -106,12 +96,12 @@ class ProgramProcess(Subprocess):
         try:
             pid = self.config.options.fork()
             if not pid:
-                self._become(filename, argv, child_failure_fd)
+                launch.become(self.config, self.group.config.name, self.pipes, filename, child_failure_fd)
         except OSError as problem:
-            self.config.options.close_parent_pipes(self.pipes)
             self.config.options.close_child_pipes(self.pipes)
+            self._close_pipes()
             self._close_failure_pipe()
-            self._fail(f"no process can be made: {_sentence(problem)}")
+            self._fail(f"no process can be made: {launch.sentence(problem)}")
             return None
         finally:
             os.close(child_failure_fd)
@@ -129,118 +119,13 @@ class ProgramProcess(Subprocess):
         self.change_state(ProcessStates.FATAL)
 
     def get_execv_args(self) -> tuple[str, list[str]]:
-        """The program's file and arguments; raises ProcessException with a sentence."""
-        argv = self.config.argv
-        program = argv[0]
-        if "/" in program:
-            candidates = [os.path.join(self._directory(), program)]
-        else:
-            candidates = [os.path.join(folder, program) for folder in self.config.get_path()]
-        for candidate in candidates:
-            if os.path.isfile(candidate):
-                if not os.access(candidate, os.X_OK):
-                    raise NotExecutable(f"command is not executable: {program}")
-                return candidate, argv
-        if any(os.path.isdir(candidate) for candidate in candidates):
-            raise NotExecutable(f"command is a folder: {program}")
-        raise NotFound(f"command not found: {program}")
+        """Stock supervisord's name for it, which its own calls use."""
+        return launch.find_command(self.config)
 
     def check(self) -> None:
         """Raise ProcessException, with a sentence, if a start can't succeed."""
-        self._account()
-        self.get_execv_args()
-
-    def _account(self) -> pwd.struct_passwd:
-        try:
-            return pwd.getpwnam(self.config.user)
-        except KeyError:
-            raise NoPermission(f'User "{self.config.user}" does not exist on the system') from None
-
-    def _directory(self) -> str:
-        """Where the program runs: its directory, else its user's home, else the root folder."""
-        if self.config.directory is not None:
-            return str(self.config.directory)
-        home = self._account().pw_dir
-        return home if os.path.isdir(home) else "/"
-
-    def _make_log_folders(self) -> None:
-        for log in (self.config.stdout_logfile, self.config.stderr_logfile):
-            if log is None:
-                continue
-            if "\0" in log:
-                raise BadCommand("a log path holds a NUL character")
-            Path(log).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if os.path.isdir(log):
-                raise BadCommand(f"the log is a folder: {log}")
-
-    def _make_private_folder(self) -> None:
-        """A folder, anew for each start, that only the program's user can enter."""
-        folder = self.config.private_folder
-        if folder is None:
-            return
-        self._remove_private_folder()
-        Path(folder).parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        Path(folder).mkdir(mode=0o700)
-        account = self._account()
-        os.chown(folder, account.pw_uid, account.pw_gid)
-
-    def _remove_private_folder(self) -> None:
-        if self.config.private_folder is not None:
-            shutil.rmtree(self.config.private_folder, ignore_errors=True)
-
-    # The child's side of the fork: it ends in the program, or in os._exit
-
-    def _become(self, filename: str, argv: list[str], failure_fd: int) -> None:
-        problem = "it could not be started"
-        try:
-            os.setsid()
-            _default_signals()
-            resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
-            os.dup2(self.pipes["child_stdin"], 0)
-            if self.config.terminal:
-                terminal.take()
-            os.dup2(self.pipes["child_stdout"], 1)
-            os.dup2(self.pipes["child_stdout" if self.config.redirect_stderr else "child_stderr"], 2)
-            account = self._account()
-            directory = self._directory()
-            problem = f'it could not become the user "{self.config.user}"'
-            _become_user(account)
-            os.umask(self.config.umask)
-            problem = f"Working directory '{directory}' can't be entered"
-            os.chdir(directory)
-            problem = f"command can't be run: {argv[0]}"
-            environment = self._environment(account)
-            os.execve(
-                os.fsencode(filename),
-                [argument.encode() for argument in argv],
-                {name.encode(): value.encode() for name, value in environment.items()},
-            )
-        except OSError as error:
-            problem = f"{problem}: {_sentence(error)}"
-        except ProcessException as error:
-            problem = error.args[0]
-        finally:
-            os.write(failure_fd, problem.encode(errors="replace"))
-            os._exit(127)
-
-    def _environment(self, account: pwd.struct_passwd) -> dict[str, str]:
-        """A clean environment: nothing of the stack's own but what is passed on by name."""
-        environment = {name: os.environ[name] for name in CONTEXT.passed_environment if name in os.environ}
-        environment.update(
-            HOME=account.pw_dir,
-            USER=account.pw_name,
-            LOGNAME=account.pw_name,
-            SHELL=account.pw_shell or "/bin/sh",
-        )
-        environment.update(self.config.variables)
-        # What is ours comes last: it is how the tree is found again.
-        environment.update(
-            SUPERVISOR_ENABLED="1",
-            SUPERVISOR_SERVER_URL=self.config.options.serverurl,
-            SUPERVISOR_GROUP_NAME=self.group.config.name,
-            SUPERVISOR_PROCESS_NAME=self.config.name,
-        )
-        return environment
+        launch.account_of(self.config)
+        launch.find_command(self.config)
 
     # Ending
 
@@ -276,11 +161,16 @@ class ProgramProcess(Subprocess):
                 self.retry_at = now + self.backoff  # a second longer each time
                 CONTEXT.wakeup.at(self.retry_at)
         self.pid = 0
+        self._close_pipes()
+        self.ended_at = now
+        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
+
+    def _close_pipes(self) -> None:
+        for dispatcher in self.dispatchers.values():
+            dispatcher.close()
         self.config.options.close_parent_pipes(self.pipes)
         self.pipes = {}
         self.dispatchers = {}
-        self.ended_at = now
-        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
 
     def _record_end(
         self, exit_code: int | None = None, signum: int | None = None, error: str | None = None
@@ -365,7 +255,7 @@ class ProgramProcess(Subprocess):
             return
         self.ending = False
         self.signalled = set()
-        self._remove_private_folder()
+        launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
             self.change_state(ProcessStates.STOPPED)
@@ -438,25 +328,3 @@ class ProgramProcess(Subprocess):
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown
-
-
-def _default_signals() -> None:
-    """Handlers and mask as a program expects them: Python ignores SIGPIPE and SIGXFSZ."""
-    for signum in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(signum) not in (signal.SIG_DFL, None):
-            signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _become_user(account: pwd.struct_passwd) -> None:
-    if os.getuid() == account.pw_uid:
-        return
-    os.initgroups(account.pw_name, account.pw_gid)
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
-
-
-def _sentence(error: OSError) -> str:
-    if error.errno == errno.E2BIG:
-        return "its arguments and environment are too long"
-    return (os.strerror(error.errno) if error.errno else str(error)).lower()

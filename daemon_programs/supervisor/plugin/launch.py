@@ -1,0 +1,165 @@
+"""From a configuration to a running command: what a start needs, and the child's side of the fork."""
+
+import contextlib
+import errno
+import os
+import pwd
+import resource
+import shutil
+import signal
+from typing import Any
+
+from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
+
+from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.plugin.context import CONTEXT
+
+_CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def find_command(config: Any) -> tuple[str, list[str]]:
+    """The command's file, and its arguments; raises ProcessException with a sentence.
+
+    A command with a slash is looked for from the folder that it runs in, another one in its PATH.
+    """
+    program = config.argv[0]
+    if "/" in program:
+        candidates = [os.path.join(directory_of(config), program)]
+    else:
+        candidates = [os.path.join(folder, program) for folder in config.get_path()]
+    for candidate in candidates:
+        if os.path.isfile(candidate):
+            if not os.access(candidate, os.X_OK):
+                raise NotExecutable(f"command is not executable: {program}")
+            return candidate, config.argv
+    if any(os.path.isdir(candidate) for candidate in candidates):
+        raise NotExecutable(f"command is a folder: {program}")
+    raise NotFound(f"command not found: {program}")
+
+
+def account_of(config: Any) -> pwd.struct_passwd:
+    """The user that it runs as; raises ProcessException when there is none of that name (any more)."""
+    try:
+        return pwd.getpwnam(config.user)
+    except KeyError:
+        raise NoPermission(f'User "{config.user}" does not exist on the system') from None
+
+
+def directory_of(config: Any) -> str:
+    """Where it runs: its directory, else its user's home, else the root folder."""
+    if config.directory is not None:
+        return str(config.directory)
+    home = account_of(config).pw_dir
+    return home if os.path.isdir(home) else "/"
+
+
+def make_folders(config: Any) -> None:
+    """Make the folders of its logs, and its private folder; raises OSError or ProcessException."""
+    for log in (config.stdout_logfile, config.stderr_logfile):
+        if log is not None:
+            _make_folder(os.path.dirname(log), 0o755)
+            if os.path.isdir(log):
+                raise NotExecutable(f"the log is a folder: {log}")
+    if config.private_folder is not None:
+        remove_private_folder(config)  # what a crash has left of the last start
+        _make_folder(os.path.dirname(config.private_folder), 0o711)
+        os.mkdir(config.private_folder, 0o700)
+        account = account_of(config)
+        os.chown(config.private_folder, account.pw_uid, account.pw_gid)
+
+
+def remove_private_folder(config: Any) -> None:
+    """Remove it, and what held it if it was the last one there."""
+    if config.private_folder is not None:
+        shutil.rmtree(config.private_folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(config.private_folder))
+
+
+def become(
+    config: Any, group: str, pipes: dict[str, int], filename: str, failure_fd: int
+) -> None:  # pragma: no cover  (ends in the program, or in os._exit)
+    """In the child: become the command. Why it could not is written to ``failure_fd``."""
+    problem = "it could not be started"
+    try:
+        os.setsid()
+        _reset_signals()
+        resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
+        os.dup2(pipes["child_stdin"], 0)
+        if config.terminal:
+            terminal.take()
+        os.dup2(pipes["child_stdout"], 1)
+        os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
+        account = account_of(config)
+        directory = directory_of(config)
+        problem = f'it could not become the user "{config.user}"'
+        _become_user(account)
+        os.umask(config.umask)
+        problem = f"Working directory '{directory}' can't be entered"
+        os.chdir(directory)
+        problem = f"command can't be run: {config.argv[0]}"
+        environment = _environment(config, group, account)
+        os.execve(
+            os.fsencode(filename),
+            [argument.encode() for argument in config.argv],
+            {name.encode(): value.encode() for name, value in environment.items()},
+        )
+    except OSError as error:
+        problem = f"{problem}: {sentence(error)}"
+    except ProcessException as error:
+        problem = error.args[0]
+    finally:
+        os.write(failure_fd, problem.encode(errors="replace"))
+        os._exit(127)
+
+
+def sentence(error: OSError) -> str:
+    """The end of a sentence that says what the system did not allow."""
+    if error.errno == errno.E2BIG:
+        return "its arguments and environment are too long"
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()
+
+
+def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
+    """A clean environment: nothing of the stack's own but what is passed on by name."""
+    environment = {name: os.environ[name] for name in CONTEXT.passed_environment if name in os.environ}
+    environment.update(
+        HOME=account.pw_dir,
+        USER=account.pw_name,
+        LOGNAME=account.pw_name,
+        SHELL=account.pw_shell or "/bin/sh",
+    )
+    environment.update(config.variables)
+    # What is ours comes last: it is how the tree is found again.
+    environment.update(
+        SUPERVISOR_ENABLED="1",
+        SUPERVISOR_SERVER_URL=config.options.serverurl,
+        SUPERVISOR_GROUP_NAME=group,
+        SUPERVISOR_PROCESS_NAME=config.name,
+    )
+    return environment
+
+
+def _reset_signals() -> None:
+    """Handlers and mask as a program expects them: Python ignores SIGPIPE and SIGXFSZ."""
+    for signum in _CHANGEABLE_SIGNALS:
+        if signal.getsignal(signum) not in (signal.SIG_DFL, None):
+            signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _become_user(account: pwd.struct_passwd) -> None:
+    if os.getuid() == account.pw_uid:
+        return
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+
+
+def _make_folder(path: str, mode: int) -> None:
+    """Make a folder and those above it, with this mode whatever the umask is."""
+    if os.path.isdir(path):
+        return
+    _make_folder(os.path.dirname(path), mode)
+    os.mkdir(path)
+    os.chmod(path, mode)
