@@ -168,7 +168,7 @@ class ProgramAdmin(admin.ModelAdmin):
     def _remove(self, request: HttpRequest, program: Program) -> bool:
         done = _attempt(request, program, lambda program: verbs.remove_program(str(program.pk)))
         if done:
-            self.log_deletions(request, [program])  # type: ignore[arg-type]  (as Django does)
+            self.log_deletions(request, [program])  # type: ignore[arg-type]  # as Django does
         return done
 
     # The form

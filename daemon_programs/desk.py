@@ -1,11 +1,12 @@
 """What the admin shows of what runs: from supervisord's states and the logs to lines for people."""
 
+import re
 from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from daemon_programs import runtime, statuses
+from daemon_programs import readiness, runtime, statuses
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs import tail
 from daemon_programs.models import Program
@@ -14,6 +15,8 @@ from daemon_programs.supervisor.client import State
 LOG_LINES = 50
 # A line may be megabytes long; a page has an end all the same.
 _MOST_LOG_CHARACTERS = 64 * 1024
+# Colours, cursor movements and titles: what terminals are told, and browsers show as rubbish.
+_FOR_TERMINALS = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])|[\x0e\x0f]")
 
 
 def badge(word: str, detail: str = "") -> SafeString:
@@ -45,7 +48,7 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         shown |= {"badge": badge("unknown"), "problem": str(problem), "may_operate": False}
         state = None
     else:
-        shown |= {"badge": summary(program, state), **_process(program, state)}
+        shown |= _process(program, state)
     if program.has_ports:
         port = port if port in program.ports else _first_port(shown, program)
     return {**shown, "port": port, "logs": [_log(program, stream, port) for stream in ("stdout", "stderr")]}
@@ -53,9 +56,14 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
 
 def _process(program: Program, state: State | None) -> dict[str, Any]:
     if program.has_ports:
-        return {"instances": [_instance(row, state) for row in statuses.list_instances(program, state)]}
+        instances = [_instance(row, state) for row in statuses.list_instances(program, state)]
+        return {"badge": summary(program, state), "instances": instances}
+    word = statuses.program_status(program, state)["status"]
     process = statuses.process_state(state, program.group)
-    return {**statuses.live_fields(process), "ended": _how_it_ended(process)}
+    shown = {"badge": badge(word), "ended": _how_it_ended(process), **statuses.live_fields(process)}
+    if program.ready_port is not None:
+        shown["ready"] = word == "running" and readiness.accepts(program.ready_port)
+    return shown
 
 
 def _instance(row: dict[str, Any], state: State | None) -> dict[str, Any]:
@@ -84,7 +92,7 @@ def _how_it_ended(process: State) -> str:
 def _log(program: Program, stream: str, port: int | None) -> dict[str, str]:
     file = program.log_path(stream, port)
     try:
-        text = "\n".join(tail(file, LOG_LINES))[-_MOST_LOG_CHARACTERS:]
+        text = _FOR_TERMINALS.sub("", "\n".join(tail(file, LOG_LINES)))[-_MOST_LOG_CHARACTERS:]
     except OSError as problem:
         return {"stream": stream, "file": file, "problem": f"It can't be read: {problem.strerror}"}
     return {"stream": stream, "file": file, "text": text}

@@ -16,9 +16,13 @@
 
 
 class DaemonError(Exception):
-    """Its text is one sentence for the client; ``code`` the stable word beside it."""
+    """Its text is one sentence for the client; ``code`` the stable word beside it, ``extra`` more."""
 
     code = "error"
+
+    def __init__(self, sentence: str, **extra: object) -> None:
+        super().__init__(sentence)
+        self.extra = extra
 
 
 class ProgramNotFound(DaemonError):

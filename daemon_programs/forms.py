@@ -90,6 +90,9 @@ class ProgramForm(forms.ModelForm):
 
     problem = ""
 
+    class Meta:
+        widgets = {"port_param": PlainText}  # of one line in the database, not by a rule
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():

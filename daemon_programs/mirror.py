@@ -1,7 +1,7 @@
-"""``programs.json``: the programs for other tools, kept in step with the database (contract, section 7).
+"""Files that mirror the database for other tools (contract, section 7).
 
-Written by a thread of its own, at most a few times a second however many changes come in, so that no
-request waits for it. What a crash keeps from being written is written at the next start.
+Each is written by a thread of its own, at most a few times a second however many changes come in, so
+that no request waits for it. What a crash keeps from being written is written at the next start.
 """
 
 import atexit
@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,79 +28,81 @@ _GATHER_SECONDS = 0.2  # changes that come together are written together
 _RETRY_SECONDS = 5.0  # after a fault such as a full disk
 
 
-def text_of(programs: Iterable[Program]) -> str:
-    """The content of a programs file."""
-    return to_text({"programs": [program_document(program) for program in programs]})
+class Mirror:
+    """One file, and how its text is made of the database."""
 
-
-def to_text(content: Any) -> str:
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-
-
-def write() -> bool:
-    """Bring the file in line with the database; whether it had to be changed."""
-    path = Path(settings.PROGRAMS_FILE)
-    with _file_lock(path):
-        # Read under the lock: whoever comes second must not write what it read first.
-        text = text_of(Program.objects.order_by("id"))
-        if path.exists() and path.read_bytes() == text.encode():
-            return False
-        replace_text(path, text)
-    return True
-
-
-def touch() -> None:
-    """Have the file written soon."""
-    _writer.touch()
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """The API, the queue and commands write the same file."""
-    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-class _Writer:
-    """The thread that writes, started with the first change."""
-
-    def __init__(self) -> None:
+    def __init__(self, path: Path, make_text: Callable[[], str]) -> None:
+        self._path = path
+        self._make_text = make_text
         self._dirty = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    def write(self) -> bool:
+        """Bring the file in line with the database; whether it had to be changed."""
+        with self._file_lock():
+            # Read under the lock: whoever comes second must not write what it read first.
+            text = self._make_text()
+            if self._path.exists() and self._path.read_bytes() == text.encode():
+                return False
+            replace_text(self._path, text)
+        return True
+
     def touch(self) -> None:
+        """Have the file written soon."""
         self._dirty.set()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._path.name, daemon=True)
                 self._thread.start()
-                atexit.unregister(self.flush)
-                atexit.register(self.flush)
+                atexit.unregister(self._flush)
+                atexit.register(self._flush)
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Write what is still to be written, at the process' end."""
         if self._dirty.is_set():
-            self._write()
+            self._try_to_write()
 
     def _run(self) -> None:
         while True:
             self._dirty.wait()
             time.sleep(_GATHER_SECONDS)
-            if not self._write():
+            if not self._try_to_write():
                 time.sleep(_RETRY_SECONDS)
 
-    def _write(self) -> bool:
+    def _try_to_write(self) -> bool:
         self._dirty.clear()
         try:
-            write()
+            self.write()
         except Exception:
             self._dirty.set()
-            logger.exception("programs.json can't be written; trying again in %s seconds", _RETRY_SECONDS)
+            logger.exception("%s can't be written", self._path.name)
             connection.close()
             return False
         return True
 
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
+        """The API, the queue and commands write the same file."""
+        with open(self._path.with_name(f".{self._path.name}.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
-_writer = _Writer()
+
+def to_text(content: Any) -> str:
+    """JSON as these files have it."""
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def text_of(programs: Iterable[Program]) -> str:
+    """The content of a programs file."""
+    return to_text({"programs": [program_document(program) for program in programs]})
+
+
+def _present_text() -> str:
+    return text_of(Program.objects.order_by("id"))
+
+
+programs = Mirror(settings.PROGRAMS_FILE, _present_text)
+touch = programs.touch
+write = programs.write

@@ -17,6 +17,7 @@ from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
 
 STOP_GRACE_SECONDS = 10
+PROGRAM_PREFIX = "program-"  # of the groups of lasting programs
 
 
 def _between(limits: tuple[int, int]) -> list[Any]:
@@ -250,7 +251,7 @@ class Program(SupervisedProgram):
 
     @property
     def group(self) -> str:
-        return f"program-{self.pk}"
+        return f"{PROGRAM_PREFIX}{self.pk}"
 
     @property
     def has_ports(self) -> bool:
@@ -291,8 +292,7 @@ class Program(SupervisedProgram):
             raise ValidationError(errors)
         self._check_overlap()
         self._check_terminal_is_free()
-        if self.webhooks is not None:
-            self.webhooks = webhooks.normal(self.webhooks)
+        self._clean_webhooks()
 
     def _check_overlap(self) -> None:
         if not self.has_ports:
@@ -318,6 +318,18 @@ class Program(SupervisedProgram):
             raise ValidationError(
                 {"terminal_id": f"Terminal {self.terminal_id} is already in use by program '{other.name}'"}
             )
+
+    def _clean_webhooks(self) -> None:
+        """Bring the block into its one form; what is wrong with it, the field's validator says."""
+        if self.webhooks is None:
+            return
+        try:
+            webhooks.check(self.webhooks)
+        except ValidationError as problem:
+            if self.webhooks == {}:  # to Django no value at all, so the validator was not asked
+                raise ValidationError({"webhooks": problem.messages}) from None
+        else:
+            self.webhooks = webhooks.normal(self.webhooks)
 
     def specification(self) -> spec.Specification:
         base = super().specification()
@@ -346,7 +358,8 @@ def _split_port_param(port_param: str) -> list[str]:
 
 def folder_name(name: str) -> str:
     """The folder of a program's default logs: its name, unless a file can't be called that."""
-    if "/" not in name and not name.startswith((".", "~")) and len(name.encode()) <= 255:
+    stands_for_itself = "/" not in name and spec.PORT not in name and not name.startswith((".", "~"))
+    if stands_for_itself and len(name.encode()) <= 255:
         return name
     readable = "".join(character if character.isalnum() else "_" for character in name)[:40]
     return f"~{readable}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -1,6 +1,7 @@
 """Bring the configuration folder, supervisord and the mirror in line with the database.
 
 The database is what is wanted. Everything here may be called at any time and as often as one likes.
+Temporary programs are not looked at: `quick_start.lifecycle` does that.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from django.conf import settings
 from daemon_programs import mirror
 from daemon_programs.files import replace_text
 from daemon_programs.gateway import supervisor
-from daemon_programs.models import Program
+from daemon_programs.models import PROGRAM_PREFIX, Program
 from daemon_programs.transactions import write_transaction
 
 
@@ -18,7 +19,8 @@ def reconcile() -> list[str]:
     """Mend what is out of line, and return a sentence for each thing that was."""
     with write_transaction():  # nobody changes a program meanwhile
         mended = write_configuration()
-        known = supervisor.states()["programs"]
+        states = supervisor.states()["programs"]
+        known = {group: state for group, state in states.items() if group.startswith(PROGRAM_PREFIX)}
         wanted = set(_wanted())
         for group in sorted(wanted - set(known)):
             supervisor.apply(group)
@@ -39,7 +41,7 @@ def write_configuration() -> list[str]:
     folder = Path(settings.PROGRAMS_FOLDER)
     wanted = _wanted()
     mended = []
-    for file in sorted(folder.iterdir()):
+    for file in sorted(folder.glob(f"{PROGRAM_PREFIX}*")):
         if file.stem not in wanted or file.suffix != ".json":
             file.unlink()
             mended.append(f"{file.name} belonged to no program")

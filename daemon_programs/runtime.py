@@ -7,7 +7,6 @@ from daemon_programs import sync
 from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
 from daemon_programs.gateway import changes, supervisor
 from daemon_programs.models import STOP_GRACE_SECONDS, Program
-from daemon_programs.statuses import AT_REST
 from daemon_programs.supervisor.client import State
 
 # While waiting, supervisord is asked this often even if nothing was heard of.
@@ -55,13 +54,16 @@ def _look(group: str) -> State | None:
         ) from problem
 
 
-def wait_until_at_rest(group: str, names: list[str] | None, *, otherwise: str) -> None:
-    """Wait until processes (all of the group's, if not named) and their whole trees have ended."""
+def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> None:
+    """Wait until processes (all of the group's, if not named) and their whole trees have ended.
+
+    Not until they are at rest: somebody may have asked for the next start already.
+    """
 
     def ended(state: State | None) -> bool:
         processes = (state or {}).get("processes", {})
         chosen = processes.values() if names is None else (processes.get(name, {}) for name in names)
-        return all(each.get("state", "stopped") in AT_REST and not each.get("ending") for each in chosen)
+        return not any(each.get("state") == "stopping" or each.get("ending") for each in chosen)
 
     wait_until(group, ended, timeout=STOP_TIMEOUT, otherwise=otherwise)
 

@@ -17,6 +17,8 @@ logger = logging.getLogger("daemon_programs.events")
 
 # Sent by the event listener for each state change, with ``change``: a `supervisor.events.StateChange`.
 state_changed = Signal()
+# Sent by it when a temporary program is over, with ``end``: a `supervisor.events.ProgramEnd`.
+program_ended = Signal()
 
 
 @receiver(post_save, sender=Program)

@@ -9,7 +9,6 @@ from daemon_programs.supervisor.client import State
 
 STATUSES = ("running", "stopped", "starting", "stopping", "backoff", "exited", "fatal", "unknown")
 ACTIVE = frozenset({"running", "starting", "backoff"})  # what a start would find running already
-AT_REST = frozenset({"stopped", "exited", "fatal"})
 
 
 def process_name(program: Program, port: int | None) -> str:

@@ -97,11 +97,12 @@ _DESCRIPTIONS = {
     "lazy_load": "Its instances are started on demand only; not together with `boot`.",
     "terminal_id": "Run it in a terminal session of this number, which no other program has; not together "
     "with `port_range`.",
-    "terminal_shell": "Of a terminal: an installed shell that loads its start-up files before the command, or "
-    "`tmux` for a session that people can attach to.",
+    "terminal_shell": "Of a terminal: an installed shell that loads its start-up files before the command, "
+    "or `tmux` for a session that people can attach to.",
     "terminal_interactive": "Of a terminal: whether the shell stays when the command has ended. Null: the "
     "command decides.",
-    "ready_port": "It is ready when 127.0.0.1 accepts connections on this port; not together with `port_range`.",
+    "ready_port": "It is ready when 127.0.0.1 accepts connections on this port; not together with "
+    "`port_range`.",
     "webhooks": "Whom to tell of state changes. An edit merges it by key.",
 }
 _IGNORED = {"description": "Ignored: what was answered may be sent back."}

@@ -132,7 +132,7 @@ def stop(program: Program, names: list[str]) -> None:
         return
     for name in names:
         supervisor.stop(program.group, name)
-    runtime.wait_until_at_rest(
+    runtime.wait_until_ended(
         program.group,
         None if names == [ALL] else names,
         otherwise=f"Program with ID {program.pk} is still being stopped",

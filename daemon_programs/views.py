@@ -141,17 +141,7 @@ class ProgramViewSet(DaemonViewSet):
         port = _port_of(program, request)
         if program.has_ports and port is None:
             port = verbs.require_port(program, port)
-        path = program.log_path(query["type"], port)
-        lines = tail(path, query["lines"])
-        return Response(
-            {
-                "success": True,
-                "logs": "\n".join(lines),
-                "type": query["type"],
-                "lines": len(lines),
-                "log_file": path,
-            }
-        )
+        return log_answer(program.log_path(query["type"], port), query)
 
 
 class StatusViewSet(DaemonViewSet):
@@ -199,6 +189,20 @@ def add_statuses(
             stats.add_to_instances(program, document["status"]["instances"], measured)
         elif own := measured.get((program.group, program.group)):
             document["stats"] = own
+
+
+def log_answer(path: str, query: dict[str, Any]) -> Response:
+    """The last lines of a log, as a ``LogQuerySerializer`` has them asked for."""
+    lines = tail(path, query["lines"])
+    return Response(
+        {
+            "success": True,
+            "logs": "\n".join(lines),
+            "type": query["type"],
+            "lines": len(lines),
+            "log_file": path,
+        }
+    )
 
 
 def _program_answer(program: Program) -> Response:

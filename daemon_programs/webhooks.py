@@ -32,12 +32,23 @@ DEFAULTS: dict[str, Any] = {
 _LONGEST_URL = 2048
 _LONGEST_HEADER = 4096
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 # What the delivery itself says.
 _OWN_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "transfer-encoding"})
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-_INTERNAL_NAMES = (".localhost", ".local", ".internal")
+_NETWORK_LOCATION = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})+")
+_LOOPBACK_NAMES = (".localhost", ".localdomain")
+_INTERNAL_NAMES = (*_LOOPBACK_NAMES, ".local", ".internal", ".home.arpa", ".metadata.goog")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# What Python's own tables leave out, or did in its older versions; the last is a metadata service.
+_SPECIAL_NETWORKS = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2002::/16", "3fff::/20", "168.63.129.16/32")
+]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def normal(block: dict[str, Any]) -> dict[str, Any]:
@@ -68,13 +79,41 @@ def check(block: Any) -> None:
     _check_urls(whole["urls"], enabled=whole["enabled"])
 
 
-def check_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def check_address(address: Address) -> None:
     """Raise a ValidationError for an address that is not out on the internet (shared with delivery)."""
-    for each in _addresses_in(address):
-        if settings.WEBHOOKS_DEVELOPMENT and each.is_loopback:
-            continue
-        if not each.is_global or each.is_multicast or each.is_reserved:
-            raise _error(f"must not point to a private or reserved address: {address}")
+    reached = _reached(address)
+    if settings.WEBHOOKS_DEVELOPMENT and reached.is_loopback:
+        return
+    is_special = not reached.is_global or reached.is_multicast or reached.is_reserved
+    is_unusual = reached.version == 6 and reached not in _GLOBAL_UNICAST
+    if is_special or is_unusual or any(reached in network for network in _SPECIAL_NETWORKS):
+        raise _error(f"urls must not point to a private or reserved address: {address}")
+
+
+def host_of(url: str) -> str:
+    """The host of a URL in the form that a resolver is asked for, lower case and ASCII.
+
+    Raises a ValidationError for what is no URL, and for what nothing may be delivered to.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _error(f"urls has an entry that is no URL: '{url}'") from None
+    schemes = ("https", "http") if settings.WEBHOOKS_DEVELOPMENT else ("https",)
+    if parts.scheme not in schemes:
+        raise _error(f"urls must be https: '{url}'")
+    if "@" in parts.netloc:
+        raise _error("urls must not carry a user name or password")
+    location = _NETWORK_LOCATION.fullmatch(parts.netloc)
+    if not location or port == 0 or "\\" in url or any(character.isspace() for character in url):
+        raise _error(f"urls has an entry that is no URL: '{url}'")
+    host = _ascii(location[1])
+    if address := _address_of(host):
+        check_address(address)
+    else:
+        _check_name(host.removesuffix("."))
+    return host
 
 
 def _check_number(key: str, value: Any, limits: tuple[int, int]) -> None:
@@ -101,11 +140,13 @@ def _check_headers(headers: Any) -> None:
         raise _error("headers must be an object that maps names to strings")
     if len(headers) > MOST_HEADERS:
         raise _error(f"headers must have at most {MOST_HEADERS} entries")
+    if len({name.lower() for name in headers}) != len(headers):
+        raise _error("headers has a name twice")
     for name, value in headers.items():
         lower = name.lower()
         if not _HEADER_NAME.fullmatch(name) or lower in _OWN_HEADERS or lower.startswith("webhook-"):
             raise _error(f"headers has a name that is not allowed: '{name[:128]}'")
-        if not re.fullmatch(r"[\t\x20-\x7e]*", value) or len(value) > _LONGEST_HEADER:
+        if not _HEADER_VALUE.fullmatch(value) or len(value) > _LONGEST_HEADER:
             raise _error(f"headers has a value that is not allowed: that of '{name}'")
 
 
@@ -118,72 +159,57 @@ def _check_urls(urls: Any, *, enabled: bool) -> None:
         if len(url) > _LONGEST_URL or not url.isprintable():
             raise _error("urls has an entry that is no URL")
         if enabled:
-            _check_url(url)
+            host_of(url)
 
 
-def _check_url(url: str) -> None:
+def _ascii(host: str) -> str:
+    """The host without the many ways to write the same letters, digits and dots."""
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise _error(f"urls has an entry that is no URL: '{url}'") from None
-    schemes = ("https", "http") if settings.WEBHOOKS_DEVELOPMENT else ("https",)
-    if parts.scheme.lower() not in schemes:
-        raise _error(f"urls must be https: '{url}'")
-    if "@" in parts.netloc:
-        raise _error("urls must not carry a user name or password")
-    if not host or "\\" in url or any(character.isspace() for character in url):
-        raise _error(f"urls has an entry that is no URL: '{url}'")
-    _check_host(unicodedata.normalize("NFKC", host).replace("\u3002", ".").lower())
+        return unicodedata.normalize("NFKC", host).encode("idna").decode().lower()
+    except UnicodeError:
+        raise _error(f"urls has a host that is no name: '{host}'") from None
 
 
-def _check_host(host: str) -> None:
-    if address := _address_of(host):
-        check_address(address)
+def _check_name(name: str) -> None:
+    if settings.WEBHOOKS_DEVELOPMENT and f".{name}".endswith(_LOOPBACK_NAMES):
         return
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode()
-        except UnicodeError:
-            raise _error(f"urls has a host that is no name: '{host}'") from None
-    name = host.rstrip(".")
-    is_loopback = name == "localhost" or name.endswith(".localhost")
-    if is_loopback and settings.WEBHOOKS_DEVELOPMENT:
-        return
-    if not _HOST_NAME.fullmatch(host) or "." not in name or name.endswith(_INTERNAL_NAMES):
-        raise _error(f"urls must not point to a name of this host or network: '{host}'")
+    # With a number at its end it could only be an address, and it is none.
+    is_name = _HOST_NAME.fullmatch(name) and not _is_number(name.rpartition(".")[2])
+    if not is_name or f".{name}".endswith(_INTERNAL_NAMES):
+        raise _error(f"urls must not point to a name of this host or network: '{name}'")
 
 
-def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_number(label: str) -> bool:
+    """Whether it is a number in any script or base."""
+    try:
+        label = label.encode().decode("idna")
+    except UnicodeError:
+        return False
+    return label.isdecimal() or bool(re.fullmatch(r"0x[0-9a-f]*", label))
+
+
+def _address_of(host: str) -> Address | None:
     """The address that a host is, however it is spelled: ``127.1``, ``2130706433``, ``0x7f.1``…"""
-    if ":" in host:
+    if host.startswith("["):
         try:
-            return ipaddress.IPv6Address(host.partition("%")[0])
+            return ipaddress.IPv6Address(host[1:-1])
         except ValueError:
             raise _error(f"urls has a host that is no address: '{host}'") from None
     try:
-        return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
-    except (OSError, ValueError):
+        return ipaddress.IPv4Address(socket.inet_aton(host.removesuffix(".")))
+    except OSError:
         return None
 
 
-def _addresses_in(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The address, or the IPv4 address that it is another way to write or to reach."""
+def _reached(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address is another way to write, or to reach."""
     if isinstance(address, ipaddress.IPv4Address):
-        return [address]
+        return address
     if address.ipv4_mapped:
-        return [address.ipv4_mapped]
-    if address in _NAT64 or address in _LOCAL_NAT64:
-        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
-    if int(address) >> 32 == 0 and int(address) > 1:  # ::a.b.c.d, deprecated
-        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
-    if address.sixtofour:
-        return [address, address.sixtofour]
-    if address.teredo:
-        return [address, *address.teredo]
-    return [address]
+        return address.ipv4_mapped
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
 
 
 def _are_strings(values: Any) -> TypeGuard[list[str]]:
@@ -191,4 +217,5 @@ def _are_strings(values: Any) -> TypeGuard[list[str]]:
 
 
 def _error(what: str) -> ValidationError:
-    return ValidationError(f"Field 'webhooks' {what}")
+    # What it quotes may hold half a surrogate pair, which no answer can.
+    return ValidationError(f"Field 'webhooks' {what.encode(errors='replace').decode()}")

@@ -64,7 +64,7 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response:
             response["WWW-Authenticate"] = header
         return response
     if isinstance(exception, daemon.DaemonError):
-        return _answer(_status_of(exception), str(exception), exception.code)
+        return _answer(_status_of(exception), str(exception), exception.code, **exception.extra)
     code = _status_of(exception)
     if code >= 500:
         logger.error("%s failed", _name_of(context), exc_info=exception)

@@ -29,10 +29,12 @@ worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 def post_worker_init(worker: Any) -> None:
     """Start with a fresh mirror, and send those who wait home as soon as the stop comes."""
-    from daemon_programs import mirror
+    from daemon_programs import mirror as programs_mirror
     from daemon_programs.gateway import changes
+    from quick_start import mirror as ephemeral_mirror
 
-    mirror.touch()
+    programs_mirror.touch()
+    ephemeral_mirror.touch()
     stop = signal.getsignal(signal.SIGTERM)
 
     def close_then_stop(signum: int, frame: Any) -> None:

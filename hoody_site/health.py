@@ -23,7 +23,7 @@ def _iso(timestamp: float) -> str:
 
 def _built() -> str:
     """When this version was made: the newest of its source files."""
-    packages = ("hoody_site", "daemon_programs")
+    packages = ("hoody_site", "daemon_programs", "quick_start")
     sources = (file for name in packages for file in Path(settings.BASE_DIR, name).rglob("*.py"))
     return _iso(max(file.stat().st_mtime for file in sources))
 

@@ -27,6 +27,7 @@ class HomeView(APIView):
             "health": "health",
             "programs": "programs",
             "status": "statuses",
+            "quick-start": "quick-start",
             "documentation": "docs",
             "openapi": "schema",
             "admin": "admin:index",

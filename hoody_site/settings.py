@@ -66,6 +66,7 @@ LOG_ROOT = _read("LOG_ROOT", "str", None, validate=_absolute)
 KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
 EXTRA_HOSTS = _read("ALLOWED_HOSTS", "list", [])
 CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", "list", [])
+EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between(0, 30 * 86400))
 HTTPS = _read("HTTPS", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 
@@ -95,6 +96,7 @@ API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
 BACKUPS_FOLDER = STATE_DIR / "backups"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
+EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
 
 # What a program is given of the stack's own environment; the stack's secrets are never among it.
@@ -130,6 +132,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_q",
     "daemon_programs",
+    "quick_start",
 ]
 
 MIDDLEWARE = [
@@ -272,6 +275,6 @@ LOGGING = {
     "loggers": {
         "django.server": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
-        "django_q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
+        "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },
 }

@@ -16,23 +16,29 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 
-from daemon_programs import backups, reconcile, sync, tasks
+from daemon_programs import backups, reconcile, sync
+from daemon_programs import tasks as program_tasks
 from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_text
 from daemon_programs.models import STOP_GRACE_SECONDS, Program
 from daemon_programs.supervisor import tree
 from hoody_site.models import ApiToken
+from quick_start import lifecycle
+from quick_start import tasks as quick_start_tasks
 
 ADMINISTRATOR = "admin"
 # What each ready-made group may do, by permission. Whoever may add programs may run anything.
 GROUPS = {
-    "viewers": ["view_program"],
+    "viewers": ["view_program", "view_ephemeralprogram"],
     "operators": [
         "view_program",
         "add_program",
         "change_program",
         "delete_program",
         "operate_program",
+        "view_ephemeralprogram",
+        "add_ephemeralprogram",
+        "operate_ephemeralprogram",
     ],
 }
 _STACK_GROUPS = {b"api", b"scheduler", b"listener"}
@@ -129,8 +135,9 @@ def prepare_database() -> None:
 def _make_schedules() -> None:
     from django_q.models import Schedule
 
-    names = [name for name, _, _ in tasks.SCHEDULES]
-    for name, function, minutes in tasks.SCHEDULES:
+    schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES]
+    names = [name for name, _, _ in schedules]
+    for name, function, minutes in schedules:
         Schedule.objects.update_or_create(
             name=name,
             defaults={"func": function, "schedule_type": Schedule.MINUTES, "minutes": minutes},
@@ -177,6 +184,7 @@ def write_supervisord_configuration() -> None:
     """What supervisord itself is run with, and the programs' files, both made anew from the truth."""
     replace_text(settings.SUPERVISORD_CONF, supervisord_configuration())
     reconcile.write_configuration()
+    lifecycle.complete_lost()
 
 
 def supervisord_configuration() -> str:
@@ -192,6 +200,8 @@ def supervisord_configuration() -> str:
 [supervisord]
 nodaemon=true
 minfds=64
+; the logs in the temporary folder that it would clean up are other people's
+nocleanup=true
 logfile={logs / "supervisord.log"}
 logfile_maxbytes=5MB
 logfile_backups=2
@@ -243,7 +253,7 @@ startretries=100
 stopwaitsecs={stopwaitsecs}
 stopasgroup=false
 killasgroup=true
-{"redirect_stderr=true" if stream == "stdout" else ""}
+{"redirect_stderr=true" if stream == "stdout" else "stdout_logfile=NONE"}
 {stream}_logfile={log}
 {stream}_logfile_maxbytes=5MB
 {stream}_logfile_backups=2"""

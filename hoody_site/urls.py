@@ -11,6 +11,7 @@ urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),
     path("api/v1/daemon/", include("daemon_programs.urls")),
+    path("api/v1/daemon/", include("quick_start.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),

@@ -7,6 +7,7 @@ from typing import Any
 
 # The plugin's name for its texts among supervisord's remote communication events.
 EVENT_TYPE = "program-state"
+END_EVENT_TYPE = "program-end"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,22 @@ class StateChange:
         return words
 
 
-def parse(payload: str) -> StateChange | None:
-    """The change that an event's payload tells of; None if it tells of something else.
+@dataclass(frozen=True)
+class ProgramEnd:
+    """A temporary program is over: nothing of it runs, nor will."""
 
-    Raises ValueError or KeyError for what only looks like one.
+    group: str
+    state: dict[str, Any]  # as the client's ``state`` answers it
+
+
+def parse(payload: str) -> StateChange | ProgramEnd | None:
+    """What an event's payload tells of; None if it tells of something else.
+
+    Raises ValueError or KeyError for what only looks right.
     """
     header, _, text = payload.partition("\n")
+    if header == f"type:{END_EVENT_TYPE}":
+        return ProgramEnd(**json.loads(text))
     if header != f"type:{EVENT_TYPE}":
         return None
     told = json.loads(text)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from supervisor.childutils import listener as protocol
 
-from daemon_programs.supervisor.events import StateChange, parse
+from daemon_programs.supervisor.events import ProgramEnd, StateChange, parse
 
 logger = logging.getLogger(__name__)
 
 
-def listen(handle: Callable[[StateChange], None]) -> None:
-    """Hand each state change to ``handle``, for ever.
+def listen(handle: Callable[[StateChange | ProgramEnd], None]) -> None:
+    """Hand each state change and each end of a temporary program to ``handle``, for ever.
 
     An event that can't be handled is logged and taken as done: supervisord would send it again at
     once, and again, and no other one would get through.
@@ -25,8 +25,8 @@ def listen(handle: Callable[[StateChange], None]) -> None:
     while True:
         _, payload = protocol.wait(stdin, stdout)
         try:
-            if change := parse(payload):
-                handle(change)
+            if told := parse(payload):
+                handle(told)
         except Exception:
             logger.exception("An event could not be handled")
         protocol.ok(stdout)

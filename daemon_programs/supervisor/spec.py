@@ -34,6 +34,8 @@ class Specification:
     delay_seconds: int = 0
     stop_grace_seconds: int = 10
     terminal: bool = False  # give it a terminal instead of pipes
+    temporary: bool = False  # run once, at once; never again, also not when supervisord starts
+    expires_at: float | None = None  # when it is stopped (seconds since the epoch)
     private_folder: str | None = None  # made for its user at each start, removed at each end
     ports: tuple[int, int] | None = None  # first and last
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from daemon_programs.signals import state_changed
-from daemon_programs.supervisor.events import StateChange
+from daemon_programs.signals import program_ended, state_changed
+from daemon_programs.supervisor.events import ProgramEnd, StateChange
 from daemon_programs.supervisor.listener import listen
 
 
@@ -16,7 +16,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         listen(self._send)
 
-    def _send(self, change: StateChange) -> None:
-        for receiver, result in state_changed.send_robust(sender=StateChange, change=change):
-            if isinstance(result, Exception):
-                self.stderr.write(f"{receiver} failed: {result!r}")
+    def _send(self, told: StateChange | ProgramEnd) -> None:
+        if isinstance(told, ProgramEnd):
+            program_ended.send_robust(sender=ProgramEnd, end=told)  # which logs what fails
+        else:
+            state_changed.send_robust(sender=StateChange, change=told)

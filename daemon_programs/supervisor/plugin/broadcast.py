@@ -26,6 +26,12 @@ class _Dispatcher:
         self.socket_map.pop(self.fileno, None)
         self.sock.close()
 
+    def leave(self) -> None:
+        """Like ``Wakeup.leave``."""
+        if self.socket_map.get(self.fileno) is self:
+            del self.socket_map[self.fileno]
+        self.sock.detach()
+
     def readable(self) -> bool:
         return True
 
@@ -112,7 +118,7 @@ class Broadcast(_Dispatcher):
     def handle_error(self) -> None:
         """The door stays open whatever one visitor does."""
 
-    def close(self) -> None:
-        for listener in list(self.listeners):
-            listener.close()
-        super().close()
+    def leave(self) -> None:
+        for listener in self.listeners:
+            listener.leave()
+        super().leave()

@@ -6,8 +6,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from supervisor import events
+
+from daemon_programs.supervisor.events import END_EVENT_TYPE
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.tree import (
@@ -92,6 +95,12 @@ class Context:
             yield
         except Exception:
             self.log(f"{what}: {traceback.format_exc()}")
+
+    def tell_end(self, group: str, state: dict[str, Any]) -> None:
+        """Tell listeners and the event listener process that a temporary program is over."""
+        self.tell_settled(group)
+        text = json.dumps({"group": group, "state": state})
+        events.notify(events.RemoteCommunicationEvent(END_EVENT_TYPE, text))
 
     def tell_settled(self, group: str) -> None:
         """Tell the listeners that a change of a group, or the end of a tree, is complete."""

@@ -5,6 +5,7 @@ stop, and the loop's next turns carry the change out: it does not matter whether
 there by then. The latest change noted wins.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +32,12 @@ class ProgramGroup(ProcessGroup):
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
         self.restarting: list[str] = []  # what is started again after the exchange
+        self.expired = False
+        self.end_told = False
+        self.expires_at: float | None = None  # of the monotonic clock
+        if config.spec["expires_at"] is not None:
+            self.expires_at = time.monotonic() + config.spec["expires_at"] - time.time()
+            CONTEXT.wakeup.at(self.expires_at)
 
     @property
     def changing(self) -> bool:
@@ -99,10 +106,22 @@ class ProgramGroup(ProcessGroup):
 
     def _transition(self) -> None:
         super().transition()
+        if self.config.spec["temporary"]:
+            self._transition_temporary()
         if self.changing and not self.get_unstopped_processes():
             self._exchange()
         elif self.to_start:
             self._start_some()
+
+    def _transition_temporary(self) -> None:
+        """Keep to the time to live, and say once when everything is over."""
+        if self.expires_at is not None and not self.expired and time.monotonic() >= self.expires_at:
+            self.expired = True
+            self.stop(list(self.processes))
+        over = not self.to_start and all(process.is_over for process in self.processes.values())
+        if over and not self.end_told:
+            self.end_told = True
+            CONTEXT.tell_end(self.config.name, self.snapshot())
 
     def _clear(self) -> None:
         self.to_start = []

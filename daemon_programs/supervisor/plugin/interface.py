@@ -194,7 +194,7 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     """
     for old in ("wakeup", "broadcast"):
         if hasattr(CONTEXT, old):
-            getattr(CONTEXT, old).close()
+            getattr(CONTEXT, old).leave()
     options = supervisord.options
     socket_map = options.get_socket_map()
     deferring_http_channel.ac_out_buffer_size = 1024 * 1024  # an answer leaves in one loop turn

@@ -182,6 +182,7 @@ class ProgramProcess(Subprocess):
             "error": error,
             "ended_at": time.time(),
             "requested": self.killing,
+            "expired": self.group.expired,
         }
 
     def _close_failure_pipe(self) -> str | None:
@@ -297,6 +298,11 @@ class ProgramProcess(Subprocess):
         """Whether the program is meant to run at the moment."""
         return self.start_requested or self.state in RUNNING_STATES or self.comes_back
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, nor will by itself."""
+        return not (self.pid or self.ending or self.wanted or self.state == ProcessStates.STOPPING)
+
     def _is_due(self, now: float) -> bool:
         """Whether a process that is down is to be started now."""
         if self.pid or self.ending or self.state == ProcessStates.STOPPING:
@@ -325,6 +331,8 @@ class ProgramProcess(Subprocess):
             shown.update(pid=self.pid, started_at=self.laststart)
         if self.ending:
             shown["ending"] = True
+        if self.is_over:
+            shown["over"] = True
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown

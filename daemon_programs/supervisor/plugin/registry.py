@@ -21,7 +21,10 @@ class Registry:
         """Take every program of the folder; one that can't be read doesn't keep out the others."""
         for file in sorted(self.folder.glob("*.json")):
             try:
-                self.add(read(self.options, file))
+                config = read(self.options, file)
+                # What was temporary has ended with the supervisord that ran it.
+                if not config.spec["temporary"]:
+                    self.add(config)
             except (OSError, ValueError, KeyError, TypeError) as problem:
                 CONTEXT.log(f"left out: {file.name} can't be read ({problem!r})")
 

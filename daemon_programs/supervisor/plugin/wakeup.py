@@ -44,13 +44,17 @@ class Wakeup:
         wait = max(self._deadlines[0] - time.monotonic(), 0) + _SLACK if self._deadlines else 0
         signal.setitimer(signal.ITIMER_REAL, wait)
 
-    def close(self) -> None:
-        """Leave the loop (before supervisord sets itself up anew, on SIGHUP)."""
+    def leave(self) -> None:
+        """Leave the loop of a supervisord that sets itself up anew (SIGHUP).
+
+        It has closed the descriptors already: by now they may be somebody else's.
+        """
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(-1)
-        self._map.pop(self._receiver.fileno(), None)
-        self._receiver.close()
-        self._sender.close()
+        if self._map.get(self._receiver.fileno()) is self:
+            del self._map[self._receiver.fileno()]
+        self._receiver.detach()
+        self._sender.detach()
 
     # What supervisord's main loop asks of a dispatcher
 

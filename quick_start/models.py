@@ -1,0 +1,135 @@
+"""Temporary programs: launched once, and recorded until some time after their end."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from daemon_programs import rules
+from daemon_programs.models import Program, SupervisedProgram, folder_name
+from daemon_programs.supervisor import spec
+
+TTL_SECONDS = (1, 86400)
+PREFIX = "quick_"
+TTL_OVER = "stopped at the end of its time to live"
+
+
+class EphemeralProgramQuerySet(models.QuerySet["EphemeralProgram"]):
+    """The records by where they are in their life."""
+
+    def live(self) -> EphemeralProgramQuerySet:
+        """What runs, or awaits clean-up."""
+        return self.filter(ended_at=None)
+
+    def readable(self) -> EphemeralProgramQuerySet:
+        """What is live, or ended so short a time ago that it can still be asked about."""
+        return self.filter(models.Q(ended_at=None) | models.Q(ended_at__gt=_retention_begins()))
+
+    def outdated(self) -> EphemeralProgramQuerySet:
+        """What is to be purged."""
+        return self.filter(ended_at__lte=_retention_begins())
+
+
+class EphemeralProgram(SupervisedProgram):
+    """One temporary program, and once it has ended how that was."""
+
+    # Not unique: a CI job is called the same each time. `clean` keeps those that live apart.
+    name = models.CharField(max_length=rules.NAME_LENGTH, validators=[rules.check_name])
+    temporary_id = models.CharField(max_length=40, unique=True, editable=False)
+    ttl = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(TTL_SECONDS[0]), MaxValueValidator(TTL_SECONDS[1])],
+    )
+    created_at = models.DateTimeField(editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False, db_index=True)
+    final_status = models.CharField(max_length=10, blank=True, default="", editable=False)
+    exit_code = models.IntegerField(null=True, editable=False)
+    signal = models.CharField(max_length=20, blank=True, default="", editable=False)
+    error = models.TextField(blank=True, default="", editable=False)
+
+    objects = EphemeralProgramQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "temporary program"
+        permissions = [("operate_ephemeralprogram", "Can stop temporary programs")]
+
+    @property
+    def group(self) -> str:
+        return self.temporary_id
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return self.created_at + timedelta(seconds=self.ttl) if self.ttl is not None else None
+
+    @property
+    def digits(self) -> str:
+        return self.temporary_id.removeprefix(PREFIX)
+
+    @property
+    def log_folder(self) -> Path:
+        """The folder of its default logs: its own, whatever other programs are called."""
+        name = self.name if self.name.endswith(self.digits) else f"{self.name}_{self.digits}"
+        return Path(settings.LOGS_DIR) / folder_name(name)
+
+    def default_log(self, stream: str) -> str:
+        return str(self.log_folder / f"{stream}.log")
+
+    def identify(self) -> None:
+        """Give it an id that nobody has, the moment of its creation, and a name if it has none.
+
+        Called within the transaction that saves it: nobody else can take the id meanwhile.
+        """
+        now = time.time_ns() // 1000
+        while EphemeralProgram.objects.filter(temporary_id=f"{PREFIX}{now}").exists():
+            now += 1
+        self.temporary_id = f"{PREFIX}{now}"
+        self.created_at = datetime.fromtimestamp(now / 1e6, UTC)
+        if not self.name:
+            self.name = f"{PREFIX}{_program_word(self.command)}_{now}"
+
+    def validate_unique(self, exclude: Any = None) -> None:
+        """No two live programs of one name, temporary or not."""
+        namesakes = EphemeralProgram.objects.live().filter(name=self.name).exclude(pk=self.pk)
+        if namesakes.exists() or Program.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": f"Name '{self.name}' is already in use by another program"})
+
+    def clean(self) -> None:
+        super().clean()
+        if self.terminal_id is not None and (
+            EphemeralProgram.objects.live().filter(terminal_id=self.terminal_id).exclude(pk=self.pk).exists()
+            or Program.objects.filter(terminal_id=self.terminal_id).exists()
+        ):
+            raise ValidationError(
+                {"terminal_id": f"Terminal {self.terminal_id} is already in use by another program"}
+            )
+
+    def specification(self) -> spec.Specification:
+        base = super().specification()
+        expires_at = self.expires_at.timestamp() if self.expires_at else None
+        return spec.Specification(
+            **{**vars(base), "autostart": True, "temporary": True, "expires_at": expires_at}
+        )
+
+
+def _program_word(command: str) -> str:
+    """The program's name as a word, for names that are made automatically."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    return re.sub(r"[^A-Za-z0-9_-]", "", Path(words[0]).name if words else "")[:40] or "program"
+
+
+def _retention_begins() -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=settings.EPHEMERAL_RETENTION)

@@ -1,0 +1,91 @@
+"""What quick start's routes answer, for OpenAPI (contract, section 6). Nothing here runs."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+
+from daemon_programs.schemas import _LOG_QUERY, LastRun, LogAnswer, ProcessStatus, Success
+from quick_start.serializers import LaunchSerializer
+
+_TAGS = ["quick start"]
+_ID = OpenApiParameter(
+    "id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The `temporary_id` of the launch."
+)
+
+
+class EphemeralStatus(ProcessStatus):
+    temporary_id = serializers.RegexField(r"^quick_\d+$")
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(required=False)
+
+
+class EphemeralAnswer(Success, EphemeralStatus):
+    display = serializers.CharField(required=False)
+    attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
+    last_run = LastRun(required=False, help_text="Once it has ended.")
+
+
+class LaunchAnswer(EphemeralAnswer):
+    duration_seconds = serializers.FloatField(required=False, help_text='With `wait: "exit"`.')
+    stdout = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
+    stderr = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
+
+
+class ListedEphemeral(EphemeralStatus):
+    command = serializers.CharField()
+    user = serializers.CharField()
+
+
+class EphemeralListAnswer(Success):
+    count = serializers.IntegerField()
+    ephemeral_programs = ListedEphemeral(many=True)
+
+
+class EphemeralStopAnswer(Success):
+    temporary_id = serializers.CharField()
+    cleaned_up = serializers.BooleanField()
+    message = serializers.CharField()
+
+
+list_ephemeral = extend_schema(
+    tags=_TAGS,
+    operation_id="listEphemeralPrograms",
+    summary="List temporary programs",
+    description="Those that run or await clean-up.",
+    responses=EphemeralListAnswer,
+)
+launch = extend_schema(
+    tags=_TAGS,
+    operation_id="quickStart",
+    summary="Run a temporary program",
+    description=(
+        'It cleans up after itself when it ends. With `wait: "exit"` one call runs a command to its end '
+        "and answers with its outcome and what it printed."
+    ),
+    request=LaunchSerializer,
+    responses=LaunchAnswer,
+)
+ephemeral_status = extend_schema(
+    tags=_TAGS,
+    operation_id="getEphemeralStatus",
+    summary="Get a temporary program's status",
+    parameters=[_ID],
+    responses=EphemeralAnswer,
+)
+ephemeral_logs = extend_schema(
+    tags=_TAGS,
+    operation_id="getEphemeralLogs",
+    summary="Read a temporary program's log",
+    parameters=[_ID, *_LOG_QUERY],
+    responses=LogAnswer,
+)
+stop_ephemeral = extend_schema(
+    tags=_TAGS,
+    operation_id="stopEphemeralProgram",
+    summary="Stop a temporary program",
+    description="Its whole process tree; answers when everything of it but its record is gone.",
+    parameters=[_ID],
+    request=None,
+    responses=EphemeralStopAnswer,
+)

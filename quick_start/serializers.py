@@ -1,0 +1,33 @@
+"""Shapes and types of what clients send to quick start (contract, section 6)."""
+
+from typing import Any
+
+from daemon_programs import rules
+from daemon_programs.serializers import SupervisedProgramSerializer
+from daemon_programs.strict_fields import RequiredString, StrictField, StrictInteger
+from quick_start.models import TTL_SECONDS
+from quick_start.verbs import EXIT
+
+
+class WaitField(StrictField):
+    """``true``, ``false``, or ``"exit"``."""
+
+    def to_internal_value(self, data: Any) -> bool | str:
+        if data is not True and data is not False and data != EXIT:
+            self.fail_with("must be true, false or 'exit'")
+        return data
+
+
+class LaunchSerializer(SupervisedProgramSerializer):
+    """The body of a launch."""
+
+    name = RequiredString(max_length=rules.NAME_LENGTH, required=False, help_text="Made up if left out.")
+    ttl = StrictInteger(
+        min_value=TTL_SECONDS[0],
+        max_value=TTL_SECONDS[1],
+        required=False,
+        allow_null=True,
+        help_text="Seconds after which it is stopped.",
+    )
+    wait = WaitField(default=False, help_text="Answer when it runs, or with `exit` when it has ended.")
+    timeout = StrictInteger(min_value=1, max_value=300, default=30, help_text="Seconds to wait.")

@@ -1,0 +1,29 @@
+"""The wiring of temporary programs: one call each. ``docs/architecture.md`` has the same table."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from daemon_programs import sync
+from daemon_programs.signals import program_ended
+from daemon_programs.supervisor.events import ProgramEnd
+from quick_start import lifecycle, mirror
+from quick_start.models import EphemeralProgram
+
+
+@receiver(post_save, sender=EphemeralProgram)
+def launch_in_supervisord(sender: Any, instance: EphemeralProgram, created: bool, **kwargs: Any) -> None:
+    if created:
+        sync.register(instance)
+
+
+@receiver(post_save, sender=EphemeralProgram)
+def mirror_ephemeral_programs(sender: Any, **kwargs: Any) -> None:
+    transaction.on_commit(mirror.touch)
+
+
+@receiver(program_ended)
+def clean_up(sender: Any, end: ProgramEnd, **kwargs: Any) -> None:
+    lifecycle.finish_group(end.group, end.state)

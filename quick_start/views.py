@@ -1,0 +1,58 @@
+"""The routes of quick start (contract, section 6). One verb each."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from daemon_programs import runtime
+from daemon_programs.serializers import LogQuerySerializer
+from daemon_programs.views import DaemonViewSet, checked, log_answer
+from quick_start import schemas as shapes
+from quick_start import verbs
+from quick_start.documents import listed_document
+from quick_start.models import EphemeralProgram
+from quick_start.serializers import LaunchSerializer
+
+VIEW = ["quick_start.view_ephemeralprogram"]
+LAUNCH = [*VIEW, "quick_start.add_ephemeralprogram"]
+OPERATE = [*VIEW, "quick_start.operate_ephemeralprogram"]
+
+
+class QuickStartViewSet(DaemonViewSet):
+    """Temporary programs: run one, look at it, stop it."""
+
+    permissions_of = {"list": VIEW, "launch": LAUNCH, "status": VIEW, "logs": VIEW, "stop": OPERATE}
+
+    @shapes.list_ephemeral
+    def list(self, request: Request) -> Response:
+        records = list(EphemeralProgram.objects.live())
+        states = runtime.states()
+        documents = [listed_document(record, states.get(record.group)) for record in records]
+        return Response({"success": True, "count": len(documents), "ephemeral_programs": documents})
+
+    @shapes.launch
+    def launch(self, request: Request) -> Response:
+        values = checked(LaunchSerializer, request.data)
+        options = {name: values.pop(name) for name in ("wait", "timeout")}
+        return Response({"success": True, **verbs.launch(values, **options)})
+
+    @shapes.ephemeral_status
+    def status(self, request: Request, id: str) -> Response:
+        return Response({"success": True, **verbs.status_of(id)})
+
+    @shapes.ephemeral_logs
+    def logs(self, request: Request, id: str) -> Response:
+        record = verbs.get_record(id)
+        query = checked(LogQuerySerializer, request.query_params)
+        return log_answer(record.log_path(query["type"]), query)
+
+    @shapes.stop_ephemeral
+    def stop(self, request: Request, id: str) -> Response:
+        verbs.stop(id)
+        return Response(
+            {
+                "success": True,
+                "temporary_id": id,
+                "cleaned_up": True,
+                "message": "Program stopped and configuration removed",
+            }
+        )
