@@ -25,7 +25,7 @@ from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_text
 from daemon_programs.models import Program
 from daemon_programs.serializers import ProgramSerializer
-from daemon_programs.transactions import write_transaction
+from daemon_programs.transactions import on_failure, write_transaction
 
 _NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
 Documents = list[dict[str, Any]]
@@ -42,8 +42,11 @@ def reset() -> Path:
     plan.remove = list(Program.objects.order_by("id"))
     plan.add, plan.change, plan.keep = documents, [], []
     _rehearse(plan)
-    kept = keep_current()
-    carry_out(plan)
+    with write_transaction():
+        kept = keep_current()
+        on_failure(lambda: kept.unlink(missing_ok=True))
+        _apply(plan)
+    _wait_until_ended(plan)
     return kept
 
 
@@ -111,6 +114,10 @@ def carry_out(plan: Plan) -> None:
     """Make the change, and wait until what is withdrawn has ended."""
     with write_transaction():
         _apply(plan)
+    _wait_until_ended(plan)
+
+
+def _wait_until_ended(plan: Plan) -> None:
     for group in {program.group for program in plan.remove}:
         runtime.wait_until_gone(group, otherwise="The programs are replaced; some are still being stopped")
 

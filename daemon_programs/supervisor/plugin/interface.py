@@ -213,4 +213,5 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     events.subscribe(events.ProcessStateEvent, _tell)
     events.subscribe(events.SupervisorStoppingEvent, _stop_everything)
     events.subscribe(events.ProcessStateRunningEvent, _announcer(options, settings["url"]))
+    CONTEXT.wakeup.poke()  # the first turn would wait a second, with nothing started
     return ProgramsInterface(CONTEXT.registry)
