@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from daemon_programs import gateway, mirror, sync
 from daemon_programs.exceptions import DaemonError
@@ -23,6 +24,6 @@ class DaemonCommand(BaseCommand):
                 with sync.offline():
                     answer = self.run(options)
             mirror.write()
-        except (DaemonError, OSError) as problem:
+        except (DaemonError, OSError, DatabaseError) as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(answer)

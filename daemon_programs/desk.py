@@ -38,6 +38,7 @@ def summary(program: Program, state: State | None) -> SafeString:
 def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, Any]:
     """What the page of one program shows above its form; ``port`` chooses the instance of the logs."""
     shown: dict[str, Any] = {
+        "program": program,
         "may_operate": may_operate and program.enabled,
         "disabled": not program.enabled,
         "attach": program.attach_command,

@@ -75,15 +75,15 @@ STATS = {
 LAST_RUN = {"exit_code": 3, "signal": None, "error": None, "ended_at": "2026-11-21T18:40:00Z"}
 
 
-def _sent(name: str, /, **body: Any) -> OpenApiExample:
+def sent(name: str, /, **body: Any) -> OpenApiExample:
     return OpenApiExample(name, body, request_only=True)
 
 
-def _answered(name: str, /, **body: Any) -> OpenApiExample:
+def answered(name: str, /, **body: Any) -> OpenApiExample:
     return OpenApiExample(name, {"success": True, **body}, response_only=True)
 
 
-SUCCESS = [_answered("Done")]
+SUCCESS = [answered("Done")]
 LIST_PROGRAMS = [
     OpenApiExample("Programs", {"programs": [WEB, API]}, response_only=True),
     OpenApiExample(
@@ -105,9 +105,9 @@ LIST_PROGRAMS = [
         response_only=True,
     ),
 ]
-PROGRAM = [_answered("A program", program=WEB)]
+PROGRAM = [answered("A program", program=WEB)]
 ADD_PROGRAM = [
-    _sent(
+    sent(
         "A web server",
         name="web",
         command="python3 -m http.server 9000",
@@ -121,7 +121,7 @@ ADD_PROGRAM = [
         stdout_logfile="/var/log/web/out.log",
         stderr_logfile="/var/log/web/err.log",
     ),
-    _sent(
+    sent(
         "A port range",
         name="api",
         command="node server.js",
@@ -130,44 +130,45 @@ ADD_PROGRAM = [
         port_range={"start": 8000, "end": 8099},
         lazy_load=True,
     ),
-    _answered("A port range", id=2, program=API),
+    answered("A port range", id=2, program=API),
 ]
 EDIT_PROGRAM = [
-    _sent("Two fields", description="v2", environment={"A": "1"}),
-    _answered("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
+    sent("Two fields", description="v2", environment={"A": "1"}),
+    answered("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
 ]
-REMOVE_PROGRAM = [_sent("Nothing to say"), _answered("Removed", id=2)]
-ENABLE_PROGRAM = [_sent("Nothing to say"), _answered("Enabled", program=WEB)]
-DISABLE_PROGRAM = [_sent("Nothing to say"), _answered("Disabled", program={**WEB, "enabled": False})]
+REMOVE_PROGRAM = [sent("Nothing to say"), answered("Removed", id=2)]
+RESET_PROGRAMS = [sent("Nothing to say"), answered("Reset")]
+ENABLE_PROGRAM = [sent("Nothing to say"), answered("Enabled", program=WEB)]
+DISABLE_PROGRAM = [sent("Nothing to say"), answered("Disabled", program={**WEB, "enabled": False})]
 START_PROGRAM = [
-    _sent("Start"),
-    _sent("Until it runs", wait=True, timeout=10),
-    _sent("If it does not run", if_not_running=True),
-    _sent("An instance", port=8042),
-    _sent("All instances", all=True),
-    _answered("Started"),
-    _answered("It was running", already_running=True),
-    _answered("An instance", instance=STARTING_INSTANCE),
-    _answered("An instance was running", already_running=True, instance=RUNNING_INSTANCE),
+    sent("Start"),
+    sent("Until it runs", wait=True, timeout=10),
+    sent("If it does not run", if_not_running=True),
+    sent("An instance", port=8042),
+    sent("All instances", all=True),
+    answered("Started"),
+    answered("It was running", already_running=True),
+    answered("An instance", instance=STARTING_INSTANCE),
+    answered("An instance was running", already_running=True, instance=RUNNING_INSTANCE),
 ]
 STOP_PROGRAM = [
-    _sent("Stop"),
-    _sent("An instance", port=8042),
-    _sent("All instances", all=True),
+    sent("Stop"),
+    sent("An instance", port=8042),
+    sent("All instances", all=True),
     *SUCCESS,
 ]
 RESTART_PROGRAM = [
-    _sent("Restart"),
-    _sent("Until it runs again", wait=True, timeout=10),
-    _sent("An instance", port=8042),
-    _answered("Restarted"),
-    _answered("An instance", instance=STARTING_INSTANCE),
+    sent("Restart"),
+    sent("Until it runs again", wait=True, timeout=10),
+    sent("An instance", port=8042),
+    answered("Restarted"),
+    answered("An instance", instance=STARTING_INSTANCE),
 ]
 LOGS = [
-    _answered("Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log")
+    answered("Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log")
 ]
 LIST_STATUSES = [
-    _answered(
+    answered(
         "Statuses",
         statuses=[
             {"id": 1, "name": "web", "enabled": True, "status": RUNNING},
@@ -176,8 +177,8 @@ LIST_STATUSES = [
     )
 ]
 STATUS = [
-    _answered("Running", status=RUNNING, stats=STATS),
-    _answered("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
-    _answered("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
-    _answered("With port", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}),
+    answered("Running", status=RUNNING, stats=STATS),
+    answered("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
+    answered("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
+    answered("With port", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}),
 ]

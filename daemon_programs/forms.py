@@ -16,31 +16,19 @@ from daemon_programs.models import Program
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
-# Heading, what it is about, fields; a row may hold several. Fields that the model doesn't have are left
-# out, and those that stand nowhere here come last, so none can get lost.
-_GROUPS: list[tuple[str | None, str, list[str | tuple[str, ...]]]] = [
+# Heading, what it is about, fields. Fields that the model doesn't have are left out, and those that
+# stand nowhere here come last, so none can get lost.
+_GROUPS: list[tuple[str | None, str, list[str]]] = [
     (None, "", ["name", "description"]),
     ("What runs", "", ["command", "user", "directory", "environment"]),
-    (
-        "When it runs",
-        "",
-        ["enabled", "boot", "autorestart", ("delay_seconds", "priority"), "ready_port"],
-    ),
+    ("When it runs", "", ["enabled", "boot", "autorestart", "delay_seconds", "priority", "ready_port"]),
     (
         "Port range",
         "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
-        [("port_start", "port_end"), "port_param", "lazy_load"],
+        ["port_start", "port_end", "port_param", "lazy_load"],
     ),
-    (
-        "Display and terminal",
-        "",
-        ["display", ("terminal_id", "terminal_shell", "terminal_interactive")],
-    ),
-    (
-        "Logs",
-        "",
-        ["logs_enabled", "stdout_logfile", "stderr_logfile", ("log_max_bytes", "log_backups")],
-    ),
+    ("Display and terminal", "", ["display", "terminal_id", "terminal_shell", "terminal_interactive"]),
+    ("Logs", "", ["logs_enabled", "stdout_logfile", "stderr_logfile", "log_max_bytes", "log_backups"]),
     ("Webhooks", "", ["webhooks"]),
 ]
 _SELDOM = {"Port range", "Display and terminal", "Logs", "Webhooks"}
@@ -119,21 +107,16 @@ def fieldsets(program: Program | None) -> Fieldsets:
     fields = {field.name: field for field in Program._meta.concrete_fields if field.editable}
     del fields["id"]
     sets: Fieldsets = []
-    for heading, description, rows in _GROUPS:
-        lines = [[name for name in _names(row) if name in fields] for row in rows]
-        group = {name: fields.pop(name) for line in lines for name in line}
+    for heading, description, names in _GROUPS:
+        group = {name: fields.pop(name) for name in names if name in fields}
         folded = heading in _SELDOM and not (program and _differs(program, group.values()))
-        sets.append((heading, _options(lines, description, ["collapse"] if folded else [])))
-    sets.append(("More", _options([[name] for name in fields], "", [])))
+        sets.append((heading, _options(group, description, ["collapse"] if folded else [])))
+    sets.append(("More", _options(fields, "", [])))
     return [(heading, options) for heading, options in sets if options["fields"]]
 
 
-def _names(row: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (row,) if isinstance(row, str) else row
-
-
-def _options(lines: list[list[str]], description: str, classes: list[str]) -> dict[str, Any]:
-    return {"fields": [tuple(line) for line in lines if line], "description": description, "classes": classes}
+def _options(names: Iterable[str], description: str, classes: list[str]) -> dict[str, Any]:
+    return {"fields": list(names), "description": description, "classes": classes}
 
 
 def _differs(program: Program, fields: "Iterable[Field[Any, Any]]") -> bool:

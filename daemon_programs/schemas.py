@@ -240,7 +240,7 @@ _ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The
 _PORT_SCHEMA = {"type": "integer", "minimum": rules.PORTS[0], "maximum": rules.PORTS[1]}
 _BOOLEAN_SCHEMA = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
 _PORT = _query("port", _PORT_SCHEMA, "The instance of a port range.")
-_LOG_QUERY = [
+LOG_QUERY = [
     _query("type", {"type": "string", "enum": ["stdout", "stderr"], "default": "stdout"}, "Which stream."),
     _query(
         "lines", {"type": "integer", "minimum": 1, "maximum": 10000, "default": 100}, "At most so many lines."
@@ -316,8 +316,9 @@ reset_programs = extend_schema(
         "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
         "ones are kept in a dated file of the state folder, which `manage.py import_programs` reads."
     ),
-    request=None,
+    request=NoFieldsSerializer,
     responses=Success,
+    examples=examples.RESET_PROGRAMS,
 )
 enable_program = extend_schema(
     tags=_PROGRAMS,
@@ -374,7 +375,7 @@ program_logs = extend_schema(
     operation_id="getProgramLogs",
     summary="Read a program's log",
     description="The last lines. A log that does not exist yet is empty.",
-    parameters=[_ID, *_LOG_QUERY, _PORT],
+    parameters=[_ID, *LOG_QUERY, _PORT],
     responses=LogAnswer,
     examples=examples.LOGS,
 )

@@ -111,11 +111,18 @@ def start_program(
 def restart_program(
     program: Program, *, port: int | None = None, every: bool = False, wait: bool = False, timeout: int = 30
 ) -> dict[str, Any]:
-    """Stop what runs and start it again as one: no start is lost, no two processes run at once."""
+    """Stop and start again as one: no start is lost, no two processes run at once.
+
+    Of a port range's instances, ``every`` one that runs; what does not run is started only if named.
+    """
     names = _chosen(program, port, every, verb="restart")
     _check_enabled(program)
     _registered_state(program)
-    state: State | None = supervisor.restart(program.group, ALL if every else names[0])
+    if every and program.has_ports:
+        state: State | None = supervisor.restart(program.group, ALL)
+        names = [name for name in names if _is_on_its_way(process_state(state, name))]
+    else:
+        state = supervisor.restart(program.group, names[0])
     if wait:
         state = _wait_until_started(program, names, port, timeout)
     return _start_answer(program, state, port, None)
@@ -183,6 +190,10 @@ def _registered_state(program: Program) -> State:
 
 def _is_active(process: State) -> bool:
     return statuses.status_of(process) in statuses.ACTIVE
+
+
+def _is_on_its_way(process: State) -> bool:
+    return bool(process.get("queued")) or process["state"] == "starting"
 
 
 def _wait_until_started(program: Program, names: list[str], port: int | None, timeout: int) -> State | None:

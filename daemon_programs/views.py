@@ -100,6 +100,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @shapes.reset_programs
     def reset(self, request: Request) -> Response:
+        checked(NoFieldsSerializer, request.data)
         backups.reset()
         return Response({"success": True})
 

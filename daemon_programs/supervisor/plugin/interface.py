@@ -73,8 +73,13 @@ class ProgramsInterface:
         return _answer(group.snapshot())
 
     def restart(self, name: str, process: str) -> str:
-        """Stop what runs and start it again as one: no start is lost, nothing runs twice."""
+        """Stop and start again as one: no start is lost, nothing runs twice.
+
+        A process that does not run is started, if it is named; ``*`` restarts what runs.
+        """
         group, names = self._find(name, process)
+        if process == _ALL:
+            names = [each for each in names if group.processes[each].wanted]
         group.restart(names)
         return _answer(group.snapshot())
 

@@ -178,7 +178,7 @@ class ProgramProcess(Subprocess):
         """Keep how the run ended, as the contract's ``last_run`` (section 6) shows it."""
         self.last_run = {
             "exit_code": exit_code if error is None else None,
-            "signal": signal.Signals(signum).name if signum in _ALL_SIGNALS else signum,
+            "signal": signum and _name_of(signum),
             "error": error,
             "ended_at": time.time(),
             "requested": self.killing,
@@ -336,3 +336,10 @@ class ProgramProcess(Subprocess):
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown
+
+
+def _name_of(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:  # of the real-time signals only the first and the last have one
+        return f"signal {signum}"
