@@ -227,8 +227,8 @@ class ProgramAdmin(admin.ModelAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         program = kwargs.get("obj")
-        if program is not None:
-            stored = Program.objects.get(pk=program.pk)  # not what was typed and refused
+        stored = program and Program.objects.filter(pk=program.pk).first()  # not what was typed and refused
+        if stored:
             may_operate = self.has_operate_permission(request)
             context["live"] = desk.live(stored, _port(request.GET.get("port", "")), may_operate=may_operate)
         return super().render_change_form(request, context, *args, **kwargs)

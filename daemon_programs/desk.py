@@ -93,7 +93,7 @@ def _how_it_ended(process: State) -> str:
 def _log(program: Program, stream: str, port: int | None) -> dict[str, str]:
     file = program.log_path(stream, port)
     try:
-        text = _FOR_TERMINALS.sub("", "\n".join(tail(file, LOG_LINES)))[-_MOST_LOG_CHARACTERS:]
+        text = "\n".join(tail(file, LOG_LINES))[-_MOST_LOG_CHARACTERS:]
     except OSError as problem:
         return {"stream": stream, "file": file, "problem": f"It can't be read: {problem.strerror}"}
-    return {"stream": stream, "file": file, "text": text}
+    return {"stream": stream, "file": file, "text": _FOR_TERMINALS.sub("", text)}

@@ -32,13 +32,15 @@ _GROUPS: list[tuple[str | None, str, list[str]]] = [
     ("Webhooks", "", ["webhooks"]),
 ]
 _SELDOM = {"Port range", "Display and terminal", "Logs", "Webhooks"}
+_ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
 
 
 class PlainText(forms.Textarea):
     """Line breaks as everything but a form submission has them."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__({"rows": 1, "class": "vLargeTextField plain-text", **(attrs or {})})
+        plain = {"rows": 1, "class": "vLargeTextField plain-text", "spellcheck": "false"}
+        super().__init__({**plain, **(attrs or {})})
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         value = super().value_from_datadict(data, files, name)
@@ -86,8 +88,8 @@ class ProgramForm(forms.ModelForm):
         for name, field in self.fields.items():
             # Browsers count halves of emoji, the rules characters: let the rules say what is too long.
             field.widget.attrs.pop("maxlength", None)
-            if isinstance(field.widget, PlainText):
-                field.widget.attrs.update(rows=_ROWS.get(name, 1), spellcheck=str(name in _PROSE).lower())
+            if name in _ROWS:
+                field.widget.attrs["rows"] = _ROWS[name]
 
     def clean_environment(self) -> dict[str, str]:
         return self.cleaned_data["environment"] or {}
@@ -96,10 +98,6 @@ class ProgramForm(forms.ModelForm):
         if self.problem:
             raise ValidationError(self.problem)
         return super().clean()
-
-
-_ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
-_PROSE = {"description"}
 
 
 def fieldsets(program: Program | None) -> Fieldsets:

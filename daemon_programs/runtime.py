@@ -7,6 +7,7 @@ from daemon_programs import sync
 from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
 from daemon_programs.gateway import changes, supervisor
 from daemon_programs.models import STOP_GRACE_SECONDS, Program
+from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import State
 
 # While waiting, supervisord is asked this often even if nothing was heard of.
@@ -35,13 +36,26 @@ def wait_until(
     look_every: float = LOOK_EVERY_SECONDS,
 ) -> State | None:
     """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
-    deadline = time.monotonic() + timeout
     with changes.watch(group) as watch:
-        while not done(state := _look(group)):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise WaitTimedOut(otherwise)
-            watch.wait(min(left, look_every))
+        return watch_until(watch, group, done, timeout=timeout, otherwise=otherwise, look_every=look_every)
+
+
+def watch_until(
+    watch: Watch,
+    group: str,
+    done: Callable[[State | None], bool],
+    *,
+    timeout: float,
+    otherwise: str,
+    look_every: float = LOOK_EVERY_SECONDS,
+) -> State | None:
+    """The same with a watch that one has already."""
+    deadline = time.monotonic() + timeout
+    while not done(state := _look(group)):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaitTimedOut(otherwise)
+        watch.wait(min(left, look_every))
     return state
 
 
@@ -49,9 +63,7 @@ def _look(group: str) -> State | None:
     try:
         return supervisor.state(group)
     except SupervisorUnavailable as problem:
-        raise SupervisorUnavailable(
-            "supervisord was lost after it had taken the change; it is carried out when it is back"
-        ) from problem
+        raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
 
 def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> None:

@@ -1,7 +1,7 @@
 """Terminal sessions for programs (contract, section 3): the command, wrapped into its shell.
 
-Pure: from an argument list to an argument list. The command's own arguments are always handed on as
-arguments, never as text of a script.
+Pure: from an argument list to an argument list. What the command names is always a program, never a
+word of the shell, and its arguments reach it byte for byte.
 
 - ``bash``, ``zsh``, ``fish``, ``sh``: the shell loads its start-up files, then becomes the command, or
   (interactive) runs it and stays. supervisord's plugin gives the process a terminal of its own.
@@ -11,6 +11,7 @@ arguments, never as text of a script.
 
 import hashlib
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -26,35 +27,46 @@ _INTERACTIVE = frozenset({*SHELLS, "dash", "ksh", "python", "python3", "ipython"
 _RC = '[ -r "{file}" ] && . "{file}"; '
 _BECOME = {
     "bash": _RC.format(file="$HOME/.bashrc") + 'exec "$@"',
-    "zsh": _RC.format(file="${ZDOTDIR:-$HOME}/.zshrc") + 'exec "$@"',
+    "zsh": _RC.format(file="${ZDOTDIR:-$HOME}/.zshrc") + 'exec command "$@"',
     "fish": "exec $argv",
     "sh": 'exec "$@"',
 }
 _RUN_AND_STAY = {
-    "bash": '"$@"; exec bash -i',
-    "zsh": '"$@"; exec zsh -i',
-    "fish": "$argv; exec fish -i",
-    "sh": '"$@"; exec sh -i',
+    "bash": _RC.format(file="$HOME/.bashrc") + '(exec "$@"); exec bash -i',
+    "zsh": '(exec command "$@"); exec zsh -i',
+    "fish": "command $argv; exec fish -i",
+    "sh": '(exec "$@"); exec sh -i',
 }
 
-# $1 the folder, $2 the session, $3 what the pane runs; then the command. The pane waits until its
-# output is being read, so that not a byte is lost.
+# $1 the folder, $2 the session, $3 what the pane runs; then the command, each argument quoted for sh.
+# It goes by way of a file: tmux would take an argument's last `;` for its own, and no more than 16 KiB.
 _TMUX_SESSION = """
-mkfifo "$1/output" || exit 1
-tmux -S "$1/socket" -f /dev/null new-session -d -s "$2" -x 200 -y 50 -- sh -c "$3" "$@" || exit 1
-tmux -S "$1/socket" pipe-pane -t "$2" "exec cat > '$1/output'"
-tmux -S "$1/socket" wait-for -S ready
-cat "$1/output"
-read -r code < "$1/exit-code" || code=1
+folder=$1 session=$2 pane=$3
+shift 3
+mkfifo "$folder/output" && printf ' %s' set -- "$@" > "$folder/command" || exit 1
+tmux -S "$folder/socket" -f /dev/null new-session -d -s "$session" -x 200 -y 50 -- \
+    sh -c "$pane" "$folder" || exit 1
+tmux -S "$folder/socket" pipe-pane -t "$session" "exec cat > '$folder/output'"
+tmux -S "$folder/socket" wait-for -S ready
+cat "$folder/output"
+read -r code < "$folder/exit-code" || code=1
 exit "$code"
 """
+# The pane waits until its output is being read, so that not a byte is lost.
 _TMUX_PANE = """
-folder=$0; shift 2
 tmux wait-for ready
-"$@"
-echo "$?" > "$folder/exit-code"
+. "$0/command"
+(exec "$@")
+echo "$?" > "$0/exit-code"
 """
-_TMUX_PANE_STAYS = _TMUX_PANE + 'exec "${SHELL:-sh}" -i'
+# Users that nobody logs in as have a shell that says so and ends.
+_TMUX_PANE_STAYS = (
+    _TMUX_PANE
+    + """
+case "$SHELL" in ""|*/nologin|*/false) exec sh -i ;; esac
+exec "$SHELL" -i
+"""
+)
 
 
 def check(number: int | None, shell: str, interactive: bool | None) -> None:
@@ -89,8 +101,8 @@ def wrap(argv: list[str], number: int, shell: str, interactive: bool | None) -> 
     stays = _stays(argv) if interactive is None else interactive
     if shell == TMUX:
         pane = _TMUX_PANE_STAYS if interactive else _TMUX_PANE
-        session = [str(folder_of(number)), session_name(number), pane, *argv]
-        return ["sh", "-c", _TMUX_SESSION, "tmux-session", *session]
+        session = [str(folder_of(number)), session_name(number), pane]
+        return ["sh", "-c", _TMUX_SESSION, "tmux-session", *session, *map(shlex.quote, argv)]
     script = _RUN_AND_STAY[shell] if stays else _BECOME[shell]
     flags = ["-l", "-i", "-c"] if stays else ["-l", "-c"]
     name = [] if shell == "fish" else [shell]  # fish has no $0

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
+from daemon_programs.exceptions import SupervisorUnavailable
+
 logger = logging.getLogger(__name__)
 
 # One writer at a time within a process: SQLite would let them take turns by sleeping.
-_lock = threading.RLock()
+_lock = threading.Lock()
+_PATIENCE_SECONDS = 15
 _local = threading.local()
 
 
@@ -24,16 +27,18 @@ def write_transaction() -> Iterator[None]:
     if getattr(_local, "undo", None) is not None:
         yield
         return
-    with _lock:
-        _local.undo = []
-        try:
-            with transaction.atomic():
-                yield
-        except BaseException:
-            _undo(_local.undo)
-            raise
-        finally:
-            _local.undo = None
+    if not _lock.acquire(timeout=_PATIENCE_SECONDS):
+        raise SupervisorUnavailable("Other changes take too long at the moment; nothing was changed")
+    _local.undo = []
+    try:
+        with transaction.atomic():
+            yield
+    except BaseException:
+        _undo(_local.undo)
+        raise
+    finally:
+        _local.undo = None
+        _lock.release()
 
 
 def on_failure(undo: Callable[[], None]) -> None:

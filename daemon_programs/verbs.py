@@ -130,7 +130,8 @@ def restart_program(
 
 def stop_program(program: Program, *, port: int | None = None, every: bool = False) -> None:
     """Stop a program, or instances of a port range; stopping what is stopped is a success."""
-    stop(program, [ALL] if every else _chosen(program, port, every, verb="stop"))
+    names = _chosen(program, port, every, verb="stop")
+    stop(program, [ALL] if every else names)
 
 
 def stop(program: Program, names: list[str]) -> None:

@@ -22,6 +22,8 @@ _WAITING = {
     "editProgram",
     "removeProgram",
     "disableProgram",
+    "quickStart",
+    "stopEphemeralProgram",
 }
 
 _ERROR = {
@@ -36,6 +38,7 @@ _ERROR = {
             "description": "Of a validation: field → sentences.",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
+        "temporary_id": {"type": "string", "description": "Of a launch that was not waited for to its end."},
     },
 }
 

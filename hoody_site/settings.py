@@ -40,6 +40,15 @@ def _between(low: int, high: int) -> Any:
     return check
 
 
+def _each(pattern: str, what: str) -> Any:
+    def check(values: list[str]) -> None:
+        for value in values:
+            if not re.fullmatch(pattern, value):
+                raise ValidationError(f"must be {what} with commas between them; '{value}' is none")
+
+    return check
+
+
 def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
     """One variable, or its default where it is missing, empty or of no use (see above)."""
     DOCUMENTED.append(f"DAEMON_{name}")
@@ -61,11 +70,20 @@ if raw_bind := _read("BIND", "str", "", validate=_host_and_port):
     BIND_HOST, BIND_PORT = _host_and_port(raw_bind)
 DEBUG = _read("DEBUG", "bool", False)
 THREADS = _read("THREADS", "int", 64, validate=_between(8, 512))
-PASSED_ENVIRONMENT = _read("PASS_ENVIRONMENT", "list", [])
+PASSED_ENVIRONMENT = _read(
+    "PASS_ENVIRONMENT", "list", [], validate=_each("[A-Za-z_][A-Za-z0-9_]*", "names of variables")
+)
 LOG_ROOT = _read("LOG_ROOT", "str", None, validate=_absolute)
 KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
-EXTRA_HOSTS = _read("ALLOWED_HOSTS", "list", [])
-CSRF_TRUSTED_ORIGINS = _read("CSRF_TRUSTED_ORIGINS", "list", [])
+EXTRA_HOSTS = _read(
+    "ALLOWED_HOSTS", "list", [], validate=_each(r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", "host names")
+)
+CSRF_TRUSTED_ORIGINS = _read(
+    "CSRF_TRUSTED_ORIGINS",
+    "list",
+    [],
+    validate=_each(r"https?://[^/\s]+", "origins such as https://daemon.example.com"),
+)
 EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between(0, 30 * 86400))
 HTTPS = _read("HTTPS", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
@@ -99,13 +117,18 @@ DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
 
+# Django puts its own TIME_ZONE in the place of this; programs keep to the host's.
+HOST_TIME_ZONE = os.environ.get("TZ")
+
 # What a program is given of the stack's own environment; the stack's secrets are never among it.
 PASSED_ENVIRONMENT = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", *PASSED_ENVIRONMENT]
 
 # Django
 
-# Made at the first start (`stack.prepare`); until then a key of the moment will do.
-SECRET_KEY = SECRET_KEY_FILE.read_text().strip() if SECRET_KEY_FILE.exists() else secrets.token_urlsafe(50)
+try:
+    SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
+except OSError:  # made at the first start; until then, and for whoever may not read it, one of the moment
+    SECRET_KEY = secrets.token_urlsafe(50)
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
 ROOT_URLCONF = "hoody_site.urls"
 WSGI_APPLICATION = "hoody_site.wsgi.application"
@@ -201,8 +224,8 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
 BODY_MAX_BYTES = 1024 * 1024  # contract, section 1: more than that is a 413
-# The admin's forms may carry a program of that size too.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * BODY_MAX_BYTES
+# The admin's forms may carry a program of that size too: as a form, a byte can take three.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * BODY_MAX_BYTES
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -270,6 +270,9 @@ def become_supervisord(lock: int) -> None:
     """Replace this process: signals then reach supervisord itself, and nobody else has to live."""
     os.chdir(settings.BASE_DIR)
     environment = {**os.environ, "PYTHONUTF8": "1", "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
+    del environment["TZ"]
+    if settings.HOST_TIME_ZONE is not None:
+        environment["TZ"] = settings.HOST_TIME_ZONE
     os.set_inheritable(lock, True)
     os.execve(
         sys.executable,

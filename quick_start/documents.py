@@ -40,13 +40,14 @@ def last_run(record: EphemeralProgram) -> dict[str, Any]:
     """How it ended, once the record says so."""
     return {
         "exit_code": record.exit_code,
-        "signal": record.signal or None,
+        # One without a name is told as its number, as by programs.
+        "signal": int(record.signal) if record.signal.isdigit() else record.signal or None,
         "error": record.error or None,
         "ended_at": record.ended_at and statuses.iso(record.ended_at.timestamp()),
     }
 
 
-def listed_document(record: EphemeralProgram, state: State | None) -> dict[str, Any]:
+def listed_document(record: EphemeralProgram, state: State) -> dict[str, Any]:
     """The object of the list."""
     live = statuses.live_fields(statuses.process_state(state, record.group))
     return {**_launched(record), **live, **times(record)}

@@ -4,26 +4,35 @@ Everything in here may be called twice, by anybody: the event listener, a reques
 stack's start. Whoever comes first does it.
 """
 
+import json
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from daemon_programs import statuses, sync
+from daemon_programs.exceptions import DaemonError
 from daemon_programs.gateway import supervisor
+from daemon_programs.models import Program
 from daemon_programs.supervisor.client import State
 from daemon_programs.transactions import write_transaction
 from quick_start import mirror
-from quick_start.models import PREFIX, TTL_OVER, EphemeralProgram
+from quick_start.exceptions import EphemeralProgramNotFound
+from quick_start.models import PREFIX, EphemeralProgram
 
 LOST = "daemon restarted before the program finished"
+# Why it was stopped though nobody had asked for it, by the plugin's word.
+_CUT_SHORT = {"expired": "stopped at the end of its time to live", "shutdown": LOST}
 
 
-def is_over(group: str, state: State | None) -> bool:
-    """Whether a temporary program has ended for good, by supervisord's word."""
-    return state is not None and bool(statuses.process_state(state, group).get("over"))
+def is_over(state: State | None) -> bool:
+    """Whether a temporary program has ended for good: supervisord says so, or has forgotten it."""
+    return state is None or bool(state.get("over"))
 
 
 def finish(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
@@ -32,20 +41,35 @@ def finish(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
     ``state`` None: nobody knows how it ended, since supervisord has gone with it.
     """
     with write_transaction():
-        record = EphemeralProgram.objects.get(pk=record.pk)
-        if record.ended_at is None:
-            for name, value in _outcome(record, state).items():
-                setattr(record, name, value)
-            record.save()
-            sync.withdraw(record)
-    return record
+        current = EphemeralProgram.objects.filter(pk=record.pk).first()
+        if current is None:
+            raise EphemeralProgramNotFound(record.temporary_id)  # it is purged already
+        if current.ended_at is None:
+            for name, value in _outcome(current, state).items():
+                setattr(current, name, value)
+            current.save()
+            # Only now: what supervisord has forgotten is known from the record alone.
+            transaction.on_commit(partial(forget, current.group))
+    return current
 
 
 def finish_group(group: str, state: State) -> None:
     """The event listener's word that a temporary program is over."""
-    record = EphemeralProgram.objects.live().filter(temporary_id=group).first()
-    if record is not None:
-        finish(record, state)
+    with write_transaction():  # its launch may still be about to be recorded: that comes first
+        record = EphemeralProgram.objects.live().filter(temporary_id=group).first()
+        if record is not None:
+            finish(record, state)
+
+
+def forget(group: str) -> None:
+    """Remove a program's configuration, and have supervisord stop and forget it.
+
+    Never undone: a temporary program that was put back would run a second time. What can't be
+    removed now is what reconciliation finds.
+    """
+    sync.file_of(group).unlink(missing_ok=True)
+    with suppress(DaemonError):
+        supervisor.remove(group)
 
 
 def reconcile() -> list[str]:
@@ -53,18 +77,23 @@ def reconcile() -> list[str]:
 
     The safety net under the events: it completes what they have missed.
     """
+    # In this order: what is launched in between is in neither, or in supervisord alone.
+    records = list(EphemeralProgram.objects.live())
     states = {
         group: state for group, state in supervisor.states()["programs"].items() if group.startswith(PREFIX)
     }
     mended = []
-    records = {record.group: record for record in EphemeralProgram.objects.live()}
-    for group, record in records.items():
-        if group not in states or is_over(group, states[group]):
-            finish(record, states.get(group))
-            mended.append(f"{group} had ended unnoticed")
-    with write_transaction():
+    for record in records:
+        if is_over(states.get(record.group)):
+            finish(record, states.get(record.group))
+            mended.append(f"{record.group} had ended unnoticed")
+    with write_transaction():  # nothing is being launched meanwhile
         wanted = set(EphemeralProgram.objects.live().values_list("temporary_id", flat=True))
-        mended += _forget_unknown(wanted, states)
+        configured = {file.stem for file in Path(settings.PROGRAMS_FOLDER).glob(f"{PREFIX}*.json")}
+        for group in sorted({*states, *configured} - wanted):
+            _remove_logs_without_record(group)
+            forget(group)
+            mended.append(f"{group} was still there after its end")
     if mirror.write():
         mended.append("ephemeral.json was not up to date")
     return mended
@@ -72,9 +101,10 @@ def reconcile() -> list[str]:
 
 def complete_lost() -> int:
     """At the stack's start, when nothing runs yet: what was live has ended with the stack before."""
-    with sync.offline():
-        lost = [finish(record, None) for record in EphemeralProgram.objects.live()]
-    for file in Path(settings.PROGRAMS_FOLDER).glob(f"{PREFIX}*"):
+    lost = [finish(record, None) for record in EphemeralProgram.objects.live()]
+    folder = Path(settings.PROGRAMS_FOLDER)
+    for file in (*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*")):
+        _remove_logs_without_record(file.stem)
         file.unlink(missing_ok=True)
     mirror.write()
     return len(lost)
@@ -82,7 +112,8 @@ def complete_lost() -> int:
 
 def purge(record: EphemeralProgram) -> None:
     """Remove a record that has ended, and the logs in its own folder."""
-    shutil.rmtree(record.log_folder, ignore_errors=True)
+    if not Program.objects.filter(name=record.log_name).exists():  # whose logs would be there too
+        shutil.rmtree(record.log_folder, ignore_errors=True)
     record.delete()
 
 
@@ -94,30 +125,32 @@ def purge_outdated() -> int:
     return len(outdated)
 
 
-def _forget_unknown(wanted: set[str], states: dict[str, State]) -> list[str]:
-    mended = []
-    for group in sorted(set(states) - wanted):
-        supervisor.remove(group)
-        mended.append(f"{group} was still known to supervisord")
-    for file in sorted(Path(settings.PROGRAMS_FOLDER).glob(f"{PREFIX}*.json")):
-        if file.stem not in wanted:
-            file.unlink(missing_ok=True)
-            mended.append(f"{file.name} belonged to no program")
-    return mended
+def _remove_logs_without_record(group: str) -> None:
+    """Remove what a launch has logged that was cut off before it was recorded: nobody knows its id."""
+    if EphemeralProgram.objects.filter(temporary_id=group).exists():
+        return
+    with suppress(OSError, ValueError):
+        written = json.loads(sync.file_of(group).read_bytes())
+        for stream in ("stdout", "stderr"):
+            folder = Path(written[stream] or "/").parent
+            if folder.parent == settings.LOGS_DIR and folder.name.endswith(group.removeprefix(PREFIX)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _outcome(record: EphemeralProgram, state: State | None) -> dict[str, Any]:
     """The fields that tell how it ended."""
+    now = datetime.now(UTC)
     if state is None:
-        return {"ended_at": datetime.now(UTC), "final_status": "stopped", "error": LOST}
+        return {"ended_at": now, "final_status": "stopped", "error": LOST}
     process = statuses.process_state(state, record.group)
     ended = process.get("last_run") or {}
-    expired = ended.get("expired") or (record.expires_at and datetime.now(UTC) >= record.expires_at)
     stopped = process["state"] == "stopped"
+    # Stopped while it waited for its start, or for the next try: no run has ended at that moment.
+    ended_with_run = ended and (ended["requested"] or not stopped)
     return {
-        "ended_at": datetime.fromtimestamp(ended["ended_at"], UTC) if ended else datetime.now(UTC),
+        "ended_at": datetime.fromtimestamp(ended["ended_at"], UTC) if ended_with_run else now,
         "final_status": process["state"],
         "exit_code": ended.get("exit_code"),
         "signal": ended.get("signal") or "",
-        "error": ended.get("error") or (TTL_OVER if stopped and expired else ""),
+        "error": ended.get("error") or (_CUT_SHORT.get(state["cut_short"], "") if stopped else ""),
     }

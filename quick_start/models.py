@@ -20,7 +20,6 @@ from daemon_programs.supervisor import spec
 
 TTL_SECONDS = (1, 86400)
 PREFIX = "quick_"
-TTL_OVER = "stopped at the end of its time to live"
 
 
 class EphemeralProgramQuerySet(models.QuerySet["EphemeralProgram"]):
@@ -77,10 +76,13 @@ class EphemeralProgram(SupervisedProgram):
         return self.temporary_id.removeprefix(PREFIX)
 
     @property
+    def log_name(self) -> str:
+        """What the folder of its default logs is called after: no other program, as a rule."""
+        return self.name if self.name.endswith(self.digits) else f"{self.name}_{self.digits}"
+
+    @property
     def log_folder(self) -> Path:
-        """The folder of its default logs: its own, whatever other programs are called."""
-        name = self.name if self.name.endswith(self.digits) else f"{self.name}_{self.digits}"
-        return Path(settings.LOGS_DIR) / folder_name(name)
+        return Path(settings.LOGS_DIR) / folder_name(self.log_name)
 
     def default_log(self, stream: str) -> str:
         return str(self.log_folder / f"{stream}.log")

@@ -1,20 +1,25 @@
 """What quick start's routes answer, for OpenAPI (contract, section 6). Nothing here runs."""
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs.schemas import _LOG_QUERY, LastRun, LogAnswer, ProcessStatus, Success
+from daemon_programs.schemas import LOG_QUERY, LastRun, LogAnswer, ProcessStatus, Success
+from daemon_programs.serializers import NoFieldsSerializer
+from quick_start import examples
 from quick_start.serializers import LaunchSerializer
 
 _TAGS = ["quick start"]
+_TEMPORARY_ID = "^quick_[0-9]+$"
 _ID = OpenApiParameter(
-    "id", OpenApiTypes.STR, OpenApiParameter.PATH, description="The `temporary_id` of the launch."
+    "id",
+    {"type": "string", "pattern": _TEMPORARY_ID},
+    OpenApiParameter.PATH,
+    description="The `temporary_id` of the launch.",
 )
 
 
 class EphemeralStatus(ProcessStatus):
-    temporary_id = serializers.RegexField(r"^quick_\d+$")
+    temporary_id = serializers.RegexField(_TEMPORARY_ID)
     name = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(required=False)
@@ -37,13 +42,14 @@ class ListedEphemeral(EphemeralStatus):
     user = serializers.CharField()
 
 
+@extend_schema_serializer(many=False)
 class EphemeralListAnswer(Success):
     count = serializers.IntegerField()
     ephemeral_programs = ListedEphemeral(many=True)
 
 
 class EphemeralStopAnswer(Success):
-    temporary_id = serializers.CharField()
+    temporary_id = serializers.RegexField(_TEMPORARY_ID)
     cleaned_up = serializers.BooleanField()
     message = serializers.CharField()
 
@@ -54,6 +60,7 @@ list_ephemeral = extend_schema(
     summary="List temporary programs",
     description="Those that run or await clean-up.",
     responses=EphemeralListAnswer,
+    examples=examples.LIST,
 )
 launch = extend_schema(
     tags=_TAGS,
@@ -65,20 +72,25 @@ launch = extend_schema(
     ),
     request=LaunchSerializer,
     responses=LaunchAnswer,
+    examples=examples.LAUNCH,
 )
 ephemeral_status = extend_schema(
     tags=_TAGS,
     operation_id="getEphemeralStatus",
     summary="Get a temporary program's status",
+    description="While it lives; then for some time how it ended.",
     parameters=[_ID],
     responses=EphemeralAnswer,
+    examples=examples.STATUS,
 )
 ephemeral_logs = extend_schema(
     tags=_TAGS,
     operation_id="getEphemeralLogs",
     summary="Read a temporary program's log",
-    parameters=[_ID, *_LOG_QUERY],
+    description="The last lines; also for some time after it has ended.",
+    parameters=[_ID, *LOG_QUERY],
     responses=LogAnswer,
+    examples=examples.LOGS,
 )
 stop_ephemeral = extend_schema(
     tags=_TAGS,
@@ -86,6 +98,7 @@ stop_ephemeral = extend_schema(
     summary="Stop a temporary program",
     description="Its whole process tree; answers when everything of it but its record is gone.",
     parameters=[_ID],
-    request=None,
+    request=NoFieldsSerializer,
     responses=EphemeralStopAnswer,
+    examples=examples.STOP,
 )

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
+
 from daemon_programs import rules
 from daemon_programs.serializers import SupervisedProgramSerializer
 from daemon_programs.strict_fields import RequiredString, StrictField, StrictInteger
@@ -9,6 +11,7 @@ from quick_start.models import TTL_SECONDS
 from quick_start.verbs import EXIT
 
 
+@extend_schema_field({"oneOf": [{"type": "boolean"}, {"type": "string", "enum": [EXIT]}]})
 class WaitField(StrictField):
     """``true``, ``false``, or ``"exit"``."""
 

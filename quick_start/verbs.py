@@ -1,26 +1,23 @@
 """Launch, look at and stop temporary programs: one function a verb (contract, section 6)."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 from daemon_programs import runtime, statuses
-from daemon_programs.exceptions import ProgramNotFound, WaitTimedOut
-from daemon_programs.gateway import supervisor
+from daemon_programs.exceptions import ChangeNotTaken, DaemonError
+from daemon_programs.gateway import changes, supervisor
 from daemon_programs.logs import tail
+from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import State
 from daemon_programs.transactions import write_transaction
 from quick_start import lifecycle
 from quick_start.documents import live_document
+from quick_start.exceptions import EphemeralProgramNotFound
 from quick_start.models import EphemeralProgram
 
 EXIT = "exit"  # of the values of ``wait``: until it has ended
 _LINES_AFTER_EXIT = 100
-
-
-class EphemeralProgramNotFound(ProgramNotFound):
-    def __init__(self, temporary_id: str) -> None:
-        Exception.__init__(self, f"Ephemeral program with ID {temporary_id} not found")
-        self.extra = {}
 
 
 def get_record(temporary_id: str) -> EphemeralProgram:
@@ -36,84 +33,79 @@ def launch(values: dict[str, Any], *, wait: bool | str = False, timeout: int = 3
 
     With ``wait`` it answers when the program runs or has ended, with ``"exit"`` when it has ended.
     """
-    with write_transaction():
-        record = EphemeralProgram(**values)
-        record.identify()
-        record.full_clean()
-        record.save(force_insert=True)
-    if wait == EXIT:
-        return _wait_for_exit(record, timeout)
-    if wait:
-        return _wait_for_start(record, timeout)
-    return {**live_document(record, None), "status": "starting"}
+    with ExitStack() as waiting:
+        with write_transaction():
+            record = EphemeralProgram(**values)
+            record.identify()
+            record.full_clean()
+            # Taken before anything runs: whoever finds no room to wait has launched nothing.
+            watch = waiting.enter_context(changes.watch(record.group)) if wait else None
+            record.save(force_insert=True)
+        if watch is None:
+            return {**live_document(record, None), "status": "starting"}
+        state = _wait(watch, record, wait, timeout)
+    record = _finished_if_over(record, state)
+    return {**live_document(record, state), **(_printed(record) if wait == EXIT else {})}
 
 
 def status_of(temporary_id: str) -> dict[str, Any]:
     """Its status now, or how it ended."""
     record = get_record(temporary_id)
+    state = None
     if record.ended_at is None:
         state = supervisor.state(record.group)
-        if state is None or lifecycle.is_over(record.group, state):
-            # Over already: the event that says so is on its way, or has just been dealt with.
-            record = lifecycle.finish(record, state)
-        return live_document(record, state)
-    return live_document(record, None)
+        # It may be over already: the event that says so is on its way, or has just been dealt with.
+        record = _finished_if_over(record, state)
+    return live_document(record, state)
 
 
 def stop(temporary_id: str) -> None:
     """Stop it, and clean up; one that has ended is cleaned up already."""
     record = get_record(temporary_id)
-    if record.ended_at is not None:
-        return
-    if supervisor.state(record.group) is not None:
+    if record.ended_at is None:
+        lifecycle.finish(record, _stop_processes(record))
+    lifecycle.forget(record.group)  # whoever has completed the record may not have come to it yet
+
+
+def _stop_processes(record: EphemeralProgram) -> State | None:
+    """Stop the whole tree, and wait for the last of it; the state after that."""
+    try:
         supervisor.stop(record.group)
-        runtime.wait_until_ended(
-            record.group, None, otherwise=f"Ephemeral program {temporary_id} is still being stopped"
-        )
-    lifecycle.finish(record, supervisor.state(record.group))
-    runtime.wait_until_gone(record.group, otherwise=f"Ephemeral program {temporary_id} is still ending")
+    except ChangeNotTaken:
+        if supervisor.state(record.group) is not None:
+            raise
+        return None  # it has just ended by itself
+    runtime.wait_until_ended(
+        record.group, None, otherwise=f"Ephemeral program {record.temporary_id} is still being stopped"
+    )
+    return supervisor.state(record.group)
 
 
-def _wait_for_start(record: EphemeralProgram, timeout: int) -> dict[str, Any]:
-    def started(state: State | None) -> bool:
-        return (
-            state is None
-            or lifecycle.is_over(record.group, state)
-            or statuses.process_state(state, record.group)["state"] == "running"
-        )
+def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int) -> State | None:
+    """Wait for what was asked for; whatever goes wrong, the client learns the id of what was launched."""
 
-    return _answer(record, _wait(record, started, timeout, "running"))
+    def done(state: State | None) -> bool:
+        runs = statuses.process_state(state, record.group)["state"] == "running"
+        return lifecycle.is_over(state) or (runs and wait != EXIT)
+
+    wanted = "finished" if wait == EXIT else "running"
+    sentence = f"Ephemeral program {record.temporary_id} is not {wanted} after {timeout} seconds"
+    try:
+        return runtime.watch_until(watch, record.group, done, timeout=timeout, otherwise=sentence)
+    except DaemonError as problem:
+        problem.extra["temporary_id"] = record.temporary_id
+        raise
 
 
-def _wait_for_exit(record: EphemeralProgram, timeout: int) -> dict[str, Any]:
-    def ended(state: State | None) -> bool:
-        return state is None or lifecycle.is_over(record.group, state)
+def _finished_if_over(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
+    return lifecycle.finish(record, state) if lifecycle.is_over(state) else record
 
-    answer = _answer(record, _wait(record, ended, timeout, "finished"))
-    record.refresh_from_db()
+
+def _printed(record: EphemeralProgram) -> dict[str, Any]:
+    """How long it took, and the ends of what it has printed."""
     ended_at = record.ended_at or datetime.now(UTC)
     return {
-        **answer,
         "duration_seconds": round((ended_at - record.created_at).total_seconds(), 3),
         "stdout": "\n".join(tail(record.log_path("stdout"), _LINES_AFTER_EXIT)),
         "stderr": "\n".join(tail(record.log_path("stderr"), _LINES_AFTER_EXIT)),
     }
-
-
-def _wait(record: EphemeralProgram, done: Any, timeout: int, wanted: str) -> State | None:
-    try:
-        return runtime.wait_until(record.group, done, timeout=timeout, otherwise="")
-    except WaitTimedOut as problem:
-        raise WaitTimedOut(
-            f"Ephemeral program {record.temporary_id} is not {wanted} after {timeout} seconds",
-            temporary_id=record.temporary_id,
-        ) from problem
-
-
-def _answer(record: EphemeralProgram, state: State | None) -> dict[str, Any]:
-    """What there is to tell after a wait; a program that is over is cleaned up before."""
-    if state is None:
-        record.refresh_from_db()
-    if record.ended_at is None and (state is None or lifecycle.is_over(record.group, state)):
-        record = lifecycle.finish(record, state)
-    return live_document(record, state)

@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs import runtime
-from daemon_programs.serializers import LogQuerySerializer
+from daemon_programs.serializers import LogQuerySerializer, NoFieldsSerializer
 from daemon_programs.views import DaemonViewSet, checked, log_answer
 from quick_start import schemas as shapes
 from quick_start import verbs
@@ -25,8 +25,10 @@ class QuickStartViewSet(DaemonViewSet):
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
         records = list(EphemeralProgram.objects.live())
-        states = runtime.states()
-        documents = [listed_document(record, states.get(record.group)) for record in records]
+        states = runtime.states()  # without those that have ended since the line before
+        documents = [
+            listed_document(record, states[record.group]) for record in records if record.group in states
+        ]
         return Response({"success": True, "count": len(documents), "ephemeral_programs": documents})
 
     @shapes.launch
@@ -47,6 +49,8 @@ class QuickStartViewSet(DaemonViewSet):
 
     @shapes.stop_ephemeral
     def stop(self, request: Request, id: str) -> Response:
+        verbs.get_record(id)  # 404 comes before 400
+        checked(NoFieldsSerializer, request.data)
         verbs.stop(id)
         return Response(
             {

@@ -14,6 +14,7 @@ os.environ["DAEMON_STATE_DIR"] = _state
 
 import pytest  # noqa: E402
 
+from tests.launches import Quick  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 
 
@@ -38,6 +39,13 @@ def api(stack: Stack) -> Iterator[Api]:
     for program in client.get("programs").json()["programs"]:
         if program["id"] not in before:
             client.ok(f"programs/remove/{program['id']}")
+
+
+@pytest.fixture
+def quick(stack: Stack) -> Iterator[Quick]:
+    """The administrator's client of quick start. What the test has launched is stopped after it."""
+    with Quick(stack) as client:
+        yield client
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from supervisor.xmlrpc import Faults
 from daemon_programs.exceptions import ChangeNotTaken, SupervisorUnavailable
 
 ALL = "*"  # of a program's processes
-_PATIENCE_SECONDS = 10  # how long one call may take: each is answered at once by a healthy supervisord
+_PATIENCE_SECONDS = 5  # how long one call may take: each is answered at once by a healthy supervisord
 
 State = dict[str, Any]
 

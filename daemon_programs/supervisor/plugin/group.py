@@ -32,7 +32,7 @@ class ProgramGroup(ProcessGroup):
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
         self.restarting: list[str] = []  # what is started again after the exchange
-        self.expired = False
+        self.cut_short: str | None = None  # why a temporary program was stopped, unless somebody asked
         self.end_told = False
         self.expires_at: float | None = None  # of the monotonic clock
         if config.spec["expires_at"] is not None:
@@ -42,6 +42,11 @@ class ProgramGroup(ProcessGroup):
     @property
     def changing(self) -> bool:
         return self.withdrawn or self.next_config is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, nor will by itself."""
+        return not self.to_start and all(process.is_over for process in self.processes.values())
 
     def start(self, names: Iterable[str]) -> None:
         """Start processes, a few at each turn; those that run are left alone."""
@@ -59,6 +64,12 @@ class ProgramGroup(ProcessGroup):
         self.restarting = [name for name in self.restarting if name not in names]
         for name in names:
             self.processes[name].stop()
+
+    def end_early(self, why: str) -> None:
+        """Stop everything though nobody has asked for it; what ends anyway ends for its own reasons."""
+        if self.to_start or any(process.wanted for process in self.processes.values()):
+            self.cut_short = why
+        self.stop(list(self.processes))
 
     def restart(self, names: Iterable[str]) -> None:
         """Stop and start again, as one: the new process waits for the last of the old tree."""
@@ -115,11 +126,10 @@ class ProgramGroup(ProcessGroup):
 
     def _transition_temporary(self) -> None:
         """Keep to the time to live, and say once when everything is over."""
-        if self.expires_at is not None and not self.expired and time.monotonic() >= self.expires_at:
-            self.expired = True
-            self.stop(list(self.processes))
-        over = not self.to_start and all(process.is_over for process in self.processes.values())
-        if over and not self.end_told:
+        if self.expires_at is not None and time.monotonic() >= self.expires_at:
+            self.expires_at = None
+            self.end_early("expired")
+        if self.is_over and not self.end_told:
             self.end_told = True
             CONTEXT.tell_end(self.config.name, self.snapshot())
 
@@ -166,4 +176,7 @@ class ProgramGroup(ProcessGroup):
                 processes[name] = {**process.snapshot(), "queued": True}
             elif process.state != ProcessStates.STOPPED or process.last_run:
                 processes[name] = process.snapshot()
-        return {"changing": self.changing, "total": len(self.processes), "processes": processes}
+        shown = {"changing": self.changing, "total": len(self.processes), "processes": processes}
+        if self.config.spec["temporary"]:
+            shown.update(over=self.is_over, cut_short=self.cut_short)
+        return shown

@@ -151,7 +151,7 @@ def _announcer(options: Any, url: str) -> Any:
 def _stop_everything(event: events.SupervisorStoppingEvent) -> None:
     """At supervisord's end stop all programs side by side, not each after the other."""
     for group in CONTEXT.registry.groups():
-        group.stop(list(group.processes))
+        group.end_early("shutdown")
 
 
 def _become_subreaper() -> None:

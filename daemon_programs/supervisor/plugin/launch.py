@@ -86,11 +86,11 @@ def become(
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
         os.dup2(pipes["child_stdin"], 0)
+        account = account_of(config)
         if config.terminal:
-            terminal.take()
+            terminal.take(account.pw_uid)
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
-        account = account_of(config)
         directory = directory_of(config)
         problem = f'it could not become the user "{config.user}"'
         _become_user(account)

@@ -182,7 +182,6 @@ class ProgramProcess(Subprocess):
             "error": error,
             "ended_at": time.time(),
             "requested": self.killing,
-            "expired": self.group.expired,
         }
 
     def _close_failure_pipe(self) -> str | None:
@@ -331,8 +330,6 @@ class ProgramProcess(Subprocess):
             shown.update(pid=self.pid, started_at=self.laststart)
         if self.ending:
             shown["ending"] = True
-        if self.is_over:
-            shown["over"] = True
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown

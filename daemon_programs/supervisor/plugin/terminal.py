@@ -30,6 +30,7 @@ def make_pipes() -> dict[str, int | None]:
     }
 
 
-def take() -> None:
-    """In the child, after setsid: make standard input the session's terminal."""
+def take(uid: int) -> None:
+    """In the child, after setsid: make standard input the session's terminal, and the user's own."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.fchown(0, uid, -1)

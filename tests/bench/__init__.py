@@ -1,0 +1,1 @@
+"""`make bench`: this project beside what its users would pick instead. See docs/benchmarks.md."""

@@ -1,0 +1,84 @@
+"""``python -m tests.bench``: boot everything, measure, print a table, leave nothing behind."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from types import FrameType
+
+from tests.bench import report
+from tests.bench.contenders import contenders
+from tests.bench.measure import Times, measure, medians
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        times = _run(options.sizes, options.rounds)
+    except KeyboardInterrupt:
+        _tell("interrupted; everything is stopped and removed")
+        return 130
+    result = medians(times)
+    table, circumstances = report.table(result), report.circumstances(options.rounds)
+    print(f"{circumstances}\n\n{table}")
+    print("\n".join(report.promises(result)))
+    if options.write:
+        report.write(f"{circumstances}\n\n{table}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=report.__doc__)
+    parser.add_argument("--rounds", type=_positive, default=15, metavar="N", help="how often (15)")
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        default=[0, 100, 300],
+        metavar="N,N",
+        help="how many idle programs are configured (0,100,300)",
+    )
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = sorted({int(part) for part in text.split(",")})
+    if sizes[0] < 0:
+        raise ValueError
+    return sizes
+
+
+def _run(sizes: list[int], rounds: int) -> Times:
+    """All sizes are up side by side: whatever else the machine does hits each of them alike."""
+    with contextlib.ExitStack() as running:
+        try:
+            arenas = {}
+            for size in sizes:
+                _tell(f"starting everything with {size} programs")
+                arenas[size] = running.enter_context(contenders(size))
+            return measure(arenas, rounds, _tell)
+        finally:
+            # A second Ctrl-C must not keep anything from being stopped.
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(signum, signal.SIG_IGN)
+            _tell("stopping everything")
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

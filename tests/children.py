@@ -1,0 +1,73 @@
+"""Programs for tests to run, and what the kernel tells of them."""
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from tests.stack import Api, Stack, eventually
+
+# It lives until it is told to end, without a process besides its own, and doesn't mind arguments.
+PATIENT = "sh -c 'read line'"
+
+
+def python(code: str, *arguments: str) -> str:
+    """The command line, a single line, that runs a piece of Python; arguments are in ``sys.argv[1:]``."""
+    return shlex.join([sys.executable, "-c", f"exec({code!r})", *arguments])
+
+
+def shell(script: str, *arguments: str) -> str:
+    """The command line that runs a shell script; arguments are its ``$1``, ``$2``..."""
+    return shlex.join(["sh", "-c", script, "sh", *arguments])
+
+
+def started(api: Api, id: int, port: int | None = None) -> int:
+    """Start a program and wait until its own process is there, past the fork: its pid."""
+    api.ok(f"programs/{id}/start", {} if port is None else {"port": port})
+
+    def pid() -> int | None:
+        answer = api.status(id) if port is None else api.status(id, port=port)
+        return answer["status" if port is None else "instance"].get("pid")
+
+    return eventually(lambda: (found := pid()) and is_past_exec(found, id) and found)
+
+
+def is_past_exec(pid: int, id: int) -> bool:
+    return environment(pid).get(b"SUPERVISOR_GROUP_NAME") == f"program-{id}".encode()
+
+
+def arguments(pid: int) -> list[bytes]:
+    """What the process was given as its arguments, the program's name first."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+
+
+def environment(pid: int) -> dict[bytes, bytes]:
+    """What the process was given as its environment."""
+    with contextlib.suppress(OSError):
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")[:-1]
+        return dict(pair.split(b"=", 1) for pair in pairs)
+    return {}
+
+
+def tree(stack: Stack, id: int) -> list[psutil.Process]:
+    """The living processes of a program, whoever their parents are by now."""
+    return list(carriers(stack, f"program-{id}"))
+
+
+def carriers(stack: Stack, group: str) -> Iterator[psutil.Process]:
+    for process in stack.processes():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SUPERVISOR_GROUP_NAME") == group and _lives(process):
+                yield process
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0

@@ -1,0 +1,171 @@
+"""Temporary programs for tests: launched, looked at, and looked for after their end."""
+
+import contextlib
+import json
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from daemon_programs.exceptions import SupervisorUnavailable
+from daemon_programs.supervisor.client import Supervisor
+from tests.children import carriers
+from tests.stack import OWN_USER, Stack, eventually
+
+LOST = "daemon restarted before the program finished"
+EXPIRED = "stopped at the end of its time to live"
+
+
+class Quick:
+    """One client of a stack's quick start. What it has launched is stopped at the end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.api = stack.api
+        self.ids: list[str] = []
+
+    def __enter__(self) -> "Quick":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for id in self.ids:
+            self.api.post(f"quick-start/{id}/stop")
+
+    def launch(self, command: str = "sleep 1000", **fields: Any) -> dict[str, Any]:
+        """The answer of a launch that succeeds."""
+        fields.setdefault("user", OWN_USER)
+        answer = self.api.ok("quick-start", {"command": command, **fields})
+        self.ids.append(answer["temporary_id"])
+        return answer
+
+    def run(self, command: str = "sleep 1000", **fields: Any) -> str:
+        """Launch, and return the id."""
+        return str(self.launch(command, **fields)["temporary_id"])
+
+    def status(self, id: str) -> dict[str, Any]:
+        response = self.api.get(f"quick-start/{id}/status")
+        assert response.status_code == 200, response.text
+        return response.json()  # type: ignore[no-any-return]
+
+    def until(self, id: str, *words: str, timeout: float = 15) -> dict[str, Any]:
+        """Wait for a status; the answer that has it."""
+        return eventually(
+            lambda: (answer := self.status(id))["status"] in words and answer, timeout, f"{id} is {words}"
+        )
+
+    def ended(self, id: str, timeout: float = 15) -> dict[str, Any]:
+        """Wait for its end without asking for its status, which would bring the end about; then ask."""
+        eventually(lambda: self.record(id)["ended_at"], timeout, f"{id} has ended")
+        return self.status(id)
+
+    def pid(self, id: str) -> int:
+        """Wait until its own process is there, past the fork."""
+        eventually(lambda: tree(self.stack, id), what=f"{id} has a process")
+        return int(eventually(lambda: self.status(id).get("pid")))
+
+    def stop(self, id: str) -> dict[str, Any]:
+        return self.api.ok(f"quick-start/{id}/stop")
+
+    def logs(self, id: str, **query: Any) -> str:
+        response = self.api.get(f"quick-start/{id}/logs", **query)
+        assert response.status_code == 200, response.text
+        return response.json()["logs"]  # type: ignore[no-any-return]
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """The list, by id."""
+        answer = self.api.get("quick-start").json()
+        assert answer["success"] is True
+        assert answer["count"] == len(answer["ephemeral_programs"])
+        return {each["temporary_id"]: each for each in answer["ephemeral_programs"]}
+
+    def record(self, id: str) -> dict[str, Any]:
+        return records(self.stack)[id]
+
+    def is_cleaned_up(self, id: str) -> bool:
+        """Process tree, configuration, mirror and list have nothing of it any more."""
+        return id not in left_of(self.stack) and id not in self.listed()
+
+
+def tree(stack: Stack, id: str) -> list[psutil.Process]:
+    """The living processes of a temporary program, whoever their parents are by now."""
+    return list(carriers(stack, id))
+
+
+def created(id: str) -> float:
+    """The moment of its creation, to the microsecond: that is what its id is made of."""
+    return int(id.removeprefix("quick_")) / 1e6
+
+
+def mirrored(stack: Stack) -> dict[str, dict[str, Any]]:
+    """What ``ephemeral.json`` tells, by id."""
+    content = json.loads((stack.folder / "ephemeral.json").read_text())
+    assert list(content) == ["ephemeral_programs"]
+    return {each["temporary_id"]: each for each in content["ephemeral_programs"]}
+
+
+def records(stack: Stack) -> dict[str, dict[str, Any]]:
+    """The rows of the database, by id."""
+    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
+        database.row_factory = sqlite3.Row
+        rows = database.execute("SELECT * FROM quick_start_ephemeralprogram").fetchall()
+    return {row["temporary_id"]: dict(row) for row in rows}
+
+
+def groups(stack: Stack) -> set[str]:
+    """The temporary programs that supervisord has."""
+    states = Supervisor(stack.folder / "supervisor.sock").states()["programs"]
+    return {group for group in states if group.startswith("quick_")}
+
+
+def files(stack: Stack) -> set[str]:
+    """The ids that the configuration folder has files of, half written ones included."""
+    return {file.name.lstrip(".").split(".")[0] for file in (stack.folder / "conf.d").glob("*quick_*")}
+
+
+def log_folders(stack: Stack) -> set[str]:
+    return {folder.name for folder in (stack.folder / "logs").iterdir()}
+
+
+def running(stack: Stack) -> set[str]:
+    """The ids of the temporary programs that have processes."""
+    found = set()
+    for process in stack.processes():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.environ().get("SUPERVISOR_GROUP_NAME", ""))
+    return {group for group in found if group.startswith("quick_")}
+
+
+def left_of(stack: Stack) -> set[str]:
+    """The ids of which anything but a record is there."""
+    known = set()
+    with contextlib.suppress(SupervisorUnavailable):
+        known = groups(stack)
+    return known | files(stack) | running(stack) | set(mirrored(stack))
+
+
+def timestamp(iso: str) -> float:
+    """A time of an answer; it has whole seconds and a ``Z``."""
+    return datetime.strptime(iso, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+
+
+def purge(stack: Stack) -> int:
+    """What the queue does once a minute."""
+    code = "from quick_start.tasks import *; print(purge_temporary_programs())"
+    done = stack.manage("shell", "--no-imports", "-c", code)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def reconcile(stack: Stack) -> str:
+    """What the queue does once a minute; the sentences about what was out of line."""
+    code = "from quick_start.tasks import *; print(*reconcile_temporary_programs(), sep='\\n')"
+    done = stack.manage("shell", "--no-imports", "-c", code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def wait_for_text(file: Path, timeout: float = 10) -> str:
+    return str(eventually(lambda: file.exists() and file.read_text(), timeout, f"{file.name} is written"))

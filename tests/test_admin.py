@@ -1,0 +1,332 @@
+"""The operator's desk: the list of programs, its actions, who may do what, and a supervisord that is away."""
+
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+import pytest
+import requests
+
+from tests.desk import PROGRAMS, TOKENS, Desk, errors_of, hire, live_html, messages_of, row_of, text_of
+from tests.stack import OWN_USER, Api, Stack, eventually
+
+TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
+
+
+@pytest.fixture(scope="module")
+def staffed(stack: Stack) -> Stack:
+    hire(stack)
+    return stack
+
+
+@pytest.fixture(scope="module")
+def boss(staffed: Stack) -> Desk:
+    return Desk(staffed)
+
+
+@pytest.fixture(scope="module")
+def viewer(staffed: Stack) -> Desk:
+    return Desk(staffed, "viewer")
+
+
+def actions_of(page: str) -> set[str]:
+    select = re.search(r'<select name="action".*?</select>', page, re.S)
+    return set(re.findall(r'value="(\w+)"', select[0])) if select else set()
+
+
+# The list
+
+
+def test_list_shows_the_live_state_of_each_program(api: Api, boss: Desk) -> None:
+    running = api.add(name="runs", boot=True)
+    failed = api.add("sh -c 'exit 3'", name="fails", autorestart="false")
+    instances = api.add(TAKES_PORT, name="many", port_range={"start": 21000, "end": 21009})
+    disabled = api.add(name="off", enabled=False)
+    api.until(running, "running")
+    api.post(f"programs/{failed}/start", {"wait": True})
+    api.ok(f"programs/{instances}/start", {"port": 21004, "wait": True})
+    page = boss.page(PROGRAMS)
+    assert re.search(r"runs ?running 0:00:", row_of(page, running))
+    assert re.search(r"fails ?exited it ended with exit code 3", row_of(page, failed))
+    assert "running 1 of 10" in row_of(page, instances)
+    assert "21000–21009" in row_of(page, instances)
+    assert "stopped" in row_of(page, disabled)
+
+
+def test_list_makes_one_call_to_supervisord_however_many_programs(own_stack: Stack) -> None:
+    own_stack.start()
+    hire(own_stack)
+    for id in [own_stack.api.add(boot=True) for _ in range(5)]:
+        own_stack.api.until(id, "running")
+    desk = Desk(own_stack)
+    with counted_calls(own_stack) as calls:
+        counts = []
+        for _ in range(3):  # the scheduler may look at the same time, but not each time
+            before = len(calls)
+            assert desk.page(PROGRAMS).count("running") >= 5
+            counts.append(len(calls) - before)
+    assert min(counts) == 1
+
+
+def test_list_can_be_searched_and_filtered(api: Api, boss: Desk) -> None:
+    needle = api.add("sleep 1001", name="needle", enabled=False)
+    ranged = api.add(name="hay", description="in a stack", port_range={"start": 21100, "end": 21101})
+    for query, found in (
+        ({"q": "needle"}, {needle}),
+        ({"q": "in a stack"}, {ranged}),
+        ({"q": "sleep 1001"}, {needle}),
+        ({"enabled__exact": "0", "q": "needle"}, {needle}),
+        ({"enabled__exact": "1", "q": "needle"}, set()),
+        ({"ports": "yes", "q": "hay"}, {ranged}),
+        ({"ports": "no", "q": "needle"}, {needle}),
+        ({"ports": "no", "q": "hay"}, set()),
+    ):
+        page = boss.page(PROGRAMS, **query)
+        assert {int(id) for id in re.findall(r"/program/(\d+)/change/", page)} == found, query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"q": "a\0b"}, {"p": "9" * 30}, {"id": "x"}, {"enabled__exact": "7"}, {"o": "9.-9.x"}, {"all": ""}],
+)
+def test_list_survives_any_address(boss: Desk, query: dict[str, str]) -> None:
+    assert boss.get(PROGRAMS, **query).status_code == 200
+
+
+# The actions
+
+
+def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: Desk) -> None:
+    one, two = api.add(name="one"), api.add(name="two")
+    assert messages_of(boss.act("start", one, two)) == ["Started: one, two."]
+    pids = [api.until(id, "running")["status"]["pid"] for id in (one, two)]
+    assert messages_of(boss.act("restart", one)) == ["Restarted: one."]
+    eventually(lambda: api.word(one) == "running" and api.pid(one) != pids[0], what="one runs anew")
+    assert api.pid(two) == pids[1]
+    assert messages_of(boss.act("stop", one, two)) == ["Stopped: one, two."]
+    assert [api.word(one), api.word(two)] == ["stopped", "stopped"]
+    assert messages_of(boss.act("disable", one, two)) == ["Disabled: one, two."]
+    assert not api.get(f"programs/{one}").json()["program"]["enabled"]
+    assert messages_of(boss.act("enable", two)) == ["Enabled: two."]
+    assert api.get(f"programs/{two}").json()["program"]["enabled"]
+
+
+def test_actions_mean_all_instances_of_a_port_range(api: Api, boss: Desk) -> None:
+    id = api.add(TAKES_PORT, port_range={"start": 21200, "end": 21203})
+    boss.act("start", id)
+    eventually(lambda: api.get(f"status/{id}").json()["running_count"] == 4, what="all instances run")
+    boss.act("stop", id)
+    assert api.get(f"status/{id}").json()["instances"] == []
+
+
+def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss: Desk) -> None:
+    disabled, missing, fine = (
+        api.add(name="disabled one", enabled=False),
+        api.add("/no/such/file", name="missing"),
+        api.add(name="fine"),
+    )
+    said = messages_of(boss.act("start", disabled, missing, fine))
+    assert said[0] == f"“disabled one”: Program with ID {disabled} is disabled"
+    assert said[1].startswith(f"“missing”: Program with ID {missing} can't be started")
+    assert said[2] == "Started: fine."
+    api.until(fine, "running")
+
+
+def test_actions_stand_in_the_history_of_the_program(api: Api, boss: Desk) -> None:
+    id = api.add()
+    boss.act("start", id)
+    boss.press(id, "stop")
+    history = text_of(boss.page(f"{PROGRAMS}{id}/history/"))
+    assert "Started." in history
+    assert "Stopped" in history
+
+
+def test_deleting_chosen_programs_asks_first_then_stops_whole_trees(
+    api: Api, boss: Desk, stack: Stack
+) -> None:
+    ids = [api.add("sh -c 'setsid sleep 4711 & exec sleep 4712'", boot=True) for _ in range(2)]
+    trees = [tree_of(api, id) for id in ids]
+    kept = api.add()
+    asked = boss.act("delete_selected", *ids)
+    assert "Are you sure" in asked.text
+    assert [api.word(id) for id in ids] == ["running", "running"]
+    done = boss.act("delete_selected", *ids, post="yes")
+    assert messages_of(done)[0].startswith("Deleted: ")
+    assert not any(process.is_running() for tree in trees for process in tree)
+    assert [api.get(f"programs/{id}").status_code for id in (*ids, kept)] == [404, 404, 200]
+    assert not any((stack.folder / "conf.d" / f"program-{id}.json").exists() for id in ids)
+
+
+def test_delete_page_stops_the_whole_tree_and_removes_the_program(api: Api, boss: Desk) -> None:
+    id = api.add("sh -c 'setsid sleep 4711 & exec sleep 4712'", name="doomed", boot=True)
+    tree = tree_of(api, id)
+    assert "Are you sure" in boss.page(f"{PROGRAMS}{id}/delete/")
+    done = boss.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True)
+    assert messages_of(done) == ["The program “doomed” was deleted successfully."]
+    assert not any(process.is_running() for process in tree)
+    assert api.get(f"programs/{id}").status_code == 404
+
+
+def tree_of(api: Api, id: int) -> list[psutil.Process]:
+    leader = psutil.Process(api.until(id, "running")["status"]["pid"])
+    eventually(lambda: len(leader.children(recursive=True)) == 1, what="the child is there")
+    return [leader, *leader.children(recursive=True)]
+
+
+# Who may do what
+
+
+def test_viewer_sees_everything_and_can_do_nothing(api: Api, viewer: Desk) -> None:
+    id = api.add(name="seen")
+    before = api.get(f"programs/{id}").json()
+    page = viewer.page(PROGRAMS)
+    assert "stopped" in row_of(page, id)
+    assert actions_of(page) == set()
+    shown = viewer.page(f"{PROGRAMS}{id}/change/")
+    assert "sleep 1000" in shown
+    assert 'value="Save"' not in shown
+    assert "<button" not in live_html(shown)
+    for action in ("start", "stop", "restart", "enable", "disable", "delete_selected"):
+        viewer.act(action, id, post="yes")
+    for path, data in (
+        (f"{PROGRAMS}{id}/operate/", {"start": "all"}),
+        (f"{PROGRAMS}{id}/change/", {"name": "changed"}),
+        (f"{PROGRAMS}{id}/delete/", {"post": "yes"}),
+        (f"{PROGRAMS}add/", {"name": "added", "command": "true", "user": OWN_USER}),
+    ):
+        assert viewer.post(path, data).status_code == 403, path
+    assert api.get(f"programs/{id}").json() == before
+    assert api.word(id) == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("person", "actions"),
+    [
+        ("starter", {"start", "stop", "restart"}),
+        ("changer", {"enable", "disable"}),
+        ("operator", {"start", "stop", "restart", "enable", "disable", "delete_selected"}),
+    ],
+)
+def test_actions_are_those_that_the_person_may_do(
+    staffed: Stack, api: Api, person: str, actions: set[str]
+) -> None:
+    id = api.add()
+    desk = Desk(staffed, person)
+    assert actions_of(desk.page(PROGRAMS)) == actions
+    buttons = set(re.findall(r'name="(\w+)" value="all"', desk.page(f"{PROGRAMS}{id}/change/")))
+    assert buttons == actions & {"start", "stop", "restart"}
+    assert desk.post(f"{PROGRAMS}{id}/operate/", {"start": "all"}).status_code == (302 if buttons else 403)
+    desk.act("disable", id)
+    assert api.get(f"programs/{id}").json()["program"]["enabled"] is ("disable" not in actions)
+
+
+def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
+    anonymous = stack.client(None).session
+    for path in ("", PROGRAMS, f"{PROGRAMS}1/change/", TOKENS):
+        answer = anonymous.get(f"{stack.url}/admin/{path}", allow_redirects=False, timeout=60)
+        assert answer.status_code == 302, path
+        assert "/admin/login/" in answer.headers["Location"]
+
+
+# Without supervisord
+
+
+def test_without_supervisord_the_desk_says_so_and_changes_nothing(own_stack: Stack) -> None:
+    own_stack.start()
+    hire(own_stack)
+    api, desk = own_stack.api, Desk(own_stack)
+    id = api.add(name="kept", description="before")
+    before = configuration_of(own_stack), api.get("programs").json()
+    os.kill(own_stack.supervisord_pid, signal.SIGKILL)
+    assert own_stack.process
+    own_stack.process.wait(10)
+
+    listed = desk.get(PROGRAMS)
+    assert listed.status_code == 200
+    assert messages_of(listed) == [
+        "The states of the programs are unknown: supervisord can't be reached; nothing was changed"
+    ]
+    assert "unknown" in row_of(listed.text, id)
+
+    saved = desk.change(id, description="typed with care", name="renamed")
+    assert saved.status_code == 200
+    assert "supervisord can't be reached; nothing was changed" in errors_of(saved)
+    assert "typed with care" in saved.text
+    added = desk.add(name="new", command="true", user=OWN_USER)
+    assert "supervisord can't be reached; nothing was changed" in errors_of(added)
+    refusal = ["“kept”: supervisord can't be reached; nothing was changed"]
+    for action in ("start", "stop", "restart", "enable", "disable"):
+        assert messages_of(desk.act(action, id))[0] == refusal[0], action
+    assert messages_of(desk.act("delete_selected", id, post="yes"))[0] == refusal[0]
+    assert messages_of(desk.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
+    assert messages_of(desk.press(id, "start")) == refusal
+
+    assert (configuration_of(own_stack), api.get("programs").json()) == before
+    assert "Save" in desk.page(f"{PROGRAMS}{id}/change/")
+
+
+def configuration_of(stack: Stack) -> dict[str, str]:
+    return {file.name: file.read_text() for file in (stack.folder / "conf.d").iterdir()}
+
+
+@contextmanager
+def counted_calls(stack: Stack) -> Iterator[list[bytes]]:
+    """Stand between the API and supervisord, pass everything on, and note each call."""
+    calls: list[bytes] = []
+    path, real = stack.folder / "supervisor.sock", stack.folder / "real.sock"
+    path.rename(real)
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            calls.extend(re.findall(b"<methodName>(.*?)</methodName>", data))
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(str(real))
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            renew_api(stack)  # it keeps its connections
+            yield calls
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            path.unlink()
+            real.rename(path)
+
+
+def renew_api(stack: Stack) -> None:
+    old = stack.api.get("health").json()["pid"]
+    os.kill(old, signal.SIGKILL)
+
+    def renewed() -> bool:
+        with suppress(requests.ConnectionError):
+            return bool(stack.api.get("health").json()["pid"] != old)
+        return False
+
+    eventually(renewed, 30, "gunicorn has a new worker")
+
+
+# Around it
+
+
+def test_head_line_names_the_service_and_links_its_documentation(boss: Desk) -> None:
+    page = boss.page()
+    assert "Daemon API" in page
+    assert '<a href="/api/docs/">API documentation</a>' in page

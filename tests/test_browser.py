@@ -1,0 +1,218 @@
+"""The pages in a real browser: what people click works, and nothing is asked of other hosts."""
+
+import shutil
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.desk import PASSWORD, PROGRAMS, hire
+from tests.stack import OWN_USER, Api, Stack, eventually, free_port
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: on Debian, apt install chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def staffed(stack: Stack) -> Stack:
+    hire(stack)
+    return stack
+
+
+@pytest.fixture
+def page(browser: Browser, staffed: Stack) -> Iterator[Page]:
+    """A page of the administrator's. Errors of its scripts, and requests elsewhere, fail the test."""
+    page = browser.new_page(base_url=staffed.url, viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(30_000)
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # DRF's pages name no icon; browsers ask for one all the same.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
+            problems.append(f"{message.location['url']}: {message.text}")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.extend(elsewhere(request.url, staffed)))
+    page.goto("/admin/")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", PASSWORD)
+    page.click("text=Log in")
+    expect(page.locator("#site-name")).to_have_text("Daemon API")
+    yield page
+    page.close()
+    assert problems == []
+
+
+def elsewhere(url: str, stack: Stack) -> list[str]:
+    parts = urlsplit(url)
+    return [url] if parts.scheme != "data" and parts.netloc != urlsplit(stack.url).netloc else []
+
+
+def open_program(page: Page, id: int) -> None:
+    page.goto(f"/admin/{PROGRAMS}{id}/change/")
+
+
+def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page, api: Api) -> None:
+    port = free_port()
+    page.goto(f"/admin/{PROGRAMS}add/")
+    page.fill("#id_name", " by  hand ")
+    page.fill("#id_command", f"python3 -u -m http.server {port} --bind 127.0.0.1")
+    page.fill("#id_user", OWN_USER)
+    page.fill("#id_environment", '{"GREETING": " hello\\nworld "}')
+    page.fill("#id_ready_port", str(port))
+    page.click("text=Save and continue editing")
+
+    live = page.locator("#live")
+    expect(live.locator(".state")).to_have_text("stopped")
+    stored = api.get("programs", name=" by  hand ").json()["programs"]
+    assert [program["environment"] for program in stored] == [{"GREETING": " hello\nworld "}]
+    id = stored[0]["id"]
+
+    live.get_by_role("button", name="Start", exact=True).click()
+    expect(live.locator(".state")).to_have_text("running")
+    expect(live).to_contain_text(f"ready on port {port}")
+    expect(live.locator(".log-stdout pre")).to_contain_text("Serving HTTP")
+    pid = api.pid(id)
+    live.get_by_role("button", name="Restart").click()
+    expect(page.locator(".messagelist")).to_contain_text("restarted")
+    assert api.pid(id) not in (pid, None)
+
+    page.fill("#id_description", "one\ntwo")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    assert api.get(f"programs/{id}").json()["program"]["description"] == "one\ntwo"
+
+    open_program(page, id)
+    live.get_by_role("button", name="Stop").click()
+    expect(live.locator(".state")).to_have_text("stopped")
+    page.click("text=Delete")
+    page.click("text=Yes, I’m sure")
+    expect(page.locator(".messagelist")).to_contain_text("was deleted successfully")
+    assert api.get(f"programs/{id}").status_code == 404
+
+
+def test_saving_an_awkward_program_untouched_changes_nothing(page: Page, api: Api) -> None:
+    id = api.add(
+        "sh -c 'echo \" <b>&amp;</b> \\t %(here)s ; # \u2028\"'   ",
+        name="  日本 🚀 <i>  ",
+        description="\n\na\n  b\n",
+        environment={"A": "line\nbreak\r\n", "B": " \"'\\ ", "C": "\u0085\u2028🚀"},
+        directory="/",
+        port_range={"start": 23000, "end": 23001},
+        port_param=" --a\n'b c' ",
+    )
+    before = api.get(f"programs/{id}").json()
+    open_program(page, id)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    assert api.get(f"programs/{id}").json() == before
+
+
+def test_name_of_128_emoji_can_be_typed(page: Page, api: Api) -> None:
+    id = api.add(name="short")
+    open_program(page, id)
+    page.locator("#id_name").fill("")
+    page.locator("#id_name").press_sequentially("🚀" * 128)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
+    assert api.get(f"programs/{id}").json()["program"]["name"] == "🚀" * 128
+
+
+def test_error_in_a_folded_group_unfolds_it(page: Page, api: Api) -> None:
+    id = api.add()
+    open_program(page, id)
+    expect(page.locator("#id_port_start")).to_be_hidden()
+    page.click("text=Port range")
+    page.fill("#id_port_start", "23100")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".field-port_start .errorlist").first).to_have_text(
+        "Field 'port_range' needs both start and end"
+    )
+    expect(page.locator("#id_port_start")).to_be_visible()
+    expect(page.locator("#id_stdout_logfile")).to_be_hidden()
+
+
+def test_log_opens_at_its_newest_lines(page: Page, api: Api) -> None:
+    id = api.add("sh -c 'seq 1 200; exec sleep 1000'", boot=True)
+    eventually(lambda: api.logs(id).endswith("200"))
+    open_program(page, id)
+    box = page.locator(".log-stdout .log-end")
+    expect(box.locator("pre")).to_contain_text("151")
+    measured = box.evaluate("e => [e.scrollHeight, e.clientHeight, e.scrollTop]")
+    assert measured[0] > measured[1] > 100
+    assert measured[2] == 0  # a reversed box counts from its end
+    bottoms = box.evaluate(
+        "e => [e.getBoundingClientRect().bottom, e.firstChild.getBoundingClientRect().bottom]"
+    )
+    assert 0 <= bottoms[0] - bottoms[1] < 20
+
+
+def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Api) -> None:
+    id = api.add("sh -c 'exec sleep 1000'", port_range={"start": 23200, "end": 23209})
+    open_program(page, id)
+    page.fill("#live input[name=start]", "23204")
+    page.click("text=Start instance")
+    row = page.locator("#live tr", has_text="23204")
+    expect(row.locator(".state")).to_have_text("running")
+    row.get_by_role("button", name="Stop").click()
+    expect(page.locator("#live tr", has_text="23204")).to_have_count(0)
+    expect(page.locator(".messagelist")).to_contain_text("port 23204: stopped")
+
+
+def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> None:
+    ids = [api.add(boot=True), api.add(boot=True)]
+    for id in ids:
+        api.until(id, "running")
+    page.goto(f"/admin/{PROGRAMS}")
+    page.check(f"input[name=_selected_action][value='{ids[0]}']")
+    page.select_option("select[name=action]", "stop")
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator(".messagelist")).to_contain_text("Stopped")
+    assert [api.word(id) for id in ids] == ["stopped", "running"]
+
+
+def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> None:
+    id = api.add()
+    page = browser.new_page(base_url=staffed.url)
+    page.goto("/admin/")
+    page.fill("#id_username", "viewer")
+    page.fill("#id_password", PASSWORD)
+    page.click("text=Log in")
+    page.goto(f"/admin/{PROGRAMS}")
+    expect(page.locator("#result_list")).to_be_visible()
+    expect(page.locator("select[name=action]")).to_have_count(0)
+    open_program(page, id)
+    expect(page.locator("#live .state")).to_have_text("stopped")
+    expect(page.locator("#content button:visible, #content input[type=submit]")).to_have_count(0)
+    page.close()
+
+
+def test_documentation_is_served_from_this_host(page: Page) -> None:
+    page.goto("/admin/")
+    page.click("text=API documentation")
+    expect(page.locator(".opblock").first).to_be_visible()
+    expect(page.locator("h2.title, .info .title").first).to_contain_text("Daemon API")
+
+
+def test_browsable_api_is_served_from_this_host(page: Page, api: Api) -> None:
+    api.add(name="browsed")
+    page.goto("/api/v1/daemon/programs")
+    expect(page.locator(".response-info")).to_contain_text("browsed")

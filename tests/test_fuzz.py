@@ -1,0 +1,238 @@
+"""The API does what its OpenAPI document says, and nothing else: schemathesis against a real stack.
+
+The document is the one that the stack serves, with one thing sharpened: answers must not have
+properties that it doesn't name. Requests that fit it and requests that don't are generated for every
+operation. None is left out; what is exchanged before sending, and why:
+
+- what would be run, and where it would write: see ``harmless``
+- names, ports and terminals become free ones, and what excludes each other does not come together, since
+  no schema can say it
+- ``boot`` becomes false, port ranges become short, and delays none: the machine shall stay quiet
+- ``timeout`` becomes long enough, since running out of it is a 504
+- ids become those of programs that exist, and ports theirs, three times out of four
+"""
+
+import itertools
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CheckContext
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from tests import harmless
+from tests.stack import OWN_USER, Stack, temporary_stack
+
+# What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
+BEYOND_THE_SCHEMA = re.compile(
+    r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
+    r"|must be given together|must not be greater than"
+)
+
+
+class World:
+    """A stack with one program of each kind, made again when a request has removed them."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.session = requests.Session()
+        self.answered: dict[str, set[int]] = defaultdict(set)
+        self._numbers = itertools.count(1)
+        self._kinds = itertools.cycle(("running", "disabled", "ports", None))
+        self._programs: dict[str, int] = {}
+        self._launched: str | None = None
+
+    def number(self) -> int:
+        return next(self._numbers)
+
+    def next_kind(self) -> str | None:
+        """The kinds in turn, and every fourth time none: an id that is probably unknown."""
+        return next(self._kinds)
+
+    def ports(self) -> dict[str, int]:
+        first = 20000 + 3 * (self.number() % 10000)
+        return {"start": first, "end": first + 2}
+
+    def program(self, kind: str) -> int:
+        if kind not in self._programs:
+            self._programs[kind] = self._add(kind)
+        return self._programs[kind]
+
+    def launch(self) -> str:
+        """A temporary program; of those that have ended it will be told as well."""
+        if self._launched is None or self.number() % 10 == 0:
+            body = {"command": harmless.command("x"), "user": OWN_USER, "ttl": 60}
+            self._launched = self.stack.api.ok("quick-start", body)["temporary_id"]
+        return self._launched
+
+    def forget_programs(self) -> None:
+        self._programs.clear()
+
+    def _add(self, kind: str) -> int:
+        fields: dict[str, Any] = {
+            "running": {"boot": True},
+            "disabled": {"enabled": False},
+            "ports": {"port_range": self.ports()},
+        }[kind]
+        return self.stack.api.add(harmless.command("x"), name=f"{kind} {self.number()}", **fields)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("logs")
+    with temporary_stack(DAEMON_LOG_ROOT=str(folder)) as stack:
+        stack.start()
+        world = World(stack, folder)
+        yield world
+        assert stack.stop() == 0, stack.output.read_text()[-2000:]
+        never = [operation for operation, codes in world.answered.items() if 200 not in codes]
+        assert not never, f"nothing but errors was answered by {never}"
+
+
+def strict_document() -> dict[str, Any]:
+    document: dict[str, Any] = SchemaGenerator().get_schema(public=True)
+    for component in document["components"]["schemas"].values():
+        if component.get("type") == "object":
+            component.setdefault("additionalProperties", False)
+    return document
+
+
+operations = schemathesis.openapi.from_dict(strict_document())
+
+
+@operations.parametrize()
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,  # the same requests in every run: what fails is what was changed
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_server_does_what_the_document_says(case: schemathesis.Case, world: World) -> None:
+    prepare(case, world)
+    operation = operation_of(case)
+    # One proof for each operation is enough: it takes three more requests.
+    known = [ignored_auth] if 200 in world.answered[operation] else []
+    response = case.call_and_validate(
+        base_url=world.stack.url,
+        session=world.session,
+        headers={"Authorization": f"Bearer {world.stack.token}"},
+        excluded_checks=[positive_data_acceptance, *known],
+        additional_checks=[well_formed_is_accepted, errors_have_their_shape],
+    )
+    follow_up(operation, response, world)
+
+
+def prepare(case: schemathesis.Case, world: World) -> None:
+    """Exchange what must not, or need not, be sent as it was generated."""
+    well_formed = case.meta.generation.mode.is_positive
+    if isinstance(case.body, dict):
+        body = harmless.body(case.body, world.folder)
+        case.body = consistent(body, world) if well_formed else body
+    path = case.meta.components.get(ParameterLocation.PATH)
+    if path is None or path.mode.is_negative or not (kind := world.next_kind()):
+        return
+    if "Ephemeral" in operation_of(case):
+        case.path_parameters["id"] = world.launch()
+        return
+    id = case.path_parameters["id"] = world.program(kind)
+    if well_formed:
+        choose_port(case, id, world)
+    if operation_of(case) == "startProgram" and world.number() % 2:
+        world.stack.api.ok(f"programs/{id}/stop", {"all": True})
+
+
+def choose_port(case: schemathesis.Case, id: int, world: World) -> None:
+    """One that the program has; none if it has none."""
+    ports = world.stack.api.get(f"programs/{id}").json()["program"].get("port_range")
+    for holder in (case.body, case.query):
+        if not isinstance(holder, dict) or "port" not in holder:
+            continue
+        if ports:
+            holder["port"] = ports["start"] + int(holder["port"]) % (ports["end"] - ports["start"] + 1)
+        else:
+            del holder["port"]
+
+
+def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
+    """The same with what no schema can say: names that are free, fields that go together."""
+    body = dict(body)
+    if "id" in body:
+        body["id"] = 2**50 - world.number()  # downwards: ids that are made count up from the highest
+    if "name" in body:
+        body["name"] = f"{body['name'][:100]} {world.number()}"
+    if "environment" in body:
+        body["environment"] = {
+            "V_" + re.sub(r"\W", "_", name, flags=re.ASCII)[:100]: value
+            for name, value in body["environment"].items()
+        }
+    if body.get("webhooks") and "headers" in body["webhooks"]:
+        headers = body["webhooks"]["headers"].values()
+        body["webhooks"]["headers"] = {f"X-{n}": value for n, value in enumerate(headers)}
+    if body.get("port_range"):
+        body["port_range"] = world.ports()
+        for name in ("terminal_id", "ready_port"):
+            body.pop(name, None)
+    else:
+        body.pop("port_param", None)
+    if body.get("port_param"):
+        body["port_param"] = shlex.quote(body["port_param"][:100])
+    if body.get("terminal_id"):
+        body["terminal_id"] = world.number()
+    else:
+        body.pop("terminal_shell", None)
+        body.pop("terminal_interactive", None)
+    if body.get("ready_port"):
+        body["ready_port"] = world.stack.port
+    quiet = {"boot": False, "delay_seconds": 0, "timeout": 20}
+    body |= {name: value for name, value in quiet.items() if name in body}
+    if body.get("wait") == "exit":
+        body["command"] = "true"
+    return body
+
+
+def operation_of(case: schemathesis.Case) -> str:
+    return str(case.operation.definition.raw["operationId"])
+
+
+def well_formed_is_accepted(
+    ctx: CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """In place of schemathesis' own check, which knows no requests that are refused for what there is."""
+    if not case.meta.generation.mode.is_positive or response.status_code != 400:
+        return
+    answer = response.json()
+    if answer.get("code") != "refused":
+        assert BEYOND_THE_SCHEMA.search(answer["error"]), answer
+
+
+def errors_have_their_shape(
+    ctx: CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """Also of what the document doesn't list: other methods, other content types."""
+    if response.status_code >= 400:
+        answer = response.json()
+        assert answer["success"] is False
+        assert answer["error"]
+
+
+def follow_up(operation: str, response: schemathesis.Response, world: World) -> None:
+    """Remember what was answered, and clear away what was added."""
+    world.answered[operation].add(response.status_code)
+    if response.status_code != 200:
+        return
+    if operation == "addProgram":
+        world.stack.api.ok(f"programs/remove/{response.json()['id']}")
+    if operation == "quickStart":
+        world.stack.api.ok(f"quick-start/{response.json()['temporary_id']}/stop")
+    if operation in ("removeProgram", "resetPrograms"):
+        world.forget_programs()

@@ -1,0 +1,80 @@
+"""``programs.json``: the programs for other tools (contract, section 7)."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.children import started
+from tests.stack import Api, Stack, eventually
+
+# Within a second, says the contract; a busy machine gets some more.
+SOON = 5
+
+
+@pytest.fixture
+def file(stack: Stack) -> Path:
+    return stack.folder / "programs.json"
+
+
+def content(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_file_holds_what_the_list_shows(api: Api, file: Path) -> None:
+    api.add(name="日本", description="“two\nlines”", environment={"A": "\u2028\x1b"}, display="1")
+    api.add(name="ports", port_range={"start": 64000, "end": 64001}, enabled=False)
+    eventually(lambda: content(file) == api.get("programs").json(), SOON)
+
+
+def test_every_change_arrives(api: Api, file: Path) -> None:
+    def shown(id: int) -> dict[str, Any] | None:
+        return next((each for each in content(file)["programs"] if each["id"] == id), None)
+
+    id = api.add(name="mirrored")
+    eventually(lambda: shown(id), SOON)
+    api.ok(f"programs/edit/{id}", {"description": "new"})
+    eventually(lambda: shown(id)["description"] == "new", SOON)
+    api.ok(f"programs/{id}/disable")
+    eventually(lambda: shown(id)["enabled"] is False, SOON)
+    api.ok(f"programs/{id}/enable")
+    eventually(lambda: shown(id)["enabled"] is True, SOON)
+    api.ok(f"programs/remove/{id}")
+    eventually(lambda: shown(id) is None, SOON)
+
+
+def test_file_has_its_form(api: Api, file: Path) -> None:
+    for id in (400_002, 400_001):
+        api.add(id=id, name=f"é{id}")
+    eventually(lambda: "é400001" in file.read_text(), SOON)
+    text = file.read_text(encoding="utf-8")
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
+    ids = [program["id"] for program in content(file)["programs"]]
+    assert ids == sorted(ids)
+
+
+def test_file_is_for_its_owner_only(api: Api, file: Path) -> None:
+    api.add()
+    for name in ("programs.json", "programs.default.json", "db.sqlite3", "api-token", "secret-key"):
+        assert stat.S_IMODE(file.with_name(name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_what_runs_does_not_change_it(api: Api, file: Path) -> None:
+    id = api.add(name="runs")
+    eventually(lambda: "runs" in file.read_text(), SOON)
+    before = file.read_text()
+    started(api, id)
+    api.ok(f"programs/{id}/restart", {"wait": True})
+    api.ok(f"programs/{id}/stop")
+    assert file.read_text() == before
+
+
+def test_readers_never_see_half_a_file(api: Api, file: Path) -> None:
+    for number in range(30):
+        api.add(name=f"burst {number}", description="x" * 500)
+        content(file)  # raises for half a file
+    eventually(lambda: "burst 29" in file.read_text(), SOON)
+    assert [each for each in file.parent.iterdir() if each.name.endswith(".tmp")] == []

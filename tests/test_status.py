@@ -1,0 +1,77 @@
+"""``GET status`` and ``GET status/{id}`` (contract, section 4)."""
+
+import re
+
+import pytest
+
+from tests.children import shell, started
+from tests.stack import Api, eventually
+
+
+def test_all_statuses_are_in_id_order(api: Api) -> None:
+    running, off, idle = api.add(boot=True, name="web"), api.add(enabled=False, name="old"), api.add(name="idle")
+    answer = api.get("status").json()
+    assert answer.keys() == {"success", "statuses"}
+    assert answer["success"] is True
+    ids = [each["id"] for each in answer["statuses"]]
+    assert ids == sorted(ids)
+    by_id = {each["id"]: each for each in answer["statuses"]}
+    assert ids == [program["id"] for program in api.get("programs").json()["programs"]]
+    assert by_id[off] == {
+        "id": off, "name": "old", "enabled": False, "status": {"id": off, "status": "stopped"},
+    }  # fmt: skip
+    assert by_id[idle]["status"] == {"id": idle, "status": "stopped"}
+    live = by_id[running]["status"]
+    assert live.keys() == {"id", "status", "pid", "uptime"}
+    assert live["pid"] == api.pid(running)
+    assert re.fullmatch(r"\d+:[0-5]\d:[0-5]\d", live["uptime"])
+
+
+def test_list_and_single_status_say_the_same(api: Api) -> None:
+    api.ok(f"programs/{api.add('true')}/start", {"wait": True})
+    api.ok(f"programs/{api.add(delay_seconds=3600)}/start")
+    api.add(enabled=False)
+    for each in api.get("status").json()["statuses"]:
+        single = api.status(each["id"])
+        if "status" in single:
+            assert single["status"] == each["status"]
+
+
+def test_process_is_told_only_while_it_lives(api: Api) -> None:
+    id = api.add()
+    assert api.status(id)["status"].keys() == {"id", "status"}
+    started(api, id)
+    assert api.status(id)["status"].keys() == {"id", "status", "pid", "uptime"}
+    api.ok(f"programs/{id}/stop")
+    assert api.status(id)["status"].keys() == {"id", "status"}
+
+
+def test_every_way_of_a_program_is_told(api: Api) -> None:
+    """From stopped over starting, running and stopping, and the ends that a run can come to."""
+    slow = shell("trap 'sleep 1; exit' TERM; echo ready; while :; do sleep 0.05; done")
+    id = api.add(slow, delay_seconds=1)
+    assert api.word(id) == "stopped"
+    api.ok(f"programs/{id}/start")
+    assert api.word(id) == "starting"
+    api.until(id, "running")
+    eventually(lambda: api.logs(id) == "ready")
+    api.session.post(f"{api.base}/programs/{id}/restart")
+    assert api.until(id, "stopping")["status"]["pid"]
+    api.until(id, "starting")
+    api.ok(f"programs/{id}/stop")
+    assert api.word(id) == "stopped"
+
+
+@pytest.mark.parametrize("port", ["8000", "1"])
+def test_port_of_a_program_without_ports_is_refused(api: Api, port: str) -> None:
+    id = api.add()
+    answer = api.get(f"status/{id}", port=port)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"Program with ID {id} has no port range"
+
+
+@pytest.mark.parametrize("port", ["", "x", "0", "65536", "1.0"])
+def test_port_that_does_not_parse_is_refused(api: Api, port: str) -> None:
+    answer = api.get(f"status/{api.add()}", port=port)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "Query parameter 'port' must be an integer between 1 and 65535"
