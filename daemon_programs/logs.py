@@ -1,6 +1,7 @@
 """The last lines of a log, read in blocks from its end: the cost is that of the lines, not of the file."""
 
 import os
+import stat
 
 _BLOCK_BYTES = 64 * 1024
 # A program may write megabytes without a line break; an answer has an end all the same.
@@ -8,15 +9,19 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 
 def tail(path: str, lines: int) -> list[str]:
-    """At most ``lines`` last lines; none if the file doesn't exist yet.
+    """At most ``lines`` last lines; none if there is no such file yet, or it is no file to read back.
 
     Bytes that are no UTF-8 come back as U+FFFD (contract, section 3).
     """
     try:
-        with open(path, "rb") as log:
-            content = _read_from_end(log.fileno(), lines)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        # Not blocking: it may be a FIFO that nobody writes.
+        log = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    try:
+        content = _read_from_end(log, lines) if stat.S_ISREG(os.fstat(log).st_mode) else b""
+    finally:
+        os.close(log)
     parts = content.removesuffix(b"\n").split(b"\n") if content else []
     return [part.decode(errors="replace").removesuffix("\r") for part in parts[-lines:]]
 

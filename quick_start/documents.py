@@ -40,8 +40,7 @@ def last_run(record: EphemeralProgram) -> dict[str, Any]:
     """How it ended, once the record says so."""
     return {
         "exit_code": record.exit_code,
-        # One without a name is told as its number, as by programs.
-        "signal": int(record.signal) if record.signal.isdigit() else record.signal or None,
+        "signal": record.signal or None,
         "error": record.error or None,
         "ended_at": record.ended_at and statuses.iso(record.ended_at.timestamp()),
     }

@@ -11,11 +11,18 @@ import psutil
 
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import carriers
+from tests.children import carriers, shell
 from tests.stack import OWN_USER, Stack, eventually
 
 LOST = "daemon restarted before the program finished"
 EXPIRED = "stopped at the end of its time to live"
+
+# It leaves children in its own session, in sessions of their own, and some whose parents have gone.
+FORKS = shell(
+    "sleep 1001 & setsid sleep 1002 & (setsid sh -c 'sleep 1003 & sleep 1004; true' &); (sleep 1005 &); "
+    "exec sleep 1006"
+)
+STUBBORN = shell("trap '' TERM; echo ready; while :; do sleep 1; done")
 
 
 class Quick:
@@ -93,6 +100,15 @@ def tree(stack: Stack, id: str) -> list[psutil.Process]:
     return list(carriers(stack, id))
 
 
+def forked(stack: Stack, id: str) -> bool:
+    """Whether all of ``FORKS`` is there."""
+    lines = set()
+    for process in tree(stack, id):
+        with contextlib.suppress(psutil.Error):
+            lines.add(" ".join(process.cmdline()))
+    return lines >= {f"sleep {number}" for number in range(1001, 1007)}
+
+
 def created(id: str) -> float:
     """The moment of its creation, to the microsecond: that is what its id is made of."""
     return int(id.removeprefix("quick_")) / 1e6
@@ -167,5 +183,12 @@ def reconcile(stack: Stack) -> str:
     return done.stdout.strip()
 
 
-def wait_for_text(file: Path, timeout: float = 10) -> str:
-    return str(eventually(lambda: file.exists() and file.read_text(), timeout, f"{file.name} is written"))
+def told_at(file: Path, timeout: float = 10) -> float:
+    """The moment that a program has noted in a file."""
+
+    def noted() -> float | None:
+        with contextlib.suppress(OSError, ValueError):
+            return float(file.read_text())
+        return None
+
+    return float(eventually(noted, timeout, f"{file} is written"))

@@ -154,7 +154,10 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        eventually(self._is_up, timeout, f"the stack is up: {self.output.read_text()[-2000:]}")
+        try:
+            eventually(self._is_up, timeout, "the stack is up")
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\n{self.output.read_text()[-2000:]}") from problem
         return self
 
     def _is_up(self) -> bool:

@@ -181,6 +181,7 @@ REFUSED: list[dict[str, Any]] = [
     {"ready_port": 22500, "port_range": {"start": 22500, "end": 22501}},
     {"webhooks": {"enabled": True, "urls": ["https://localhost/"]}},
     {"webhooks": {"enabled": True, "urls": ["https://example.com/"], "events": "NO"}},
+    {"webhooks": {}},
     {"webhooks": {"urls": "x", "unknown": [{}]}},
     {"webhooks": {"urls": [], "\ud800": 1}},
 ]

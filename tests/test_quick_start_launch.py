@@ -10,7 +10,7 @@ import pytest
 
 from tests.children import arguments, environment, is_root, python, shell
 from tests.launches import Quick, created, files, mirrored, records, timestamp
-from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+from tests.stack import OWN_USER, Api, Stack, eventually
 
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -338,8 +338,10 @@ def test_it_is_no_program(quick: Quick, api: Api, stack: Stack) -> None:
     assert quick.status(id)["status"] in ("starting", "running")
 
 
-def test_reset_of_the_programs_leaves_it_alone(own_stack: Stack) -> None:
+def test_new_installation_has_an_empty_mirror_and_a_reset_leaves_launches_alone(own_stack: Stack) -> None:
     with Quick(own_stack.start()) as quick:
+        text = (own_stack.folder / "ephemeral.json").read_text()
+        assert text == '{\n  "ephemeral_programs": []\n}\n'
         id = quick.run()
         pid = quick.pid(id)
         quick.api.ok("programs/reset")
@@ -399,10 +401,3 @@ def test_mirror_is_text_for_other_tools_and_nobody_elses_business(quick: Quick, 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
     assert "ünï" in text
-
-
-def test_mirror_of_a_new_installation_is_an_empty_list() -> None:
-    with temporary_stack() as stack:
-        stack.start()
-        text = (stack.folder / "ephemeral.json").read_text()
-    assert text == '{\n  "ephemeral_programs": []\n}\n'

@@ -6,6 +6,7 @@ import signal
 import sys
 from types import FrameType
 
+import tests.bench
 from tests.bench import report
 from tests.bench.contenders import contenders
 from tests.bench.measure import Times, measure, medians
@@ -30,8 +31,10 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=report.__doc__)
-    parser.add_argument("--rounds", type=_positive, default=15, metavar="N", help="how often (15)")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=tests.bench.__doc__)
+    parser.add_argument(
+        "--rounds", type=_rounds, default=15, metavar="N", help="how often each operation is measured (15)"
+    )
     parser.add_argument(
         "--sizes",
         type=_sizes,
@@ -43,17 +46,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+def _rounds(text: str) -> int:
+    return _at_least(1, text)
 
 
 def _sizes(text: str) -> list[int]:
-    sizes = sorted({int(part) for part in text.split(",")})
-    if sizes[0] < 0:
-        raise ValueError
-    return sizes
+    return sorted({_at_least(0, part) for part in text.split(",")})
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} up")
+    return int(text)
 
 
 def _run(sizes: list[int], rounds: int) -> Times:

@@ -29,6 +29,8 @@ class PlainSupervisord:
         self.configuration = folder / "supervisord.conf"
         self.configuration.write_text(
             f"[supervisord]\nnodaemon=true\nlogfile={folder}/supervisord.log\npidfile={folder}/pid\n"
+            # It cleans up there, and in its default, the temporary folder, are other people's logs.
+            f"childlogdir={folder}\n"
             f"[unix_http_server]\nfile={self.socket}\n"
             f"[supervisorctl]\nserverurl=unix://{self.socket}\n"
             "[rpcinterface:supervisor]\n"

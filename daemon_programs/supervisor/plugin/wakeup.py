@@ -5,6 +5,7 @@ poll (PEP 475 restarts the interrupted call). A socket pair in the loop's map me
 write to it (``signal.set_wakeup_fd``), and one interval timer turns deadlines into signals.
 """
 
+import atexit
 import contextlib
 import heapq
 import signal
@@ -27,6 +28,8 @@ class Wakeup:
         self._sender.setblocking(False)
         self._map[self._receiver.fileno()] = self
         signal.signal(signal.SIGALRM, lambda signum, frame: None)
+        # Python takes its handlers away before it has ended; an alarm would kill it then.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
 
     def poke(self) -> None:

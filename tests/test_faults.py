@@ -1,0 +1,232 @@
+"""What goes wrong around the programs: killed processes, taken addresses, the end of the stack."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from tests.children import shell, started, tree
+from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+
+UNREACHABLE = "supervisord can't be reached; nothing was changed"
+MOST_WAITS = 4  # half of the threads
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[Stack]:
+    """A second stack beside the session's, small, and killed at in many ways."""
+    with temporary_stack(DAEMON_THREADS=str(MOST_WAITS * 2)) as stack:
+        yield stack.start()
+
+
+def kept(stack: Stack) -> dict[str, Any]:
+    """All that is written down of the programs."""
+    return {
+        "database": stack.api.get("programs").json(),
+        "mirror": (stack.folder / "programs.json").read_text(),
+        "configuration": {file.name: file.read_text() for file in (stack.folder / "conf.d").iterdir()},
+    }
+
+
+def health(stack: Stack) -> dict[str, Any] | None:
+    with contextlib.suppress(requests.RequestException):
+        answer = stack.client(None).get("health")
+        return answer.json() if answer.status_code == 200 else None
+    return None
+
+
+# supervisord is killed
+
+
+def test_killed_supervisord_is_a_503_and_the_next_start_is_healthy(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    api = stack.api
+    running = api.add(shell("(setsid sleep 1000 &) ; exec sleep 1000"), name="running")
+    boots = api.add(boot=True, name="boots")
+    off = api.add(enabled=False, name="off")
+    api.ok(f"programs/{running}/start", {"wait": True})
+    eventually(lambda: "off" in (stack.folder / "programs.json").read_text())
+    survivors = tree(stack, running) + tree(stack, boots)
+    assert len(survivors) == 3
+    os.kill(stack.supervisord_pid, signal.SIGKILL)
+    stack.process.wait()
+    check_that_changes_are_503(api, stack, running, off)
+    assert all(process.is_running() for process in survivors)
+    check_that_the_next_start_is_healthy(stack, running, boots, survivors)
+
+
+def check_that_changes_are_503(api: Api, stack: Stack, running: int, off: int) -> None:
+    before = kept(stack)
+    new = {"name": "new", "command": "true", "user": OWN_USER}
+    for route, body in [
+        ("programs/add", new),
+        (f"programs/edit/{running}", {"environment": {"A": "1"}}),
+        (f"programs/edit/{running}", {"description": "new"}),
+        (f"programs/edit/{running}", {"enabled": False}),
+        (f"programs/remove/{running}", {}),
+        (f"programs/{running}/disable", {}),
+        (f"programs/{off}/enable", {}),
+        (f"programs/{running}/start", {}),
+        (f"programs/{running}/stop", {}),
+        (f"programs/{running}/restart", {"wait": True}),
+    ]:
+        assert api.refused(route, body, 503) == UNREACHABLE, route
+        assert kept(stack) == before, route
+    for route in ("status", f"status/{running}", "programs?include_status=true"):
+        assert api.get(route).status_code == 503
+    assert api.get(f"programs/{running}/logs").status_code == 200
+
+
+def check_that_the_next_start_is_healthy(
+    stack: Stack, running: int, boots: int, survivors: list[psutil.Process]
+) -> None:
+    before = kept(stack)
+    stack.start()
+    assert "processes that a killed stack had left behind" in stack.output.read_text()
+    assert not any(process.is_running() for process in survivors)
+    assert kept(stack) == before
+    api = stack.api
+    assert api.word(running) == "stopped"
+    assert len(tree(stack, boots)) == 1
+    api.ok(f"programs/{running}/start", {"wait": True})
+    assert len(tree(stack, running)) == 2
+    assert stack.stop() == 0
+    assert stack.processes() == []
+
+
+# A second stack
+
+
+def test_second_stack_on_the_same_folder_says_so(api: Api, stack: Stack) -> None:
+    pid = started(api, api.add())
+    second = stack.manage("run_stack")
+    assert second.returncode == 1
+    assert second.stderr.strip() == (
+        f"CommandError: A stack already runs on {stack.folder}: stop it first, or set DAEMON_STATE_DIR and "
+        "DAEMON_BIND to run another one beside it"
+    )
+    assert psutil.pid_exists(pid)
+    assert health(stack)
+
+
+def test_taken_port_is_told(stack: Stack, tmp_path: Path) -> None:
+    second = Stack(tmp_path / "state")
+    second.port = stack.port
+    answer = second.manage("run_stack")
+    assert answer.returncode == 1
+    assert answer.stderr.strip() == (
+        f"CommandError: 127.0.0.1:{stack.port} can't be used (Address already in use): stop what listens "
+        "there, or set DAEMON_BIND to another host:port"
+    )
+    assert not second.processes()
+
+
+def test_folder_that_can_not_be_used_is_told(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = Stack(tmp_path / "file" / "state").manage("run_stack")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("CommandError: The state folder can't be used: ")
+    assert "Traceback" not in answer.stderr
+
+
+def test_two_stacks_run_side_by_side(api: Api, stack: Stack, other: Stack) -> None:
+    ids = [api.add(id=9001), other.api.add(id=9001)]
+    assert ids == [9001, 9001]
+    mine, theirs = started(api, 9001), started(other.api, 9001)
+    assert [process.pid for process in tree(stack, 9001)] == [mine]
+    assert [process.pid for process in tree(other, 9001)] == [theirs]
+    other.api.ok("programs/remove/9001")
+    assert api.pid(9001) == mine
+    assert stack.client(other.token).get("programs").status_code == 401
+
+
+# Parts of the stack are killed
+
+
+def test_killed_worker_of_the_api_comes_back_and_programs_run_on(other: Stack) -> None:
+    id = other.api.add()
+    pid = started(other.api, id)
+    worker = health(other)["pid"]
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: (now := health(other)) and now["pid"] != worker, 30)
+    assert other.api.pid(id) == pid
+    assert other.api.add()
+
+
+def test_killed_api_comes_back_whole(other: Stack) -> None:
+    worker = psutil.Process(health(other)["pid"])
+    worker.parent().kill()
+    eventually(lambda: (now := health(other)) and now["pid"] != worker.pid, 60)
+    eventually(lambda: not worker.is_running())
+    assert other.api.add()
+
+
+@pytest.mark.parametrize("name", ["scheduler", "listener"])
+def test_killed_part_of_the_stack_is_replaced_by_one(other: Stack, name: str) -> None:
+    def parts() -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error):
+            return [each for each in other.processes() if each.environ().get("SUPERVISOR_GROUP_NAME") == name]
+        return []
+
+    def leader() -> psutil.Process | None:
+        found = [each for each in parts() if each.ppid() == other.supervisord_pid]
+        return found[0] if len(found) == 1 else None
+
+    size = {"scheduler": 5, "listener": 1}[name]
+    old = eventually(lambda: len(found := parts()) == size and found, 30, f"{name} is complete")
+    eventually(leader).kill()
+    eventually(lambda: len(found := parts()) == size and not set(found) & set(old), 60, f"{name} is replaced")
+    assert health(other)
+
+
+def test_sighup_makes_the_stack_anew_and_keeps_its_folder(other: Stack) -> None:
+    boots, by_hand = other.api.add(boot=True), other.api.add()
+    pids = eventually(lambda: other.api.pid(boots)), started(other.api, by_hand)
+    worker = health(other)["pid"]
+    os.kill(other.supervisord_pid, signal.SIGHUP)
+    eventually(lambda: (now := health(other)) and now["pid"] != worker, 60)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert len(eventually(lambda: tree(other, boots))) == 1
+    assert other.api.word(by_hand) == "stopped"
+    other.api.ok(f"programs/{by_hand}/start", {"wait": True})
+    assert other.manage("run_stack").returncode == 1
+
+
+# Too many wait; the end
+
+
+def test_waits_leave_room_for_others_and_end_with_the_stack(other: Stack) -> None:
+    """The last test of this module: it stops the second stack."""
+    api = other.api
+    ids = [api.add(delay_seconds=3600) for _ in range(MOST_WAITS + 1)]
+    with ThreadPoolExecutor(MOST_WAITS) as pool:
+        waiting = [
+            pool.submit(lambda id=id: other.api.post(f"programs/{id}/start", {"wait": True, "timeout": 300}))
+            for id in ids[:MOST_WAITS]
+        ]
+        for id in ids[:MOST_WAITS]:
+            api.until(id, "starting")
+        sentence = eventually(lambda: refusal(api, ids[MOST_WAITS]))
+        assert sentence == "Too many requests are waiting already; try again later"
+        assert api.get("programs").status_code == 200
+        other.process.send_signal(signal.SIGINT)
+        answers = [each.result(60) for each in waiting]
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.json()["error"] for answer in answers} == {
+        "The daemon is shutting down; what was asked for is under way"
+    }
+    assert other.process.wait(60) == 0
+    assert other.processes() == []
+
+
+def refusal(api: Api, id: int) -> str | None:
+    answer = api.post(f"programs/{id}/start", {"wait": True, "timeout": 1})
+    api.ok(f"programs/{id}/stop")
+    return answer.json()["error"] if answer.status_code == 429 else None

@@ -1,0 +1,226 @@
+"""The environment is read strictly: what can't be used stops the start, with an id and a hint."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hoody_site.checks import check_paths
+from tests.stack import PROJECT, free_port
+
+NAMES = [
+    "STATE_DIR", "BIND_HOST", "BIND_PORT", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "THREADS",
+    "PASSED_ENVIRONMENT", "LOG_ROOT", "KIT_ROOT", "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
+    "ENVIRONMENT_PROBLEMS", "UNKNOWN_VARIABLES", "SESSION_COOKIE_SECURE", "SECURE_PROXY_SSL_HEADER",
+    "SECRET_KEY",
+]  # fmt: skip
+SCRIPT = f"""
+import json
+from hoody_site import settings
+print(json.dumps({{name: getattr(settings, name) for name in {NAMES}}}, default=str))
+"""
+PASSED = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"]
+HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+
+def python(arguments: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DAEMON_")}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=PROJECT,
+        env={**clean, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def read(**variables: str) -> dict[str, Any]:
+    """The settings as a process of this environment has them."""
+    done = python(["-c", SCRIPT], variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def check(**variables: str) -> str:
+    """What ``manage.py check`` says against this environment."""
+    done = python(["manage.py", "check"], variables)
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = read()
+    assert settings.pop("SECRET_KEY")
+    assert settings == {
+        "STATE_DIR": str(PROJECT / "var"),
+        "BIND_HOST": "127.0.0.1",
+        "BIND_PORT": 8000,
+        "ALLOWED_HOSTS": [*HOSTS, "127.0.0.1"],
+        "CSRF_TRUSTED_ORIGINS": [],
+        "HTTPS": False,
+        "THREADS": 64,
+        "PASSED_ENVIRONMENT": PASSED,
+        "LOG_ROOT": None,
+        "KIT_ROOT": "/hoody/plugins",
+        "EPHEMERAL_RETENTION": 600,
+        "WEBHOOKS_DEVELOPMENT": False,
+        "DEBUG": False,
+        "ENVIRONMENT_PROBLEMS": {},
+        "UNKNOWN_VARIABLES": [],
+        "SESSION_COOKIE_SECURE": False,
+        "SECURE_PROXY_SSL_HEADER": None,
+    }
+
+
+def test_empty_variable_counts_as_not_set() -> None:
+    from hoody_site.settings import DOCUMENTED
+
+    empty, unset = read(**dict.fromkeys(DOCUMENTED, "")), read()
+    assert empty.pop("SECRET_KEY")
+    assert unset.pop("SECRET_KEY")
+    assert empty == unset
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("STATE_DIR", "/srv/daemon", {"STATE_DIR": "/srv/daemon"}),
+        ("STATE_DIR", "/srv//x/../daemon/", {"STATE_DIR": "/srv/daemon"}),
+        ("BIND", "0.0.0.0:1", {"BIND_HOST": "0.0.0.0", "BIND_PORT": 1}),
+        ("BIND", "[::1]:65535", {"BIND_HOST": "[::1]", "BIND_PORT": 65535}),
+        ("BIND", "box:80", {"BIND_HOST": "box", "BIND_PORT": 80, "ALLOWED_HOSTS": [*HOSTS, "box"]}),
+        ("ALLOWED_HOSTS", "a.example,.b.example", {
+            "ALLOWED_HOSTS": [*HOSTS, "127.0.0.1", "a.example", ".b.example"]}),
+        ("ALLOWED_HOSTS", "*", {"ALLOWED_HOSTS": [*HOSTS, "127.0.0.1", "*"]}),
+        ("CSRF_TRUSTED_ORIGINS", "https://a.example:8443", {
+            "CSRF_TRUSTED_ORIGINS": ["https://a.example:8443"]}),
+        ("HTTPS", "true", {"HTTPS": True, "SESSION_COOKIE_SECURE": True,
+                           "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}),
+        ("HTTPS", "off", {"HTTPS": False}),
+        ("DEBUG", "1", {"DEBUG": True}),
+        ("DEBUG", "no", {"DEBUG": False}),
+        ("THREADS", "8", {"THREADS": 8}),
+        ("THREADS", "512", {"THREADS": 512}),
+        ("PASS_ENVIRONMENT", "DISPLAY,_x1", {"PASSED_ENVIRONMENT": [*PASSED, "DISPLAY", "_x1"]}),
+        ("LOG_ROOT", "/var/log", {"LOG_ROOT": "/var/log"}),
+        ("KIT_ROOT", "/opt/kits", {"KIT_ROOT": "/opt/kits"}),
+        ("EPHEMERAL_RETENTION", "0", {"EPHEMERAL_RETENTION": 0}),
+        ("WEBHOOKS_DEVELOPMENT", "yes", {"WEBHOOKS_DEVELOPMENT": True}),
+    ],
+)  # fmt: skip
+def test_value_is_read_as_what_it_is(variable: str, text: str, expected: dict[str, Any]) -> None:
+    settings = read(**{f"DAEMON_{variable}": text})
+    assert settings["ENVIRONMENT_PROBLEMS"] == {}
+    assert {name: settings[name] for name in expected} == expected
+
+
+BIND = "must be host:port, such as 127.0.0.1:8000"
+ABSOLUTE = "must be an absolute path"
+ORIGINS = "must be origins such as https://daemon.example.com with commas between them; '{}' is none"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("STATE_DIR", "var", ABSOLUTE),
+        ("STATE_DIR", "~/var", ABSOLUTE),
+        ("LOG_ROOT", "logs", ABSOLUTE),
+        ("KIT_ROOT", "./kits", ABSOLUTE),
+        *[("BIND", text, BIND) for text in (
+            "8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http",
+            "::1:8000", "127.0.0.1:8000 ", "http://127.0.0.1:8000", "a b:80")],
+        *[(variable, text, "Not a valid boolean.")
+          for variable in ("DEBUG", "HTTPS", "WEBHOOKS_DEVELOPMENT") for text in ("maybe", "2", " ")],
+        *[("THREADS", text, "Not a valid integer.") for text in ("many", "8.5", "0x10", " ")],
+        *[("THREADS", text, "must be between 8 and 512") for text in ("7", "513", "-64")],
+        *[("EPHEMERAL_RETENTION", text, "must be between 0 and 2592000") for text in ("-1", "2592001")],
+        *[("PASS_ENVIRONMENT", f"A,{text}",
+           f"must be names of variables with commas between them; '{text}' is none")
+          for text in ("", " B", "B C", "1B", "B=1", "%(ENV_PATH)s", "B\n[rpcinterface:x]", "B%")],
+        *[("ALLOWED_HOSTS", text, f"must be host names with commas between them; '{text}' is none")
+          for text in ("https://a.example", "a.example/", "a.example:80", "a b")],
+        *[("CSRF_TRUSTED_ORIGINS", text, ORIGINS.format(text))
+          for text in ("a.example", "https://", "https://a.example/", "ftp://a.example")],
+    ],
+)  # fmt: skip
+def test_value_that_cannot_be_used_is_kept_for_the_check(variable: str, text: str, sentence: str) -> None:
+    settings = read(**{f"DAEMON_{variable}": text})
+    assert settings["ENVIRONMENT_PROBLEMS"] == {f"DAEMON_{variable}": [sentence]}
+
+
+def test_e001_names_the_variable_and_gives_a_hint() -> None:
+    said = check(DAEMON_THREADS="many")
+    assert "(hoody.E001) DAEMON_THREADS: Not a valid integer." in said
+    assert "HINT: See docs/settings.md" in said
+
+
+def test_e002_guesses_what_was_meant() -> None:
+    said = check(DAEMON_STATEDIR="/srv/daemon")
+    assert "(hoody.E002) DAEMON_STATEDIR is not a setting of this project." in said
+    assert "HINT: Did you mean DAEMON_STATE_DIR?" in said
+
+
+def test_e002_without_a_guess_says_where_they_are_listed() -> None:
+    said = check(DAEMON_QQQQQQQQQ="1")
+    assert "(hoody.E002) DAEMON_QQQQQQQQQ" in said
+    assert "HINT: docs/settings.md lists all of them." in said
+
+
+@pytest.mark.parametrize("character", [" ", "%", ";", "#", "'", '"', "\\", ",", "\t", "\n"])
+def test_e003_refuses_paths_that_configuration_cannot_carry(character: str, tmp_path: Path) -> None:
+    said = check(DAEMON_STATE_DIR=f"{tmp_path}/a{character}b")
+    assert "(hoody.E003) The state folder" in said
+    assert "HINT: Use a path without white space" in said
+
+
+def test_e003_holds_for_the_folder_of_the_project_too(settings: Any) -> None:
+    settings.BASE_DIR = Path("/home/me/my project")
+    assert [(error.id, error.msg.partition(",")[0]) for error in check_paths()] == [
+        ("hoody.E003", "The project's folder")
+    ]
+
+
+def test_e004_refuses_paths_that_are_too_long_for_a_socket() -> None:
+    said = check(DAEMON_STATE_DIR="/tmp/" + "x" * 80)
+    assert "(hoody.E004) The path of the state folder" in said
+    assert "HINT: Set DAEMON_STATE_DIR to a shorter path" in said
+
+
+def test_longest_path_passes_the_check() -> None:
+    done = python(["manage.py", "check"], {"DAEMON_STATE_DIR": "/tmp/" + "x" * 79})
+    assert done.returncode == 0, done.stderr
+
+
+def test_all_problems_are_told_at_once() -> None:
+    said = check(DAEMON_BIND="nowhere", DAEMON_DEBUG="maybe", DAEMON_DEBUGG="1")
+    assert [said.count(id) for id in ("hoody.E001", "hoody.E002")] == [2, 1]
+
+
+def test_wrong_environment_stops_the_start_before_anything_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    variables = {
+        "DAEMON_STATE_DIR": str(folder),
+        "DAEMON_BIND": f"127.0.0.1:{free_port()}",
+        "DAEMON_THREADS": "1",
+    }
+    done = python(["manage.py", "run_stack"], variables)
+    assert done.returncode == 1
+    assert "hoody.E001" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not folder.exists()
+
+
+def test_secret_key_is_that_of_the_state_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret-key").write_text("made at the first start\n")
+    assert read(DAEMON_STATE_DIR=str(tmp_path))["SECRET_KEY"] == "made at the first start"
+
+
+def test_state_folder_that_cannot_be_read_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "secret-key").mkdir()
+    assert read(DAEMON_STATE_DIR=str(tmp_path))["SECRET_KEY"]
