@@ -30,7 +30,7 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OWN_VARIABLES = frozenset(
     f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
 )
-_DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?\d{1,5}(\.\d{1,2})?")
+_DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?")
 _LONGEST_PATH = 4095
 # The kernel's limits of what a program can be handed: one string, and all of it together (with a
 # pointer for each; the half of the usual 2 MiB leaves room for what the stack adds).

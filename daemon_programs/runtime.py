@@ -1,7 +1,8 @@
 """Read what runs, and wait until it is as asked. Every answer comes from one call to supervisord."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from daemon_programs import sync
 from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
@@ -27,17 +28,14 @@ def state_of(program: Program) -> State | None:
     return supervisor.state(program.group)
 
 
-def wait_until(
-    group: str,
-    done: Callable[[State | None], bool],
-    *,
-    timeout: float,
-    otherwise: str,
-    look_every: float = LOOK_EVERY_SECONDS,
-) -> State | None:
-    """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
+@contextmanager
+def room_to_wait(group: str, wait: bool) -> Iterator[Watch | None]:
+    """Taken before anything is started: whoever finds no room to wait (TooManyWaits) has started nothing."""
+    if not wait:
+        yield None
+        return
     with changes.watch(group) as watch:
-        return watch_until(watch, group, done, timeout=timeout, otherwise=otherwise, look_every=look_every)
+        yield watch
 
 
 def watch_until(
@@ -49,7 +47,7 @@ def watch_until(
     otherwise: str,
     look_every: float = LOOK_EVERY_SECONDS,
 ) -> State | None:
-    """The same with a watch that one has already."""
+    """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
     deadline = time.monotonic() + timeout
     while not done(state := _look(group)):
         left = deadline - time.monotonic()
@@ -66,6 +64,11 @@ def _look(group: str) -> State | None:
         raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
 
+def _wait_for_stop(group: str, done: Callable[[State | None], bool], otherwise: str) -> None:
+    with changes.watch(group, brief=True) as watch:
+        watch_until(watch, group, done, timeout=STOP_TIMEOUT, otherwise=otherwise)
+
+
 def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> None:
     """Wait until processes (all of the group's, if not named) and their whole trees have ended.
 
@@ -77,16 +80,14 @@ def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> 
         chosen = processes.values() if names is None else (processes.get(name, {}) for name in names)
         return not any(each.get("state") == "stopping" or each.get("ending") for each in chosen)
 
-    wait_until(group, ended, timeout=STOP_TIMEOUT, otherwise=otherwise)
+    _wait_for_stop(group, ended, otherwise)
 
 
 def wait_until_gone(group: str, *, otherwise: str) -> None:
     """Wait until supervisord has stopped and forgotten a program (or has it anew)."""
     if sync.is_offline():
         return
-    wait_until(
-        group, lambda state: state is None or not state["changing"], timeout=STOP_TIMEOUT, otherwise=otherwise
-    )
+    _wait_for_stop(group, lambda state: state is None or not state["changing"], otherwise)
 
 
 def wait_until_settled(group: str, *, otherwise: str) -> None:
@@ -97,4 +98,4 @@ def wait_until_settled(group: str, *, otherwise: str) -> None:
             state["changing"] or any(each.get("queued") for each in state["processes"].values())
         )
 
-    wait_until(group, settled, timeout=STOP_TIMEOUT, otherwise=otherwise)
+    _wait_for_stop(group, settled, otherwise)

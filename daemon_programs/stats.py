@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import psutil
+from django.conf import settings
 
 from daemon_programs.models import Program
 from daemon_programs.statuses import iso
@@ -86,9 +87,9 @@ def measure(programs: dict[str, State]) -> dict[Owner, dict[str, Any]]:
         for name, process in state["processes"].items()
         if process.get("pid")
     }
-    if not roots:
-        return {}
-    supervisord = _parent(next(iter(roots.values())))
+    supervisord = next(filter(None, map(_parent, roots.values())), None)
+    if supervisord is None:
+        return {}  # nothing runs, or no longer
     # The way down from a single process is short; that of a thousand is longer than the whole table.
     children = _sweep() if len(roots) > 1 else tree.children
     orphans = _orphans(children(supervisord), set(roots.values()))
@@ -108,11 +109,11 @@ def add_to_instances(
             instance["stats"] = own
 
 
-def _parent(pid: int) -> int:
+def _parent(pid: int) -> int | None:
     try:
         return psutil.Process(pid).ppid()
     except psutil.Error:
-        return 0
+        return None
 
 
 def _sweep() -> Children:
@@ -133,6 +134,8 @@ def _orphans(adopted: Iterable[int], roots: set[int]) -> dict[Owner, list[int]]:
         if pid in roots:
             continue
         carried = tree.environment(pid)
+        if carried.get(tree.SERVER_URL) != os.fsencode(f"unix://{settings.SUPERVISORD_SOCKET}"):
+            continue  # a stack that one of the programs has run
         owner = tuple(os.fsdecode(carried.get(name, b"")) for name in (tree.GROUP_NAME, tree.PROCESS_NAME))
         orphans.setdefault((owner[0], owner[1]), []).append(pid)
     return orphans

@@ -34,7 +34,7 @@ _BECOME = {
 _RUN_AND_STAY = {
     "bash": _RC.format(file="$HOME/.bashrc") + '(exec "$@"); exec bash -i',
     "zsh": '(exec command "$@"); exec zsh -i',
-    "fish": "command $argv; exec fish -i",
+    "fish": "status job-control full; command $argv; exec fish -i",
     "sh": '(exec "$@"); exec sh -i',
 }
 

@@ -11,6 +11,7 @@ from daemon_programs.exceptions import ProgramNotFound, Refused
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
 from daemon_programs.statuses import process_name, process_state
+from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL, State
 from daemon_programs.transactions import write_transaction
 
@@ -98,13 +99,14 @@ def start_program(
     already = len(active) == len(names)
     if already and not if_not_running and not every:
         raise Refused(f"{_whom(program, port)} is already running")
-    if not already:
-        answer = supervisor.start(program.group, ALL if every else names[0])
-        if "refused" in answer:
-            raise Refused(f"{_whom(program, port)} can't be started: {answer['refused']}")
-        state = answer
-    if wait:
-        state = _wait_until_started(program, names, port, timeout)
+    with runtime.room_to_wait(program.group, wait) as watch:
+        if not already:
+            answer = supervisor.start(program.group, ALL if every else names[0])
+            if "refused" in answer:
+                raise Refused(f"{_whom(program, port)} can't be started: {answer['refused']}")
+            state = answer
+        if watch:
+            state = _wait_until_started(watch, program, names, port, timeout)
     return _start_answer(program, state, port, already if if_not_running else None)
 
 
@@ -118,13 +120,14 @@ def restart_program(
     names = _chosen(program, port, every, verb="restart")
     _check_enabled(program)
     _registered_state(program)
-    if every and program.has_ports:
-        state: State | None = supervisor.restart(program.group, ALL)
-        names = [name for name in names if _is_on_its_way(process_state(state, name))]
-    else:
-        state = supervisor.restart(program.group, names[0])
-    if wait:
-        state = _wait_until_started(program, names, port, timeout)
+    with runtime.room_to_wait(program.group, wait) as watch:
+        if every and program.has_ports:
+            state: State | None = supervisor.restart(program.group, ALL)
+            names = [name for name in names if _is_on_its_way(process_state(state, name))]
+        else:
+            state = supervisor.restart(program.group, names[0])
+        if watch:
+            state = _wait_until_started(watch, program, names, port, timeout)
     return _start_answer(program, state, port, None)
 
 
@@ -197,7 +200,9 @@ def _is_on_its_way(process: State) -> bool:
     return bool(process.get("queued")) or process["state"] == "starting"
 
 
-def _wait_until_started(program: Program, names: list[str], port: int | None, timeout: int) -> State | None:
+def _wait_until_started(
+    watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
+) -> State | None:
     """Wait until processes run, or have run to a good end; Refused for a bad one."""
 
     wanted = "running" if program.ready_port is None else "ready"
@@ -207,7 +212,8 @@ def _wait_until_started(program: Program, names: list[str], port: int | None, ti
             raise Refused(f"{_whom(program, port)} was withdrawn while it was starting")
         return all(_has_started(program, port, process_state(state, name)) for name in names)
 
-    return runtime.wait_until(
+    return runtime.watch_until(
+        watch,
         program.group,
         started,
         timeout=timeout,

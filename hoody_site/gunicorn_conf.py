@@ -3,6 +3,7 @@
 Waiting requests sleep in their threads on events of this process, so there is one of it.
 """
 
+import contextlib
 import os
 import signal
 from typing import Any
@@ -25,6 +26,16 @@ proc_name = "daemon-api"
 # Its heartbeat file: in memory, so that a slow disk doesn't look like a hanging worker.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+
+
+def when_ready(server: Any) -> None:
+    """It listens: tell whoever looks at the terminal."""
+    from daemon_programs.exceptions import DaemonError
+    from daemon_programs.supervisor.client import Supervisor
+
+    # A client of its own: the workers, forked from this process, must not share its connection.
+    with contextlib.suppress(DaemonError):
+        Supervisor(settings.SUPERVISORD_SOCKET).announce()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -50,6 +50,19 @@ class Health(serializers.Serializer):
     userAgent = serializers.CharField(help_text="Yours.")  # noqa: N815  (the contract's name)
 
 
+EXAMPLE = {
+    "status": "ok",
+    "service": SERVICE,
+    "built": "2026-11-01T10:00:00Z",
+    "started": "2026-11-21T08:00:00Z",
+    "memory": {"rss": 61865984, "heap": None},
+    "fds": 42,
+    "pid": 1234,
+    "ip": "127.0.0.1",
+    "userAgent": "curl/8.5.0",
+}
+
+
 class HealthView(APIView):
     """That the API answers, and a few figures about its process."""
 
@@ -57,7 +70,14 @@ class HealthView(APIView):
     permission_classes = [AllowAny]
     http_method_names = ["get"]
 
-    @extend_schema(tags=["health"], operation_id="getHealth", summary="Get health", auth=[], responses=Health)
+    @extend_schema(
+        tags=["health"],
+        operation_id="getHealth",
+        summary="Get health",
+        auth=[],
+        responses=Health,
+        examples=[OpenApiExample("Healthy", EXAMPLE, response_only=True)],
+    )
     def get(self, request: Request) -> Response:
         return Response(
             {

@@ -1,7 +1,7 @@
 """What keeps generated programs harmless: they may be run by root.
 
-Whatever a generator makes up, what is sent has a command that sleeps, the tests' own user, and log
-files below one folder. Only values that could be accepted are exchanged; what the API must refuse is
+Whatever a generator makes up, what is sent has a command that sleeps (or ``true``), the tests' own user
+but not that user's start-up files, and log files below one folder. Only values that could be accepted are exchanged; what the API must refuse is
 sent as it was generated. `DAEMON_LOG_ROOT` holds the log files a second time.
 """
 
@@ -19,7 +19,7 @@ _ids = itertools.count(1)
 
 def command(value: Any) -> Any:
     """The text becomes an argument that nobody reads; a blank command stays what must be refused."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or value == "true":
         return value
     return f"sh -c 'exec sleep 1000' {shlex.quote(value)}"
 
@@ -42,6 +42,11 @@ def directory(value: Any, folder: Path) -> Any:
     return str(folder) if is_path else value
 
 
+def environment(value: Any, folder: Path) -> Any:
+    """With an empty home: the shell of a terminal finds no start-up files there."""
+    return {**value, "HOME": str(folder)} if isinstance(value, dict) else value
+
+
 def webhooks(value: Any) -> Any:
     """Addresses that nobody has: what the API accepts may be called one day."""
     urls = value.get("urls", []) if isinstance(value, dict) else None
@@ -62,4 +67,7 @@ def body(value: Any, folder: Path) -> Any:
         "stderr_logfile": lambda path: log_file(path, folder),
         "webhooks": webhooks,
     }
-    return {name: exchanged[name](each) if name in exchanged else each for name, each in value.items()}
+    sent = {name: exchanged[name](each) if name in exchanged else each for name, each in value.items()}
+    if "terminal_id" in sent or "environment" in sent:
+        sent["environment"] = environment(sent.get("environment", {}), folder)
+    return sent

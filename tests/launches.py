@@ -3,11 +3,13 @@
 import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+import requests
 
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.supervisor.client import Supervisor
@@ -160,6 +162,37 @@ def left_of(stack: Stack) -> set[str]:
     with contextlib.suppress(SupervisorUnavailable):
         known = groups(stack)
     return known | files(stack) | running(stack) | set(mirrored(stack))
+
+
+def api_pid(stack: Stack) -> int | None:
+    """The process that answers, if one does."""
+    with contextlib.suppress(requests.RequestException):
+        return int(stack.client(None).get("health").json()["pid"])
+    return None
+
+
+def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
+    """The processes of ``api``, ``scheduler`` or ``listener``, those that they have started included."""
+    found = []
+    for process in stack.processes():
+        with contextlib.suppress(psutil.Error):
+            if process.environ()["SUPERVISOR_GROUP_NAME"] in names:
+                found.append(process)
+    return found
+
+
+@contextlib.contextmanager
+def suspended(stack: Stack, *names: str) -> Iterator[None]:
+    """Some of the stack's own processes stand still."""
+    processes = own_processes(stack, *names)
+    assert len(processes) >= len(names)
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def timestamp(iso: str) -> float:

@@ -111,7 +111,9 @@ def test_user_who_is_not_active_is_401(api: Api, users: dict[str, Api], method: 
 
 
 @PROTECTED
-def test_whoever_may_not_view_may_not_change(api: Api, users: dict[str, Api], method: str, route: str) -> None:
+def test_whoever_may_not_view_may_not_change(
+    api: Api, users: dict[str, Api], method: str, route: str
+) -> None:
     refused(send(users["blind"], method, route, api.add()), 403)
 
 
@@ -176,7 +178,7 @@ def test_only_get_and_post_are_methods(api: Api, method: str, route: str) -> Non
         assert refused(answer, 405) == f"Method {method.upper()} is not allowed here"
 
 
-@pytest.mark.parametrize("route", [route for route in (*READING, "health")])
+@pytest.mark.parametrize("route", [*READING, "health"])
 def test_reading_is_not_posted(api: Api, route: str) -> None:
     assert refused(send(api, "post", route, api.add()), 405) == "Method POST is not allowed here"
 

@@ -27,8 +27,8 @@ def test_answer_is_the_whole_program_as_it_is_now(api: Api) -> None:
 def test_left_out_fields_keep_their_values(api: Api, tmp_path: Path) -> None:
     id = api.add(
         boot=False, delay_seconds=5, autorestart="true", environment={"A": "1"}, directory=str(tmp_path),
-        priority=5, stdout_logfile=str(tmp_path / "o"), stderr_logfile=str(tmp_path / "e"), logs_enabled=False,
-        log_max_bytes=5, log_backups=5, lazy_load=True, display=":5", port_range=PORTS, port_param="-p",
+        priority=5, stdout_logfile=str(tmp_path / "o"), stderr_logfile=str(tmp_path / "e"), log_backups=5,
+        logs_enabled=False, log_max_bytes=5, lazy_load=True, display=":5", port_range=PORTS, port_param="-p",
     )  # fmt: skip
     before = shown(api, id)
     assert api.ok(f"programs/edit/{id}", {})["program"] == before
@@ -45,7 +45,10 @@ def test_port_range_is_replaced_whole(api: Api) -> None:
     id = api.add(port_range=PORTS)
     new = {"start": 64003, "end": 64010}
     assert api.ok(f"programs/edit/{id}", {"port_range": new})["program"]["port_range"] == new
-    assert api.refused(f"programs/edit/{id}", {"port_range": {"start": 1}}) == "Field 'port_range' is missing 'end'"
+    assert (
+        api.refused(f"programs/edit/{id}", {"port_range": {"start": 1}})
+        == "Field 'port_range' is missing 'end'"
+    )
 
 
 def test_id_is_ignored(api: Api) -> None:
@@ -133,7 +136,10 @@ def test_change_without_a_restart_decides_about_the_next_start(api: Api) -> None
     id = api.add(shell("sleep 0.5; exit 0"))
     started(api, id)
     api.ok(f"programs/edit/{id}", {"autorestart": "true", "delay_seconds": 3600})
-    assert eventually(lambda: (answer := api.status(id)).get("last_run") and answer)["last_run"]["exit_code"] == 0
+    assert (
+        eventually(lambda: (answer := api.status(id)).get("last_run") and answer)["last_run"]["exit_code"]
+        == 0
+    )
     assert api.until(id, "starting")["status"] == {"id": id, "status": "starting"}
 
 

@@ -133,7 +133,7 @@ KEPT: list[dict[str, Any]] = [
     {"log_max_bytes": 2**53 - 1},
     {"log_backups": 0},
     {"log_backups": 100},
-    {"environment": {"A" * 128: "", "_": "\n\r\t;#%(x)s", "a1": '\'"\\'}},
+    {"environment": {"A" * 128: "", "_": "\n\r\t;#%(x)s", "a1": "'\"\\"}},
     {"port_range": {"start": 1, "end": 1000}},
     {"port_range": {"start": 65535, "end": 65535}},
     {"port_range": PORTS, "port_param": "--listen="},

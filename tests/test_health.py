@@ -37,6 +37,8 @@ def test_health_tells_of_the_process_that_answers(stack: Stack) -> None:
 
 def test_built_is_the_time_of_the_newest_source_file(stack: Stack) -> None:
     built = moment(stack.client(None).get("health").json()["built"])
-    files = [file for folder in ("hoody_site", "daemon_programs") for file in (PROJECT / folder).rglob("*.py")]
+    files = [
+        file for folder in ("hoody_site", "daemon_programs") for file in (PROJECT / folder).rglob("*.py")
+    ]
     oldest = min(datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files)
     assert oldest - timedelta(seconds=1) <= built <= datetime.now(UTC)

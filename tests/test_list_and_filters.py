@@ -79,7 +79,8 @@ WRONG = [
     *[(name, value, f"Query parameter '{name}' must be 'true' or 'false'")
       for name in BOOLEANS for value in ("1", "0", "yes", "", "truee", " true", "null")],
     *[(name, value, f"Query parameter '{name}' must be an integer between 1 and 65535")
-      for name in PORTS for value in ("", "x", "0", "-1", "65536", "80.0", "1e3", " 80", "+80", "８０", "9" * 50)],
+      for name in PORTS
+      for value in ("", "x", "0", "-1", "65536", "80.0", "1e3", " 80", "+80", "８０", "9" * 50)],
 ]  # fmt: skip
 
 
@@ -96,7 +97,10 @@ def test_value_that_does_not_parse_is_refused(api: Api, name: str, value: str, s
     [
         ({"port_from": "1"}, "Query parameters 'port_from' and 'port_to' must be given together"),
         ({"port_to": "1"}, "Query parameters 'port_from' and 'port_to' must be given together"),
-        ({"port_from": "2", "port_to": "1"}, "Query parameter 'port_from' must not be greater than 'port_to'"),
+        (
+            {"port_from": "2", "port_to": "1"},
+            "Query parameter 'port_from' must not be greater than 'port_to'",
+        ),
     ],
 )
 def test_half_or_reversed_port_range_is_refused(api: Api, query: dict[str, str], sentence: str) -> None:
@@ -125,7 +129,9 @@ def test_status_is_shown_when_asked_for_only(api: Api) -> None:
     ports = api.add(port_range={"start": 64000, "end": 64004})
     plain = {program["id"]: program for program in api.get("programs").json()["programs"]}
     assert not any("status" in program or "stats" in program for program in plain.values())
-    shown = {program["id"]: program for program in api.get("programs", include_status="true").json()["programs"]}
+    shown = {
+        program["id"]: program for program in api.get("programs", include_status="true").json()["programs"]
+    }
     assert {id: {**program, "status": shown[id]["status"]} for id, program in plain.items()} == shown
     assert shown[running]["status"].keys() == {"id", "status", "pid", "uptime"}
     assert shown[running]["status"]["pid"] == api.pid(running)
@@ -139,7 +145,9 @@ def test_status_is_shown_when_asked_for_only(api: Api) -> None:
     assert api.get("programs", include_status="false").json()["programs"] == list(plain.values())
 
 
-@pytest.mark.parametrize("id", ["0", "999999", "-1", "abc", "1.0", "1e3", "９", "9" * 19, "9" * 100, "%00", "add "])
+@pytest.mark.parametrize(
+    "id", ["0", "999999", "-1", "abc", "1.0", "1e3", "９", "9" * 19, "9" * 100, "%00", "add "]
+)
 @pytest.mark.parametrize(
     ("method", "route"),
     [

@@ -62,7 +62,9 @@ def test_name_works_from_add_to_remove(api: Api, stack: Stack, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["all", "日本", "[x]", "128 emoji", "a/b", "{port}"], ids=["all", "cjk", "brackets", "emoji", "slash", "port"]
+    "name",
+    ["all", "日本", "[x]", "128 emoji", "a/b", "{port}"],
+    ids=["all", "cjk", "brackets", "emoji", "slash", "port"],
 )
 def test_name_works_for_port_ranges(api: Api, stack: Stack, name: str) -> None:
     name = NAMES.get(name, name)

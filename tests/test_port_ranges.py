@@ -139,9 +139,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("end", "port_param", "expected"), COMMANDS)
-def test_port_reaches_the_command(
-    api: Api, end: str, port_param: str | None, expected: list[str]
-) -> None:
+def test_port_reaches_the_command(api: Api, end: str, port_param: str | None, expected: list[str]) -> None:
     id = in_range(api, f"sh -c 'read line' {end}", port_param=port_param)
     pid = started(api, id, 64001)
     assert arguments(pid) == [b"sh", b"-c", b"read line", *(each.encode() for each in expected)]
@@ -163,7 +161,9 @@ def test_ordinary_program_has_neither_port_nor_placeholder(api: Api) -> None:
 
 
 def test_each_instance_has_its_own_logs(api: Api, stack: Stack) -> None:
-    id = in_range(api, shell("echo out {port}; echo err {port} >&2; read line"), name="logs of three", boot=True)
+    id = in_range(
+        api, shell("echo out {port}; echo err {port} >&2; read line"), name="logs of three", boot=True
+    )
     folder = stack.folder / "logs" / "logs of three"
     for port in (64000, 64002):
         assert eventually(lambda port=port: api.logs(id, port=port)) == f"out {port}"
@@ -179,7 +179,9 @@ def test_each_instance_has_its_own_logs(api: Api, stack: Stack) -> None:
 def test_chosen_log_is_one_for_each_instance(api: Api, tmp_path: Path, path: str, of_instance: str) -> None:
     id = in_range(api, shell("echo {port}; read line"), stdout_logfile=str(tmp_path / path))
     started(api, id, 64000)
-    eventually(lambda: (tmp_path / of_instance).exists() and (tmp_path / of_instance).read_text() == "64000\n")
+    eventually(
+        lambda: (tmp_path / of_instance).exists() and (tmp_path / of_instance).read_text() == "64000\n"
+    )
     assert api.get(f"programs/{id}").json()["program"]["stdout_logfile"] == str(tmp_path / path)
 
 

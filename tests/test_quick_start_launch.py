@@ -338,16 +338,6 @@ def test_it_is_no_program(quick: Quick, api: Api, stack: Stack) -> None:
     assert quick.status(id)["status"] in ("starting", "running")
 
 
-def test_new_installation_has_an_empty_mirror_and_a_reset_leaves_launches_alone(own_stack: Stack) -> None:
-    with Quick(own_stack.start()) as quick:
-        text = (own_stack.folder / "ephemeral.json").read_text()
-        assert text == '{\n  "ephemeral_programs": []\n}\n'
-        id = quick.run()
-        pid = quick.pid(id)
-        quick.api.ok("programs/reset")
-        assert quick.status(id)["pid"] == pid
-
-
 def test_mirror_has_the_live_ones_with_their_configuration(quick: Quick, stack: Stack) -> None:
     launched = quick.launch(
         "sleep 1000",

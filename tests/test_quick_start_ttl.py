@@ -1,15 +1,24 @@
 """The time to live: exact while everything works, and just as exact while only supervisord does."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.children import shell
-from tests.launches import EXPIRED, FORKS, STUBBORN, Quick, created, forked, left_of, told_at, tree
+from tests.launches import (
+    EXPIRED,
+    FORKS,
+    STUBBORN,
+    Quick,
+    created,
+    forked,
+    left_of,
+    suspended,
+    timestamp,
+    told_at,
+    tree,
+)
 from tests.stack import Stack, eventually
 
 # It notes the moment at which it is told to end.
@@ -40,33 +49,19 @@ def test_program_is_told_to_stop_when_its_time_is_over(quick: Quick, tmp_path: P
         answer = quick.ended(id)
         assert answer["status"] == "stopped"
         assert last_run(answer) == (0, None, EXPIRED)
-        eventually(lambda id=id: quick.is_cleaned_up(id))
+    eventually(lambda: not set(launched) & left_of(quick.stack))
 
 
-def test_time_is_kept_while_everything_but_supervisord_stands_still(own_stack: Stack, tmp_path: Path) -> None:
-    with Quick(own_stack.start()) as quick:
-        launched = launch_three(quick, tmp_path)
-        with standing_still(own_stack):
-            check_ends(launched, tmp_path)
-            eventually(lambda: not any(tree(own_stack, id) for id in launched), what="they are gone")
-        for id in launched:
-            assert last_run(quick.ended(id)) == (0, None, EXPIRED)
-        eventually(lambda: not left_of(own_stack))
-
-
-@contextmanager
-def standing_still(stack: Stack) -> Iterator[None]:
-    """The API, the queue and the event listener, all their processes, are suspended."""
-    own = {"api", "scheduler", "listener"}
-    processes = [each for each in stack.processes() if each.environ()["SUPERVISOR_GROUP_NAME"] in own]
-    assert {each.environ()["SUPERVISOR_GROUP_NAME"] for each in processes} == own
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
+def test_time_is_kept_while_everything_but_supervisord_stands_still(
+    quick: Quick, stack: Stack, tmp_path: Path
+) -> None:
+    launched = launch_three(quick, tmp_path)
+    with suspended(stack, "api", "scheduler", "listener"):
+        check_ends(launched, tmp_path)
+        eventually(lambda: not any(tree(stack, id) for id in launched), what="they are gone")
+    for id in launched:
+        assert last_run(quick.ended(id)) == (0, None, EXPIRED)
+    eventually(lambda: not set(launched) & left_of(stack))
 
 
 def test_whole_tree_is_gone_after_its_time(quick: Quick, stack: Stack) -> None:
@@ -77,15 +72,23 @@ def test_whole_tree_is_gone_after_its_time(quick: Quick, stack: Stack) -> None:
 
 
 def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(quick: Quick, stack: Stack) -> None:
-    id = quick.run(STUBBORN, ttl=2)
-    pid = quick.pid(id)
-    quick.until(id, "stopping")
-    assert id in quick.listed()
-    answer = quick.ended(id, timeout=40)
-    assert not psutil.pid_exists(pid)
-    assert last_run(answer) == (None, "SIGKILL", EXPIRED)
-    assert 12 <= time.time() - created(id) < 40
-    assert tree(stack, id) == []
+    """After a stop as well as at the end of its time."""
+    expiring, stopped = quick.run(STUBBORN, ttl=2), quick.run(STUBBORN)
+    for id in (expiring, stopped):
+        eventually(lambda id=id: quick.logs(id) == "ready")  # noqa: A006
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(stack.api.ok, f"quick-start/{stopped}/stop")
+        for id in (expiring, stopped):
+            quick.until(id, "stopping")
+            assert id in quick.listed()
+        assert quick.launch("true", wait=True)["status"] == "exited"  # everybody else is served
+        stopping.result(60)
+    assert 9 < time.monotonic() - begun < 30
+    assert last_run(quick.status(stopped)) == (None, "SIGKILL", None)
+    assert last_run(quick.ended(expiring)) == (None, "SIGKILL", EXPIRED)
+    assert 12 <= time.time() - created(expiring) < 40
+    assert not tree(stack, expiring) + tree(stack, stopped)
 
 
 def test_restarts_end_with_the_time(quick: Quick) -> None:
@@ -104,7 +107,7 @@ def test_retries_end_with_the_time(quick: Quick) -> None:
     answer = quick.ended(id)
     assert answer["status"] == "stopped"
     assert last_run(answer) == (3, None, EXPIRED)
-    assert quick.record(id)["ended_at"] > answer["created_at"].replace("T", " ")
+    assert timestamp(answer["last_run"]["ended_at"]) >= int(created(id)) + 2, "that of the stop"
     assert quick.logs(id).count("ran") <= 2
 
 

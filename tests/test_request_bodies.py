@@ -57,7 +57,8 @@ def test_unknown_key_is_refused_and_named(api: Api, route: str) -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None],
 )
 def test_other_content_type_is_refused(api: Api, route: str, content_type: str | None) -> None:
     answer = api.post(route.format(api.add()), data=b"{}", headers={"Content-Type": content_type})
@@ -139,9 +140,16 @@ def test_unknown_program_is_told_before_what_is_wrong_with_the_body(api: Api, ve
     assert api.refused(f"programs/{verb.format(999999)}", {"x": 1}, 404) == "Program with ID 999999 not found"
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 FIELDS = st.sampled_from([
     "id", "name", "description", "enabled", "boot", "delay_seconds", "autorestart", "user", "environment",

@@ -9,7 +9,11 @@ from tests.stack import Api, eventually
 
 
 def test_all_statuses_are_in_id_order(api: Api) -> None:
-    running, off, idle = api.add(boot=True, name="web"), api.add(enabled=False, name="old"), api.add(name="idle")
+    running, off, idle = (
+        api.add(boot=True, name="web"),
+        api.add(enabled=False, name="old"),
+        api.add(name="idle"),
+    )
     answer = api.get("status").json()
     assert answer.keys() == {"success", "statuses"}
     assert answer["success"] is True

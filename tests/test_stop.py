@@ -67,8 +67,8 @@ def test_stopped_program_is_not_restarted_whatever_autorestart_says(api: Api) ->
 
 def test_program_may_tidy_up_on_sigterm(api: Api, tmp_path: Path) -> None:
     told = tmp_path / "told"
-    script = "trap 'echo term > $1; sleep 0.3; echo done >> $1; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
-    id = api.add(shell(script, str(told)))
+    tidy_up = "echo term > $1; sleep 0.3; echo done >> $1; exit"
+    id = api.add(shell(f"trap '{tidy_up}' TERM; echo ready; while :; do sleep 0.05; done", str(told)))
     started(api, id)
     eventually(lambda: api.logs(id) == "ready")
     api.ok(f"programs/{id}/stop")

@@ -10,7 +10,9 @@ from tests.children import python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 FORK = "import os, time\nif os.fork() == 0: {}\ntime.sleep(1000)"
-DETACHED = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(1000)"
+DETACHED = (
+    "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(1000)"
+)
 
 # Script, and how many processes it comes to
 TREES = {
@@ -44,9 +46,7 @@ def test_nobody_of_a_tree_is_left(api: Api, stack: Stack, command: str, size: in
 
 
 @pytest.mark.parametrize(("command", "size"), TREES.values(), ids=TREES)
-def test_end_of_the_main_process_ends_what_it_leaves(
-    api: Api, stack: Stack, command: str, size: int
-) -> None:
+def test_end_of_the_main_process_ends_what_it_leaves(api: Api, stack: Stack, command: str, size: int) -> None:
     id = api.add(command, autorestart="false")
     grown(api, stack, id, size)
     os.kill(api.pid(id) or 0, signal.SIGKILL)
@@ -56,7 +56,7 @@ def test_end_of_the_main_process_ends_what_it_leaves(
 
 def test_program_comes_back_only_when_its_old_tree_is_gone(api: Api, stack: Stack) -> None:
     child = "trap 'sleep 0.5; exit' TERM; echo child; while :; do sleep 0.05; done"
-    id = api.add(shell(f"setsid sh -c \"{child}\" & exec sleep 1000"))
+    id = api.add(shell(f'setsid sh -c "{child}" & exec sleep 1000'))
     pid = started(api, id)
     eventually(lambda: api.logs(id) == "child")
     old = tree(stack, id)

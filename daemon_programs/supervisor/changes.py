@@ -51,13 +51,16 @@ class Changes:
         self._closing = False
 
     @contextlib.contextmanager
-    def watch(self, group: str) -> Iterator[Watch]:
-        """Watch a group; raises TooManyWaits when there is no room for one more."""
+    def watch(self, group: str, *, brief: bool = False) -> Iterator[Watch]:
+        """Watch a group; raises TooManyWaits when there is no room for one more.
+
+        For what is ``brief`` there always is: long waits must not keep anybody from stopping a program.
+        """
         watch = Watch()
         with self._lock:
-            if self._count >= self._most_watches:
+            if not brief and self._count >= self._most_watches:
                 raise TooManyWaits("Too many requests are waiting already; try again later")
-            self._count += 1
+            self._count += not brief
             watch.closing = self._closing
             self._watches.setdefault(group, set()).add(watch)
             if self._thread is None or not self._thread.is_alive():
@@ -67,7 +70,7 @@ class Changes:
             yield watch
         finally:
             with self._lock:
-                self._count -= 1
+                self._count -= not brief
                 self._watches[group].discard(watch)
                 if not self._watches[group]:
                     del self._watches[group]

@@ -62,6 +62,10 @@ class Supervisor:
                 return False
         return True
 
+    def announce(self) -> None:
+        """Have supervisord say that the API is there."""
+        self._call("announce")
+
     def apply(self, group: str) -> State:
         """Bring one program to what its file says; see the plugin's ``apply``."""
         return self._call("apply", group)

@@ -76,11 +76,11 @@ def test_a_new_table_takes_the_place_of_the_last_one(
     shutil.copy(report.DOCUMENT, temporary)
     monkeypatch.setattr(report, "DOCUMENT", temporary / report.DOCUMENT.name)
     before = report.DOCUMENT.read_text()
-    report.write("first\n")
-    report.write("second\n")
+    report.write("one table\n")
+    report.write("another table\n")
     after = report.DOCUMENT.read_text()
-    assert "\nsecond\n" in after
-    assert "first\n" not in after
+    assert "\nanother table\n" in after
+    assert "one table\n" not in after
     assert after.splitlines()[0] == before.splitlines()[0]
     assert after.splitlines()[-1] == before.splitlines()[-1]
 

@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from daemon_programs.supervisor.plugin.group import ProgramGroup
 from daemon_programs.supervisor.plugin.process import ProgramProcess
 from daemon_programs.supervisor.plugin.registry import Registry
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
+from daemon_programs.supervisor.tree import descend, send
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ALL = "*"
@@ -34,8 +36,16 @@ _ALL = "*"
 class ProgramsInterface:
     """Registered as ``[rpcinterface:daemon]``; unknown groups and processes are BAD_NAME faults."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, url: str) -> None:
         self.registry = registry
+        self.url = url
+
+    def announce(self) -> str:
+        """Say on supervisord's output where the API is. The API calls it: it listens now."""
+        self.registry.options.logger.info(
+            f"ready: the API, its documentation and the admin are at {self.url}"
+        )
+        return _answer(None)
 
     def apply(self, name: str) -> str:
         """Bring one program to what its file says, and answer with its state.
@@ -138,14 +148,13 @@ def _tell(event: events.ProcessStateEvent) -> None:
     events.notify(events.RemoteCommunicationEvent(EVENT_TYPE, text))
 
 
-def _announcer(options: Any, url: str) -> Any:
-    """Say on supervisord's output where the API is, once it is there."""
-
-    def announce(event: events.ProcessStateRunningEvent) -> None:
-        if event.process.config.name == "api":
-            options.logger.info(f"ready: the API, its documentation and the admin are at {url}")
-
-    return announce
+def _end_what_a_part_leaves(event: events.ProcessStateEvent) -> None:
+    """A part of the stack itself has ended: what it leaves would go on working beside the next one."""
+    process = event.process
+    if not isinstance(process, ProgramProcess):
+        name = process.config.name
+        for identity in descend(CONTEXT.orphans.of(process.group.config.name, name, time.monotonic())):
+            send(identity, signal.SIGKILL)
 
 
 def _stop_everything(event: events.SupervisorStoppingEvent) -> None:
@@ -216,7 +225,8 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     CONTEXT.registry.load()
     _include_programs_on_reread(options, CONTEXT.registry)
     events.subscribe(events.ProcessStateEvent, _tell)
+    for end in (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent):
+        events.subscribe(end, _end_what_a_part_leaves)
     events.subscribe(events.SupervisorStoppingEvent, _stop_everything)
-    events.subscribe(events.ProcessStateRunningEvent, _announcer(options, settings["url"]))
     CONTEXT.wakeup.poke()  # the first turn would wait a second, with nothing started
-    return ProgramsInterface(CONTEXT.registry)
+    return ProgramsInterface(CONTEXT.registry, settings["url"])

@@ -1,0 +1,248 @@
+"""``terminal_shell: "tmux"``: a shared session that people attach to."""
+
+import hashlib
+import os
+import pty
+import select
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.children import PATIENT, is_root, shell, started, tree
+from tests.rooms import Room
+from tests.stack import Api, Stack, eventually
+
+pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+
+
+@pytest.fixture
+def room(api: Api, tmp_path: Path) -> Room:
+    return Room(api, tmp_path)
+
+
+class Person:
+    """Somebody at a second terminal who types the command that the API shows."""
+
+    def __init__(self, command: str) -> None:
+        self.seen = b""
+        self.screen, terminal = pty.openpty()
+        self.process = subprocess.Popen(
+            shlex.split(command),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+            env={"PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8"},
+        )
+        os.close(terminal)
+
+    def __enter__(self) -> "Person":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.screen)
+
+    def type(self, line: str) -> None:
+        os.write(self.screen, f"{line}\r".encode())
+
+    def sees(self, text: str) -> bool:
+        while select.select([self.screen], [], [], 0)[0]:
+            try:
+                self.seen += os.read(self.screen, 65536)
+            except OSError:  # nobody is at the other end any more
+                break
+        return text.encode() in self.seen
+
+
+def attach_command(room: Room, id: int) -> str:
+    return str(eventually(lambda: room.api.status(id)["status"].get("attach")))
+
+
+def ready(room: Room, id: int) -> Path:
+    """Wait for the session of a started program: its socket."""
+    socket = Path(shlex.split(attach_command(room, id))[2])
+    eventually(lambda: tmux(socket, "has-session").returncode == 0)
+    return socket
+
+
+def tmux(socket: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["tmux", "-S", socket, *arguments], capture_output=True, text=True, timeout=30)
+
+
+def folder_of(stack: Stack) -> Path:
+    """Where the sessions of a stack have their sockets."""
+    if not is_root():
+        return stack.folder / "terminals"
+    return Path("/run/hoody-daemon") / hashlib.sha256(str(stack.folder).encode()).hexdigest()[:8]
+
+
+def test_people_attach_type_and_their_output_is_in_the_log(room: Room, stack: Stack) -> None:
+    id = room.add("tmux", "sh -i")
+    started(room.api, id)
+    socket = ready(room, id)
+    with Person(attach_command(room, id)) as person:
+        eventually(lambda: person.sees("#" if is_root() else "$"))
+        person.type("echo $((6 * 7))-typed")
+        eventually(lambda: person.sees("42-typed"))
+        eventually(lambda: "42-typed" in room.api.logs(id))
+        room.api.ok(f"programs/{id}/stop")
+        person.process.wait(20)  # the session is over for everybody
+    assert tree(stack, id) == []
+    assert not socket.parent.exists()
+
+
+def test_two_people_share_one_session(room: Room) -> None:
+    id = room.add("tmux", "sh -i")
+    started(room.api, id)
+    ready(room, id)
+    command = attach_command(room, id)
+    with Person(command) as first, Person(command) as second:
+        eventually(lambda: first.sees("terminal-") and second.sees("terminal-"))
+        first.type("echo $((6 * 7))-shared")
+        eventually(lambda: second.sees("42-shared"))
+
+
+def test_people_who_leave_don_t_end_the_program(room: Room) -> None:
+    id = room.add("tmux", PATIENT)
+    pid = started(room.api, id)
+    socket = ready(room, id)
+    with Person(attach_command(room, id)) as person:
+        eventually(lambda: tmux(socket, "list-clients").stdout)
+        person.process.terminate()
+        person.process.wait(20)
+    eventually(lambda: not tmux(socket, "list-clients").stdout)
+    assert room.api.pid(id) == pid
+
+
+def test_attach_command_is_shown_while_there_is_a_session(room: Room) -> None:
+    id = room.add("tmux", PATIENT)
+    number = room.api.get(f"programs/{id}").json()["program"]["terminal_id"]
+    assert "attach" not in room.api.status(id)["status"]
+    started(room.api, id)
+    shown = shlex.split(attach_command(room, id))
+    assert shown == ["tmux", "-S", shown[2], "attach", "-t", f"terminal-{number}"]
+    room.api.ok(f"programs/{id}/stop")
+    assert "attach" not in room.api.status(id)["status"]
+
+
+def test_other_terminals_have_nothing_to_attach_to(room: Room) -> None:
+    id = room.add("sh", PATIENT)
+    started(room.api, id)
+    assert "attach" not in room.api.status(id)["status"]
+
+
+def test_stop_leaves_no_server_and_no_folder(room: Room, stack: Stack) -> None:
+    ids = [room.add("tmux", PATIENT) for _ in range(2)]
+    sockets = []
+    for id in ids:
+        started(room.api, id)
+        sockets.append(ready(room, id))
+    assert {socket.parent.parent for socket in sockets} == {folder_of(stack)}
+    room.api.ok(f"programs/{ids[0]}/stop")
+    assert not sockets[0].parent.exists()
+    assert tmux(sockets[0], "has-session").returncode != 0
+    assert tmux(sockets[1], "has-session").returncode == 0  # each has a server of its own
+    room.api.ok(f"programs/{ids[1]}/stop")
+    assert not folder_of(stack).exists()
+    assert [process.name() for process in stack.processes() if "tmux" in process.name()] == []
+
+
+def test_end_of_the_command_ends_the_session(room: Room, stack: Stack) -> None:
+    id = room.run("tmux", shell("echo END; exit 3"))
+    assert room.api.until(id, "exited")["last_run"]["exit_code"] == 3
+    eventually(lambda: tree(stack, id) == [])
+    eventually(lambda: not folder_of(stack).exists())
+
+
+def test_failure_of_the_command_is_one_of_the_program(room: Room) -> None:
+    id = room.run("tmux", shell("echo END; sleep 2; exit 3"), autorestart="unexpected")
+    first = room.api.pid(id)
+    eventually(lambda: (pid := room.api.pid(id)) and pid != first, 20)
+
+
+def test_server_that_is_killed_ends_the_program(room: Room, stack: Stack) -> None:
+    id = room.add("tmux", PATIENT)
+    started(room.api, id)
+    socket = ready(room, id)
+    tmux(socket, "kill-server")
+    assert room.api.until(id, "exited")["last_run"]["exit_code"] == 1
+    eventually(lambda: tree(stack, id) == [])
+
+
+def test_interactive_true_keeps_the_session_after_the_command(room: Room) -> None:
+    id = room.run("tmux", shell("echo END"), terminal_interactive=True)
+    socket = ready(room, id)
+    tmux(socket, "send-keys", "echo $((6 * 7))-later", "Enter")
+    eventually(lambda: "42-later" in room.api.logs(id))
+    assert room.api.until(id, "running")
+
+
+@pytest.mark.skipif(not is_root(), reason="only root runs programs as others")
+def test_session_belongs_to_the_user_of_the_program(room: Room) -> None:
+    id = room.add("tmux", "sh -i", user="nobody", directory="/", terminal_interactive=True)
+    started(room.api, id)
+    socket = ready(room, id)
+    assert socket.parent.owner() == socket.owner() == "nobody"
+    assert socket.parent.stat().st_mode & 0o777 == 0o700
+    # a user whose login shell is none has a shell all the same
+    tmux(socket, "send-keys", "exit", "Enter")
+    tmux(socket, "send-keys", "echo $((6 * 7))-$(id -un)", "Enter")
+    eventually(lambda: "42-nobody" in room.api.logs(id))
+
+
+def test_not_a_line_of_much_output_is_lost(room: Room) -> None:
+    id = room.run("tmux", shell("seq 1 50000; echo END"), log_max_bytes=0)
+    room.api.until(id, "exited")
+    log = Path(room.api.get(f"programs/{id}/logs").json()["log_file"])
+    assert log.read_text().split() == [*map(str, range(1, 50001)), "END"]
+
+
+def test_restart_gives_a_new_session(room: Room) -> None:
+    id = room.add("tmux", PATIENT)
+    started(room.api, id)
+    socket = ready(room, id)
+    before = tmux(socket, "display-message", "-p", "#{pid}").stdout
+    room.api.ok(f"programs/{id}/restart", {"wait": True})
+    ready(room, id)
+    after = tmux(socket, "display-message", "-p", "#{pid}").stdout
+    assert before != after
+    assert not psutil.pid_exists(int(before))
+
+
+def test_edit_of_the_number_moves_the_session(room: Room, stack: Stack) -> None:
+    id = room.add("tmux", PATIENT)
+    started(room.api, id)
+    old = ready(room, id)
+    room.api.ok(f"programs/edit/{id}", {"terminal_id": 65000})
+    new = ready(room, id)
+    assert new == folder_of(stack) / "65000" / "socket"
+    eventually(lambda: not old.parent.exists())
+
+
+def test_stats_count_the_whole_session(room: Room) -> None:
+    id = room.add("tmux", PATIENT)
+    started(room.api, id)
+    ready(room, id)
+    commands = eventually(
+        lambda: (
+            (found := [each["command"] for each in room.api.status(id)["stats"]["processes"]])
+            and PATIENT.replace("'", "") in found
+            and found
+        )
+    )
+    assert any(command.startswith("tmux ") for command in commands)
+
+
+def test_stop_right_after_start_leaves_nothing(room: Room, stack: Stack) -> None:
+    id = room.add("tmux", PATIENT)
+    for _ in range(5):
+        room.api.ok(f"programs/{id}/start")
+        room.api.ok(f"programs/{id}/stop")
+        assert tree(stack, id) == []
+        assert not folder_of(stack).exists()
