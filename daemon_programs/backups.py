@@ -1,7 +1,8 @@
 """Whole sets of programs: the defaults, ``reset``, import and export (contract, sections 3 and 7).
 
-A set is rehearsed before anything is changed: the whole change is made in a transaction that is
-rolled back. Only then is it made for good, and supervisord told.
+A set is rehearsed before anything is changed: the whole change is made in the database and rolled
+back. Only then is it made for good, and supervisord told; all of it in one transaction, so that
+nobody changes a program in between.
 """
 
 import json
@@ -33,21 +34,33 @@ Documents = list[dict[str, Any]]
 
 def reset() -> Path:
     """Go back to the defaults; the file in which the programs that were replaced are kept."""
-    documents = read_defaults()
-    try:
-        plan = plan_import(documents)
-    except BackupUnusable as problem:
-        raise BackupUnusable(_NO_DEFAULTS) from problem
-    # Not only those that differ: a reset starts everything afresh.
-    plan.remove = list(Program.objects.order_by("id"))
-    plan.add, plan.change, plan.keep = documents, [], []
-    _rehearse(plan)
     with write_transaction():
+        try:
+            # Not only those that differ: a reset starts everything afresh.
+            plan = Plan(remove=list(Program.objects.order_by("id")), add=_programs_of(_read_defaults()))
+            _rehearse(plan)
+        except BackupUnusable as problem:
+            raise BackupUnusable(_NO_DEFAULTS) from problem
         kept = keep_current()
         on_failure(lambda: kept.unlink(missing_ok=True))
         _apply(plan)
-    _wait_until_ended(plan)
+    _wait_until_carried_out(plan)
     return kept
+
+
+def import_programs(documents: Documents, *, keep_others: bool = False, dry_run: bool = False) -> list[str]:
+    """Make the present set that of the documents; one line for each program says what that means.
+
+    Programs are told apart by their ids. ``keep_others`` leaves alone what the documents don't name,
+    ``dry_run`` everything. BackupUnusable if it can't be done: then nothing was changed.
+    """
+    with write_transaction():
+        plan = _plan_import(documents, keep_others)
+        if not dry_run:
+            _apply(plan)
+    if not dry_run:
+        _wait_until_carried_out(plan)
+    return plan.sentences
 
 
 def keep_current() -> Path:
@@ -64,69 +77,11 @@ def export_text() -> str:
     return mirror.text_of(Program.objects.order_by("id"))
 
 
-@dataclass
-class Plan:
-    """What an import does: documents to add and change, programs to remove and to leave alone."""
-
-    add: Documents = field(default_factory=list)
-    change: Documents = field(default_factory=list)
-    remove: list[Program] = field(default_factory=list)
-    keep: list[Program] = field(default_factory=list)
-
-    def sentences(self) -> list[str]:
-        """One line for each program."""
-        changed = {program.pk: program for program in Program.objects.all()}
-        return [
-            *(f"remove {_named(each.name, each.pk)}" for each in self.remove),
-            *(
-                f"change {_named(each['name'], each['id'])}: {_differences(changed[each['id']], each)}"
-                for each in self.change
-            ),
-            *(f"add    {_named(each['name'], each.get('id'))}" for each in self.add),
-            *(f"keep   {_named(each.name, each.pk)}" for each in self.keep),
-        ]
-
-
-def plan_import(documents: Documents, *, keep_others: bool = False) -> Plan:
-    """What makes the present set that of the documents; BackupUnusable if that can't be done.
-
-    Programs are told apart by their ids. ``keep_others`` leaves alone what the documents don't name.
-    """
-    plan = Plan()
-    present = {program.pk: program for program in Program.objects.order_by("id")}
-    for document in documents:
-        program = present.pop(document["id"], None) if type(document.get("id")) is int else None
-        if program is None:
-            plan.add.append(document)
-        elif _differences(program, document):
-            plan.change.append(document)
-        else:
-            plan.keep.append(program)
-    if keep_others:
-        plan.keep += present.values()
-    else:
-        plan.remove = list(present.values())
-    _rehearse(plan)
-    return plan
-
-
-def carry_out(plan: Plan) -> None:
-    """Make the change, and wait until what is withdrawn has ended."""
-    with write_transaction():
-        _apply(plan)
-    _wait_until_ended(plan)
-
-
-def _wait_until_ended(plan: Plan) -> None:
-    for group in {program.group for program in plan.remove}:
-        runtime.wait_until_gone(group, otherwise="The programs are replaced; some are still being stopped")
-
-
 def read_documents(file: Path) -> Documents:
     """The program objects of a file, ``{"programs": […]}`` or a bare list; BackupUnusable otherwise."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise BackupUnusable(f"{file} can't be read: {problem}") from problem
     documents = content.get("programs") if isinstance(content, dict) else content
     if not isinstance(documents, list) or not all(isinstance(each, dict) for each in documents):
@@ -134,26 +89,58 @@ def read_documents(file: Path) -> Documents:
     return documents
 
 
-def read_defaults() -> Documents:
-    """The documents of the snapshot that ``reset`` goes back to."""
-    try:
-        return read_documents(Path(settings.DEFAULT_PROGRAMS_FILE))
-    except BackupUnusable as problem:
-        raise BackupUnusable(_NO_DEFAULTS) from problem
-
-
-def make_snapshot() -> None:
-    """Make the snapshot that ``reset`` goes back to, from what is shipped, when a stack is set up."""
+def shipped_defaults() -> Documents:
+    """The programs that a new stack begins with."""
     documents = read_documents(Path(settings.SHIPPED_DEFAULT_PROGRAMS_FILE))
     # A stack that doesn't run as root runs programs as itself only.
     own = pwd.getpwuid(os.geteuid()).pw_name
-    programs = [_program_of({**document, "user": own}) for document in documents]
-    replace_text(Path(settings.DEFAULT_PROGRAMS_FILE), mirror.text_of(programs))
+    return [{**document, "user": own} for document in documents]
+
+
+def make_snapshot(documents: Documents) -> None:
+    """Make the snapshot that ``reset`` goes back to, when a stack is set up."""
+    replace_text(Path(settings.DEFAULT_PROGRAMS_FILE), mirror.text_of(_programs_of(documents)))
+
+
+def _read_defaults() -> Documents:
+    return read_documents(Path(settings.DEFAULT_PROGRAMS_FILE))
+
+
+@dataclass
+class Plan:
+    """What is to be done, and in words what it means."""
+
+    remove: list[Program] = field(default_factory=list)
+    change: list[Program] = field(default_factory=list)
+    add: list[Program] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+
+
+def _plan_import(documents: Documents, keep_others: bool) -> Plan:
+    present = {program.pk: program for program in Program.objects.order_by("id")}
+    wanted = _programs_of(documents)
+    named = {program.pk for program in wanted}
+    plan = Plan(
+        remove=[] if keep_others else [each for each in present.values() if each.pk not in named],
+        change=[program for program in wanted if program.pk in present],
+        add=[program for program in wanted if program.pk not in present],
+    )
+    _rehearse(plan)  # which also brings the values into their one form
+    changes = {program.pk: _differences(present[program.pk], program) for program in plan.change}
+    plan.change = [program for program in plan.change if changes[program.pk]]
+    kept = [each for each in present.values() if not changes.get(each.pk) and each not in plan.remove]
+    plan.sentences = [
+        *(f"remove {_named(each)}" for each in plan.remove),
+        *(f"change {_named(each)}: {changes[each.pk]}" for each in plan.change),
+        *(f"add    {_named(each)}" for each in plan.add),
+        *(f"keep   {_named(each)}" for each in kept),
+    ]
+    return plan
 
 
 def _rehearse(plan: Plan) -> None:
     """Make the change in the database alone, and roll it back; BackupUnusable if it can't be made."""
-    with write_transaction(), sync.offline():
+    with sync.offline(), transaction.atomic():
         _apply(plan)
         transaction.set_rollback(True)
 
@@ -162,16 +149,20 @@ def _apply(plan: Plan) -> None:
     for program in plan.remove:
         Program.objects.get(pk=program.pk).delete()
     _make_room(plan.change)
-    for document in plan.change:
-        _save(document, force_update=True)
-    for document in plan.add:
-        _save(document, force_insert=True)
+    for program in plan.change:
+        _save(program, force_update=True)
+    for program in sorted(plan.add, key=lambda each: each.pk is None):  # ids that are asked for come first
+        _save(program, force_insert=True)
 
 
-def _make_room(documents: Documents) -> None:
+def _wait_until_carried_out(plan: Plan) -> None:
+    for group in {program.group for program in (*plan.remove, *plan.change)}:
+        runtime.wait_until_gone(group, otherwise="The programs are replaced; some are still being stopped")
+
+
+def _make_room(programs: list[Program]) -> None:
     """Free what must be unique of programs that are about to be changed: they may swap it."""
-    changing = Program.objects.filter(pk__in=[document["id"] for document in documents])
-    changing.update(
+    Program.objects.filter(pk__in=[program.pk for program in programs]).update(
         name=Concat(Value("\x01"), Cast(F("id"), CharField())),
         port_start=None,
         port_end=None,
@@ -179,16 +170,30 @@ def _make_room(documents: Documents) -> None:
     )
 
 
-def _save(document: dict[str, Any], **how: bool) -> None:
-    name = document.get("name") or f"of id {document.get('id')}"
+def _save(program: Program, **how: bool) -> None:
     try:
-        program = _program_of(document)
-        if how.get("force_insert") and program.pk and Program.objects.filter(pk=program.pk).exists():
-            raise ValidationError(f"Program ID {program.pk} stands in the file twice")  # noqa: TRY301
         program.full_clean()
-    except (ValidationError, serializers.ValidationError) as problem:
-        raise BackupUnusable(f"Program '{name}': {_first_sentence(problem)}") from problem
+    except ValidationError as problem:
+        raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
     program.save(**how)
+
+
+def _programs_of(documents: Documents) -> list[Program]:
+    """The programs that documents describe; BackupUnusable if one of them does not."""
+    programs: list[Program] = []
+    ids: set[int] = set()
+    for position, document in enumerate(documents, 1):
+        try:
+            program = _program_of(document)
+        except serializers.ValidationError as problem:
+            whom = f"Program '{document['name']}'" if document.get("name") else f"Program number {position}"
+            raise BackupUnusable(_printable(f"{whom}: {_first_sentence(problem)}")) from problem
+        if program.pk in ids:
+            raise BackupUnusable(f"Program '{program.name}': the ID {program.pk} stands in the file twice")
+        if program.pk is not None:
+            ids.add(program.pk)
+        programs.append(program)
+    return programs
 
 
 def _program_of(document: dict[str, Any]) -> Program:
@@ -202,21 +207,23 @@ def _program_of(document: dict[str, Any]) -> Program:
     return program
 
 
-def _differences(program: Program, document: dict[str, Any]) -> str:
-    """The fields in which a program is not what a document says it is."""
-    present = program_document(program)
-    keys = sorted({*present, *document} - {"hoody_kit", "status", "stats"})
-    return ", ".join(key for key in keys if present.get(key) != document.get(key))
+def _differences(present: Program, wanted: Program) -> str:
+    """The fields that would change."""
+    old, new = program_document(present), program_document(wanted)
+    return ", ".join(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 
 
-def _named(name: object, id: object) -> str:
-    return f"'{name}' ({id})" if id else f"'{name}'"
+def _named(program: Program) -> str:
+    return f"'{program.name}' ({program.pk})"
 
 
-def _first_sentence(problem: ValidationError | serializers.ValidationError) -> str:
-    if isinstance(problem, ValidationError):
-        return problem.messages[0]
+def _first_sentence(problem: serializers.ValidationError) -> str:
     detail: Any = problem.detail
     while not isinstance(detail, str):
         detail = next(iter(detail.values())) if isinstance(detail, dict) else detail[0]
     return str(detail)
+
+
+def _printable(sentence: str) -> str:
+    """A file may hold half a surrogate pair, which can't be written anywhere."""
+    return sentence.encode(errors="replace").decode()

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from daemon_programs import gateway, mirror, sync
+from daemon_programs import gateway, sync
 from daemon_programs.exceptions import DaemonError
 
 
@@ -23,7 +23,6 @@ class DaemonCommand(BaseCommand):
             else:
                 with sync.offline():
                     answer = self.run(options)
-            mirror.write()
         except (DaemonError, OSError, DatabaseError) as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(answer)

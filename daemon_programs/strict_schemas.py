@@ -115,7 +115,7 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        serializer: StrictSerializer = self.target
+        serializer: Any = self.target
         schema: dict[str, Any] = auto_schema._map_serializer(serializer, direction, bypass_extensions=True)
         properties: dict[str, Any] = schema.setdefault("properties", {})
         for name, field in serializer.fields.items():
@@ -125,6 +125,8 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
         ignored = {"id"} if serializer.partial and "id" in properties else set()
         properties.update({name: dict(_IGNORED) for name in sorted(serializer.ignored_keys | ignored)})
         schema["additionalProperties"] = False
+        if serializer.parent is None:
+            schema.pop("description", None)  # a body is described by its operation
         return schema
 
 

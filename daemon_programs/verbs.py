@@ -7,7 +7,7 @@ database, the mirror and supervisord's configuration agree with each other.
 from typing import Any
 
 from daemon_programs import readiness, runtime, statuses, sync, webhooks
-from daemon_programs.exceptions import ProgramNotFound, Refused
+from daemon_programs.exceptions import ChangeNotTaken, ProgramNotFound, Refused
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
 from daemon_programs.statuses import process_name, process_state
@@ -35,7 +35,7 @@ def add_program(values: dict[str, Any]) -> Program:
         if "id" in values and Program.objects.filter(pk=values["id"]).exists():
             raise Refused(f"Program ID {values['id']} is already in use")
         program = Program(**values)
-        program.full_clean()
+        program.full_clean(validate_constraints=False)  # `clean` has their sentences
         program.save(force_insert=True)
     return program
 
@@ -48,7 +48,7 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
             values = {**values, "webhooks": webhooks.merge(program.webhooks, values["webhooks"])}
         for name, value in values.items():
             setattr(program, name, value)
-        program.full_clean()
+        program.full_clean(validate_constraints=False)  # `clean` has their sentences
         program.save()
     if program.enabled:
         runtime.wait_until_settled(
@@ -139,10 +139,13 @@ def stop_program(program: Program, *, port: int | None = None, every: bool = Fal
 
 def stop(program: Program, names: list[str]) -> None:
     """Stop processes of a program, whole trees, and wait for the last of them."""
-    if runtime.state_of(program) is None:
-        return
     for name in names:
-        supervisor.stop(program.group, name)
+        try:
+            supervisor.stop(program.group, name)
+        except ChangeNotTaken:
+            if runtime.state_of(program) is not None:
+                raise
+            return  # supervisord does not have it: nothing of it runs
     runtime.wait_until_ended(
         program.group,
         None if names == [ALL] else names,

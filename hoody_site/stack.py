@@ -168,15 +168,15 @@ def load_programs() -> None:
     """
     if settings.DEFAULT_PROGRAMS_FILE.exists():
         return
-    adopted = settings.PROGRAMS_FILE if settings.PROGRAMS_FILE.exists() else None
     try:
-        backups.make_snapshot()
+        defaults = backups.shipped_defaults()
         if not Program.objects.exists():
-            documents = backups.read_documents(adopted or settings.DEFAULT_PROGRAMS_FILE)
+            is_adopted = settings.PROGRAMS_FILE.exists()
+            documents = backups.read_documents(settings.PROGRAMS_FILE) if is_adopted else defaults
             with sync.offline():
-                backups.carry_out(backups.plan_import(documents))
+                backups.import_programs(documents)
+        backups.make_snapshot(defaults)  # last: until it is there, the next start is a first one again
     except BackupUnusable as problem:
-        settings.DEFAULT_PROGRAMS_FILE.unlink(missing_ok=True)  # the next start is a first one again
         raise StackProblem(f"The programs can't be loaded: {problem}") from problem
 
 

@@ -11,8 +11,13 @@ for name in [name for name in os.environ if name.startswith("DAEMON_")]:
 _state = tempfile.mkdtemp(prefix="daemon-unit-")
 atexit.register(shutil.rmtree, _state, ignore_errors=True)
 os.environ["DAEMON_STATE_DIR"] = _state
+# Here and not in pyproject.toml: pytest-django would read the settings before this file is.
+os.environ["DJANGO_SETTINGS_MODULE"] = "hoody_site.settings"
 
+import django  # noqa: E402
 import pytest  # noqa: E402
+
+django.setup()
 
 from tests.launches import Quick  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402

@@ -1,6 +1,7 @@
 """``POST programs/add``."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.children import started
@@ -150,3 +151,28 @@ def test_what_get_shows_can_be_added_again(api: Api) -> None:
     api.ok(f"programs/remove/{shown['id']}")
     again = api.ok("programs/add", {**shown, "hoody_kit": True, "status": {}, "stats": {}})
     assert again["program"] == json.loads(json.dumps(shown))
+
+
+def test_of_concurrent_adds_with_one_name_one_succeeds(api: Api, stack: Stack) -> None:
+    body = {"name": "wanted by many", "command": "true", "user": OWN_USER}
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: stack.api.post("programs/add", body).status_code, range(8)))
+    assert sorted(codes) == [200, *[400] * 7]
+
+
+def test_of_concurrent_adds_with_overlapping_ports_one_succeeds(api: Api, stack: Stack) -> None:
+    def add(number: int) -> int:
+        ports = {"start": 64000 + number, "end": 64020 + number}
+        body = {"name": f"ports {number}", "command": "true", "user": OWN_USER, "port_range": ports}
+        return stack.api.post("programs/add", body).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(add, range(8)))
+    assert sorted(codes) == [200, *[400] * 7]
+
+
+def test_concurrent_adds_all_succeed_with_ids_of_their_own(api: Api, stack: Stack) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda number: stack.api.add(name=f"one of many {number}"), range(40)))
+    assert len(set(ids)) == 40
+    assert set(ids) <= {program["id"] for program in api.get("programs").json()["programs"]}

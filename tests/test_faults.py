@@ -101,6 +101,32 @@ def check_that_the_next_start_is_healthy(
     assert stack.processes() == []
 
 
+# The configuration can't be written
+
+
+def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, stack: Stack) -> None:
+    id = api.add(boot=True)
+    pid = eventually(lambda: api.pid(id))
+    file = stack.folder / "conf.d" / f"program-{id}.json"
+    text = file.read_text()
+    eventually(lambda: f'"id": {id},' in (stack.folder / "programs.json").read_text())
+    before = api.get("programs").json(), (stack.folder / "programs.json").read_text()
+    file.unlink()
+    file.mkdir()
+    try:
+        for route, body in (
+            (f"programs/edit/{id}", {"environment": {"A": "1"}}),
+            (f"programs/{id}/disable", {}),
+        ):
+            sentence = api.refused(route, body, 503)
+            assert sentence == "The state of the daemon can't be written or read at the moment"
+        assert (api.get("programs").json(), (stack.folder / "programs.json").read_text()) == before
+        assert api.pid(id) == pid
+    finally:
+        file.rmdir()
+        file.write_text(text)
+
+
 # A second stack
 
 

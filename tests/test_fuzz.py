@@ -1,15 +1,18 @@
 """The API does what its OpenAPI document says, and nothing else: schemathesis against a real stack.
 
-The document is the one that the stack serves, with one thing sharpened: answers must not have
-properties that it doesn't name. Requests that fit it and requests that don't are generated for every
-operation. None is left out; what is exchanged before sending, and why:
+The document is the one that stacks serve (``test_openapi`` compares them), with one thing sharpened:
+answers must not have properties that it doesn't name. Requests that fit it and requests that don't are
+generated for every operation, and all checks are made of every answer, but for ``ignored_auth``, which is
+made of each operation's first success, and ``positive_data_acceptance``, which has a substitute below.
+No operation is left out. What is exchanged before sending, and why:
 
 - what would be run, and where it would write: see ``harmless``
 - names, ports and terminals become free ones, and what excludes each other does not come together, since
   no schema can say it
 - ``boot`` becomes false, port ranges become short, and delays none: the machine shall stay quiet
-- ``timeout`` becomes long enough, since running out of it is a 504
-- ids become those of programs that exist, and ports theirs, three times out of four
+- ``timeout`` becomes long enough, since running out of it is a 504, and with ``wait`` for its end a
+  command is one that ends
+- ids become those of programs that exist, and ports theirs, most of the time
 """
 
 import itertools
@@ -39,6 +42,15 @@ BEYOND_THE_SCHEMA = re.compile(
 )
 
 
+# The programs that requests are about. Those to be looked at run, and nobody changes them.
+LOOKED_AT: dict[str, dict[str, Any]] = {"alive": {"boot": True}, "alive ports": {"boot": True, "ports": True}}
+CHANGED: dict[str, dict[str, Any]] = {
+    "running": {"boot": True},
+    "off": {"enabled": False},
+    "ports": {"ports": True},
+}
+
+
 class World:
     """A stack with one program of each kind, made again when a request has removed them."""
 
@@ -47,16 +59,19 @@ class World:
         self.session = requests.Session()
         self.answered: dict[str, set[int]] = defaultdict(set)
         self._numbers = itertools.count(1)
-        self._kinds = itertools.cycle(("running", "disabled", "ports", None))
+        self._kinds = {
+            "GET": itertools.cycle((*LOOKED_AT, None)),
+            "POST": itertools.cycle((*CHANGED, None)),
+        }
         self._programs: dict[str, int] = {}
         self._launched: str | None = None
 
     def number(self) -> int:
         return next(self._numbers)
 
-    def next_kind(self) -> str | None:
-        """The kinds in turn, and every fourth time none: an id that is probably unknown."""
-        return next(self._kinds)
+    def next_kind(self, method: str) -> str | None:
+        """The kinds in turn, and then none: an id that is probably unknown."""
+        return next(self._kinds[method])
 
     def ports(self) -> dict[str, int]:
         first = 20000 + 3 * (self.number() % 10000)
@@ -78,11 +93,9 @@ class World:
         self._programs.clear()
 
     def _add(self, kind: str) -> int:
-        fields: dict[str, Any] = {
-            "running": {"boot": True},
-            "disabled": {"enabled": False},
-            "ports": {"port_range": self.ports()},
-        }[kind]
+        fields = dict((LOOKED_AT | CHANGED)[kind])
+        if fields.pop("ports", None):
+            fields["port_range"] = self.ports()
         return self.stack.api.add(harmless.command("x"), name=f"{kind} {self.number()}", **fields)
 
 
@@ -138,8 +151,11 @@ def prepare(case: schemathesis.Case, world: World) -> None:
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
         case.body = harmless.body(body, world.folder)
+    for kind in LOOKED_AT:
+        world.program(kind)
+    method = case.operation.method.upper()
     path = case.meta.components.get(ParameterLocation.PATH)
-    if path is None or path.mode.is_negative or not (kind := world.next_kind()):
+    if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
     if "Ephemeral" in operation_of(case):
         case.path_parameters["id"] = world.launch()

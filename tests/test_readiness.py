@@ -146,3 +146,15 @@ def test_accepts_means_that_somebody_takes_the_connection() -> None:
         port = listening.getsockname()[1]
         assert readiness.accepts(port)
     assert not readiness.accepts(port)
+
+
+def test_probe_never_takes_itself_for_the_program() -> None:
+    """Asked often enough for a port that nobody has, the kernel connects a socket to itself."""
+    odd = next(port for port in range(40001, 60000, 2) if is_free(port) and is_free(port + 1))
+    for port in (odd, odd + 1):
+        assert not any(readiness.accepts(port) for _ in range(30_000))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

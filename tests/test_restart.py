@@ -68,10 +68,11 @@ def test_restart_of_a_disabled_program_is_refused(api: Api) -> None:
 
 def test_restart_that_fails_is_told_to_who_waits(api: Api, tmp_path: Path) -> None:
     program = tmp_path / "program"
-    program.write_text("#!/bin/sh\nread line\n")
+    program.write_text("#!/bin/sh\necho ready; read line\n")
     program.chmod(0o755)
     id = api.add(str(program))
     started(api, id)
+    eventually(lambda: api.logs(id) == "ready")
     program.unlink()
     sentence = api.refused(f"programs/{id}/restart", {"wait": True})
     assert sentence == f"Program with ID {id} did not start: command not found: {program}"

@@ -143,8 +143,8 @@ def test_program_that_has_vanished_is_fatal_with_the_reason(api: Api, tmp_path: 
     program.chmod(0o755)
     id = api.add(str(program))
     pid = started(api, id)
-    program.unlink()
     api.until(id, "running")
+    program.unlink()
     os.kill(pid, signal.SIGKILL)
     last_run = api.until(id, "fatal")["last_run"]
     assert last_run["error"] == f"command not found: {program}"

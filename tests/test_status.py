@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from daemon_programs.statuses import uptime
+from daemon_programs.supervisor.client import Supervisor
 from tests.children import shell, started
-from tests.stack import Api, eventually
+from tests.stack import Api, Stack, eventually
 
 
 def test_all_statuses_are_in_id_order(api: Api) -> None:
@@ -79,3 +81,26 @@ def test_port_that_does_not_parse_is_refused(api: Api, port: str) -> None:
     answer = api.get(f"status/{api.add()}", port=port)
     assert answer.status_code == 400
     assert answer.json()["error"] == "Query parameter 'port' must be an integer between 1 and 65535"
+
+
+def test_program_that_supervisord_has_lost_is_unknown_until_it_is_started(api: Api, stack: Stack) -> None:
+    id = api.add()
+    Supervisor(stack.folder / "supervisor.sock").remove(f"program-{id}")
+    assert api.word(id) == "unknown"
+    api.ok(f"programs/{id}/stop")
+    started(api, id)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0:00:00"),
+        (59.99, "0:00:59"),
+        (3600, "1:00:00"),
+        (8130, "2:15:30"),
+        (360_000, "100:00:00"),
+        (-1, "0:00:00"),
+    ],
+)
+def test_uptime_has_hours_that_grow_past_24(seconds: float, shown: str) -> None:
+    assert uptime(seconds) == shown

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -16,13 +17,14 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
+    load = os.getloadavg()[0]
     try:
         times = _run(options.sizes, options.rounds)
     except KeyboardInterrupt:
         _tell("interrupted; everything is stopped and removed")
         return 130
     result = medians(times)
-    table, circumstances = report.table(result), report.circumstances(options.rounds)
+    table, circumstances = report.table(result), report.circumstances(options.rounds, load)
     print(f"{circumstances}\n\n{table}")
     print("\n".join(report.promises(result)))
     if options.write:

@@ -52,10 +52,10 @@ def sizes_of(medians: Medians) -> list[int]:
     return sorted({size for _, _, size in medians})
 
 
-def circumstances(rounds: int) -> str:
-    """When, with what and on how many CPUs; nothing that names a machine."""
+def circumstances(rounds: int, load: float) -> str:
+    """When, with what, and on how busy a machine (``load`` as it was before); nothing that names it."""
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {rounds} rounds on {os.cpu_count()} CPUs: "
+        f"{datetime.now(UTC):%Y-%m-%d}, {rounds} rounds on {os.cpu_count()} CPUs with a load of {load:.1f}: "
         f"this project {__version__}, supervisor {version('supervisor')}, Django {version('django')}, "
         f"gunicorn {version('gunicorn')}, Python {platform.python_version()}."
     )

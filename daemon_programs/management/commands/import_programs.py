@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from daemon_programs import backups
+from daemon_programs import backups, mirror
 from daemon_programs.commands import DaemonCommand
 
 
@@ -19,8 +19,8 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         documents = backups.read_documents(options["file"])
-        plan = backups.plan_import(documents, keep_others=options["keep_others"])
-        sentences = plan.sentences()
-        if not options["dry_run"]:
-            backups.carry_out(plan)
-        return "\n".join(sentences)
+        dry_run = options["dry_run"]
+        lines = backups.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
+        if not dry_run:
+            mirror.write()
+        return "\n".join(lines) or "There is nothing to do."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daemon_programs import backups
+from daemon_programs import backups, mirror
 from daemon_programs.commands import DaemonCommand
 
 
@@ -11,4 +11,5 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         kept = backups.reset()
+        mirror.write()
         return f"The programs are reset. To undo it: manage.py import_programs {kept}"

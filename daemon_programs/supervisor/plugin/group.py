@@ -28,6 +28,7 @@ class ProgramGroup(ProcessGroup):
 
     def __init__(self, config: ProgramGroupConfig) -> None:
         super().__init__(config)
+        self.asleep = False
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -50,6 +51,7 @@ class ProgramGroup(ProcessGroup):
 
     def start(self, names: Iterable[str]) -> None:
         """Start processes, a few at each turn; those that run are left alone."""
+        self.wake()
         if self.changing:
             # Asked for while the program is being exchanged: it is what comes after that starts.
             self.restarting = sorted({*self.restarting, *names})
@@ -59,6 +61,7 @@ class ProgramGroup(ProcessGroup):
 
     def stop(self, names: Iterable[str]) -> None:
         """Stop processes, and forget what was still to be started of them."""
+        self.wake()
         names = set(names)
         self.to_start = [name for name in self.to_start if name not in names]
         self.restarting = [name for name in self.restarting if name not in names]
@@ -79,6 +82,7 @@ class ProgramGroup(ProcessGroup):
 
     def replace(self, config: ProgramGroupConfig) -> None:
         """Take a new configuration; what runs goes on with it, restarted only if it must be."""
+        self.wake()
         if not self.changing and self.config.runs_the_same(config):
             self._adopt(config)
             return
@@ -90,6 +94,7 @@ class ProgramGroup(ProcessGroup):
 
     def withdraw(self) -> None:
         """Stop everything, then vanish."""
+        self.wake()
         self.withdrawn = True
         self.next_config = None
         self.restarting = []
@@ -108,12 +113,28 @@ class ProgramGroup(ProcessGroup):
             if process.ending or process.state not in STOPPED_STATES
         ]
 
+    def wake(self) -> None:
+        """Something has changed: the next turns look at the group until nothing is due any more."""
+        self.asleep = False
+
     def transition(self) -> None:
-        """The loop's turn: what is due of the processes, then of the group."""
+        """The loop's turn: what is due of the processes, then of the group.
+
+        Each turn comes by every group there is, so those of which nothing is due sleep.
+        """
+        if self.asleep:
+            return
         if CONTEXT.registry.find(self.config.name) is not self:
             return  # exchanged earlier in this turn, which goes by a list made at its beginning
         with CONTEXT.contained(f"{self.config.name} could not be looked after"):
             self._transition()
+            self.asleep = self._has_nothing_due()
+
+    def _has_nothing_due(self) -> bool:
+        """Whether only a call, or the end of a process, can change anything."""
+        if self.to_start or self.changing or self.config.spec["temporary"]:
+            return False
+        return all(process.has_nothing_due for process in self.processes.values())
 
     def _transition(self) -> None:
         super().transition()

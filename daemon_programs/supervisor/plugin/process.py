@@ -24,7 +24,13 @@ from supervisor.options import (
     make_namespec,
 )
 from supervisor.process import Subprocess
-from supervisor.states import RUNNING_STATES, ProcessStates, SupervisorStates, getProcessStateDescription
+from supervisor.states import (
+    RUNNING_STATES,
+    STOPPED_STATES,
+    ProcessStates,
+    SupervisorStates,
+    getProcessStateDescription,
+)
 
 from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.context import CONTEXT
@@ -60,6 +66,7 @@ class ProgramProcess(Subprocess):
         """Begin a start: at once, or after the delay. Called by supervisord and by ``start``."""
         if self.pid or self.ending:
             self.start_requested = True
+            self.group.wake()
             return None
         self.start_requested = False
         self.killing = False
@@ -141,6 +148,7 @@ class ProgramProcess(Subprocess):
         self._record_end(None if signum else exit_code, signum, failure)
         self.exitstatus = exit_code
         self.ending = True
+        self.group.wake()
         if self.killing:
             state = None  # STOPPED as soon as the whole tree has gone: see _end_tree
         elif failure:
@@ -291,6 +299,17 @@ class ProgramProcess(Subprocess):
         if self.state != ProcessStates.EXITED or not self.config.autorestart:
             return False
         return self.config.autorestart is RestartUnconditionally or self.exitstatus != 0
+
+    def change_state(self, new_state: int, expected: bool = True) -> bool:
+        self.group.wake()
+        return bool(super().change_state(new_state, expected))
+
+    @property
+    def has_nothing_due(self) -> bool:
+        """Whether time alone changes nothing about it: it runs, or is down for good."""
+        if self.ending or self.start_requested or self.launch_at is not None or self.comes_back:
+            return False
+        return self.state == ProcessStates.RUNNING or self.state in STOPPED_STATES
 
     @property
     def wanted(self) -> bool:
