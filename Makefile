@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests wait for processes most of the time, so more of them than there are processors run side by side.
+TEST_PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types unit schema lock bench clean
@@ -26,7 +28,7 @@ types: $(VENV)/.installed-dev ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -4,73 +4,36 @@ Everything that changes a program goes the API's way, through ``verbs`` and ``Pr
 refused becomes a message, in the same words.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import DatabaseError, models
+from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
 
 from daemon_programs import desk, runtime, verbs
-from daemon_programs.exceptions import DaemonError, Refused, WaitTimedOut
+from daemon_programs.exceptions import Refused
 from daemon_programs.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
+from daemon_programs.live_admin import FAULTS, LiveAdmin, action, attempt, sentence_of
 from daemon_programs.models import Program
+from daemon_programs.supervisor.client import State
 from daemon_programs.transactions import write_transaction
 
-logger = logging.getLogger(__name__)
-
-_FAULTS = (DaemonError, ValidationError, DatabaseError, OSError)
 # How long a button waits for what it has started, so that its page tells how that went.
 _BUTTON_PATIENCE_SECONDS = 5
-
-Verb = Callable[[Program], object]
 
 _OPERATIONS: dict[str, tuple[Callable[..., object], str]] = {
     "start": (verbs.start_program, "started"),
     "stop": (verbs.stop_program, "stopped"),
     "restart": (verbs.restart_program, "restarted"),
 }
-
-
-def _sentence(problem: Exception) -> str:
-    if isinstance(problem, ValidationError):
-        return " ".join(problem.messages)
-    if isinstance(problem, DaemonError):
-        return str(problem)
-    logger.error("A change was not made", exc_info=problem)
-    return "The state of the daemon can't be written or read at the moment"
-
-
-def _attempt(request: HttpRequest, program: Program, verb: Verb) -> bool:
-    """Do it to one program; if that fails, say so and go on with the next."""
-    try:
-        verb(program)
-    except WaitTimedOut as problem:
-        messages.warning(request, f"“{program}”: {problem}")
-    except _FAULTS as problem:
-        messages.error(request, f"“{program}”: {_sentence(problem)}")
-    else:
-        return True
-    return False
-
-
-def _action(name: str, done: str, permission: str, verb: Verb) -> Any:
-    """An action of the list: one verb for each of the chosen programs, each for itself."""
-
-    @admin.action(description=f"{name.capitalize()} selected programs", permissions=[permission])
-    def action(page: "ProgramAdmin", request: HttpRequest, programs: QuerySet[Program]) -> None:
-        page.do_to_each(request, programs, verb, done)
-
-    action.__name__ = name
-    return action
 
 
 class HasPortsFilter(admin.SimpleListFilter):
@@ -86,24 +49,8 @@ class HasPortsFilter(admin.SimpleListFilter):
         return queryset.filter(port_start__isnull=self.value() == "no")
 
 
-class LiveChangeList(ChangeList):
-    """The page of programs, with their states from one call to supervisord."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        if request.method != "GET":
-            return  # an action; the page that comes after it shows the states
-        try:
-            states = runtime.states()
-        except DaemonError as problem:
-            messages.warning(request, f"The states of the programs are unknown: {problem}")
-            return
-        for program in self.result_list:
-            program.live = desk.summary(program, states.get(program.group))
-
-
 @admin.register(Program)
-class ProgramAdmin(admin.ModelAdmin):
+class ProgramAdmin(LiveAdmin):
     form = ProgramForm
     formfield_overrides = {
         models.CharField: {"strip": False},
@@ -118,42 +65,22 @@ class ProgramAdmin(admin.ModelAdmin):
     list_filter = ["enabled", "boot", HasPortsFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
     actions = [
-        _action("start", "Started", "operate", lambda program: verbs.start_program(program, every=True)),
-        _action("stop", "Stopped", "operate", lambda program: verbs.stop_program(program, every=True)),
-        _action(
-            "restart", "Restarted", "operate", lambda program: verbs.restart_program(program, every=True)
-        ),
-        _action("enable", "Enabled", "change", lambda program: verbs.set_enabled(str(program.pk), True)),
-        _action("disable", "Disabled", "change", lambda program: verbs.set_enabled(str(program.pk), False)),
+        action("start", "Started", "operate", lambda program: verbs.start_program(program, every=True)),
+        action("stop", "Stopped", "operate", lambda program: verbs.stop_program(program, every=True)),
+        action("restart", "Restarted", "operate", lambda program: verbs.restart_program(program, every=True)),
+        action("enable", "Enabled", "change", lambda program: verbs.set_enabled(str(program.pk), True)),
+        action("disable", "Disabled", "change", lambda program: verbs.set_enabled(str(program.pk), False)),
         "delete_selected",
     ]
 
-    class Media:
-        css = {"all": ["daemon_programs/admin.css"]}
-
     # The list
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LiveChangeList
-
-    @admin.display(description="state")
-    def state(self, program: Program) -> str:
-        return getattr(program, "live", desk.badge("unknown"))
+    def summary(self, program: Program, state: State | None) -> SafeString:
+        return desk.summary(program, state)
 
     @admin.display(description="ports", ordering="port_start")
     def port_range(self, program: Program) -> str | None:
         return f"{program.port_start}–{program.port_end}" if program.has_ports else None
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request) and request.user.has_perm("daemon_programs.operate_program")
-
-    def do_to_each(self, request: HttpRequest, programs: QuerySet[Program], verb: Verb, done: str) -> None:
-        """One verb for each program; what was done is said, and stands in the programs' histories."""
-        succeeded = [program for program in programs if _attempt(request, program, verb)]
-        for program in succeeded:
-            self.log_change(request, program, f"{done}.")
-        if succeeded:
-            messages.success(request, f"{done}: {', '.join(map(str, succeeded))}.")
 
     @admin.action(description="Delete selected programs", permissions=["delete"])
     def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
@@ -166,7 +93,7 @@ class ProgramAdmin(admin.ModelAdmin):
         return None
 
     def _remove(self, request: HttpRequest, program: Program) -> bool:
-        done = _attempt(request, program, lambda program: verbs.remove_program(str(program.pk)))
+        done = attempt(request, program, lambda program: verbs.remove_program(str(program.pk)))
         if done:
             self.log_deletions(request, [program])  # type: ignore[arg-type]  # as Django does
         return done
@@ -196,8 +123,8 @@ class ProgramAdmin(admin.ModelAdmin):
         try:
             with write_transaction():
                 response = super().changeform_view(request, object_id, form_url, extra_context)
-        except _FAULTS as problem:
-            request.problem = _sentence(problem)  # type: ignore[attr-defined]
+        except FAULTS as problem:
+            request.problem = sentence_of(problem)  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
         if object_id and response.status_code == 302:
             self._wait_until_settled(request, object_id)
@@ -211,7 +138,7 @@ class ProgramAdmin(admin.ModelAdmin):
 
         program = self.get_object(request, unquote(object_id))
         if program is not None:
-            _attempt(request, program, settle)
+            attempt(request, program, settle)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         program = self.get_object(request, unquote(object_id))
@@ -265,7 +192,7 @@ class ProgramAdmin(admin.ModelAdmin):
                 raise Refused("The port must be a number")
             verb(program, port=_port(which), every=which == "all", **wait)
 
-        if _attempt(request, program, operate):
+        if attempt(request, program, operate):
             whom = f"“{program}”" if which == "all" or not program.has_ports else f"“{program}”, port {which}"
             self.log_change(request, program, f"{done.capitalize()}: {whom}.")
             messages.success(request, f"{whom}: {done}.")

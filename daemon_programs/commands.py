@@ -23,6 +23,10 @@ class DaemonCommand(BaseCommand):
             else:
                 with sync.offline():
                     answer = self.run(options)
-        except (DaemonError, OSError, DatabaseError) as problem:
+        except (DaemonError, OSError) as problem:
             raise CommandError(str(problem)) from problem
+        except DatabaseError as problem:
+            raise CommandError(
+                f"The database can't be used, has the stack ever run? ({problem})"
+            ) from problem
         self.stdout.write(answer)

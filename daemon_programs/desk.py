@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from daemon_programs import readiness, runtime, statuses
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs import tail
-from daemon_programs.models import Program
+from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.supervisor.client import State
 
 LOG_LINES = 50
@@ -32,7 +32,7 @@ def summary(program: Program, state: State | None) -> SafeString:
     if program.has_ports:
         running = statuses.count_running(statuses.list_instances(program, state))
         return badge(word, f"{running} of {len(program.ports)}")
-    return badge(word, _remark(statuses.process_state(state, program.group)))
+    return badge(word, remark(statuses.process_state(state, program.group)))
 
 
 def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         shown |= _process(program, state)
     if program.has_ports:
         port = port if port in program.ports else _first_port(shown, program)
-    return {**shown, "port": port, "logs": [_log(program, stream, port) for stream in ("stdout", "stderr")]}
+    return {**shown, "port": port, "logs": log_ends(program, port)}
 
 
 def _process(program: Program, state: State | None) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _first_port(shown: dict[str, Any], program: Program) -> int:
     return int(instances[0]["port"]) if instances else program.ports[0]
 
 
-def _remark(process: State) -> str:
+def remark(process: State) -> str:
     """For how long it has been running, or why it is not."""
     fields = statuses.live_fields(process)
     if "uptime" in fields:
@@ -90,8 +90,12 @@ def _how_it_ended(process: State) -> str:
     return f"{statuses.why_it_ended(process)}, {ended['ended_at']}" if ended else ""
 
 
-def _log(program: Program, stream: str, port: int | None) -> dict[str, str]:
-    file = program.log_path(stream, port)
+def log_ends(program: SupervisedProgram, port: int | None = None) -> list[dict[str, str]]:
+    """The last lines of both logs, for ``logs.html``."""
+    return [_log_end(stream, program.log_path(stream, port)) for stream in ("stdout", "stderr")]
+
+
+def _log_end(stream: str, file: str) -> dict[str, str]:
     try:
         text = "\n".join(tail(file, LOG_LINES))[-_MOST_LOG_CHARACTERS:]
     except OSError as problem:

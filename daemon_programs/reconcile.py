@@ -18,8 +18,8 @@ from daemon_programs.transactions import write_transaction
 def reconcile() -> list[str]:
     """Mend what is out of line, and return a sentence for each thing that was."""
     with write_transaction():  # nobody changes a program meanwhile
-        mended = write_configuration()
         states = supervisor.states()["programs"]
+        mended = write_configuration()
         known = {group: state for group, state in states.items() if group.startswith(PROGRAM_PREFIX)}
         wanted = set(_wanted())
         for group in sorted(wanted - set(known)):

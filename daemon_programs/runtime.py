@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from daemon_programs import sync
 from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
 from daemon_programs.gateway import changes, supervisor
-from daemon_programs.models import STOP_GRACE_SECONDS, Program
+from daemon_programs.models import STOP_GRACE_SECONDS, SupervisedProgram
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import State
 
@@ -23,7 +23,7 @@ def states() -> dict[str, State]:
     return programs
 
 
-def state_of(program: Program) -> State | None:
+def state_of(program: SupervisedProgram) -> State | None:
     """The state of one program; None when supervisord does not have it (it is disabled)."""
     return supervisor.state(program.group)
 

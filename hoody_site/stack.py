@@ -38,6 +38,7 @@ GROUPS = {
         "operate_program",
         "view_ephemeralprogram",
         "add_ephemeralprogram",
+        "delete_ephemeralprogram",
         "operate_ephemeralprogram",
     ],
 }

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon_programs import runtime, statuses
-from daemon_programs.exceptions import ChangeNotTaken, DaemonError
-from daemon_programs.gateway import changes, supervisor
+from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
+from daemon_programs.gateway import supervisor
 from daemon_programs.logs import tail
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import State
@@ -39,7 +39,7 @@ def launch(values: dict[str, Any], *, wait: bool | str = False, timeout: int = 3
             record.identify()
             record.full_clean()
             # Taken before anything runs: whoever finds no room to wait has launched nothing.
-            watch = waiting.enter_context(changes.watch(record.group)) if wait else None
+            watch = waiting.enter_context(runtime.room_to_wait(record.group, bool(wait)))
             record.save(force_insert=True)
         if watch is None:
             return {**live_document(record, None), "status": "starting"}
@@ -65,6 +65,16 @@ def stop(temporary_id: str) -> None:
     if record.ended_at is None:
         lifecycle.finish(record, _stop_processes(record))
     lifecycle.forget(record.group)  # whoever has completed the record may not have come to it yet
+
+
+def purge(temporary_id: str) -> None:
+    """Remove the record of one that has ended, and the logs in its own folder, before their time."""
+    record = EphemeralProgram.objects.filter(temporary_id=temporary_id).first()
+    if record is None:
+        raise EphemeralProgramNotFound(temporary_id)
+    if record.ended_at is None:
+        raise Refused(f"Ephemeral program {temporary_id} has not ended: stop it first")
+    lifecycle.purge(record)
 
 
 def _stop_processes(record: EphemeralProgram) -> State | None:

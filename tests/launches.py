@@ -39,8 +39,9 @@ class Quick:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for id in self.ids:
-            self.api.post(f"quick-start/{id}/stop")
+        if exception[0] is None or api_pid(self.stack):
+            for id in self.ids:
+                self.api.post(f"quick-start/{id}/stop")
 
     def launch(self, command: str = "sleep 1000", **fields: Any) -> dict[str, Any]:
         """The answer of a launch that succeeds."""

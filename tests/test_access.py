@@ -196,7 +196,7 @@ def test_unknown_address_is_a_404_in_json(api: Api, path: str) -> None:
 # Sessions
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser(stack: Stack) -> requests.Session:
     """Logged in as the administrator of the first start, with the password that it has shown."""
     found = re.search(r"Log in +admin / (\S+)", stack.output.read_text())

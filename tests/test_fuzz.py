@@ -49,6 +49,10 @@ CHANGED: dict[str, dict[str, Any]] = {
     "off": {"enabled": False},
     "ports": {"ports": True},
 }
+LAUNCHED: dict[str, dict[str, Any]] = {
+    "alive": {"command": harmless.command("x")},
+    "ended": {"command": "true", "wait": "exit"},
+}
 
 
 class World:
@@ -63,8 +67,9 @@ class World:
             "GET": itertools.cycle((*LOOKED_AT, None)),
             "POST": itertools.cycle((*CHANGED, None)),
         }
+        self._launch_kinds = itertools.cycle(LAUNCHED)
         self._programs: dict[str, int] = {}
-        self._launched: str | None = None
+        self._launches: dict[str, str] = {}
 
     def number(self) -> int:
         return next(self._numbers)
@@ -82,15 +87,28 @@ class World:
             self._programs[kind] = self._add(kind)
         return self._programs[kind]
 
-    def launch(self) -> str:
-        """A temporary program; of those that have ended it will be told as well."""
-        if self._launched is None or self.number() % 10 == 0:
-            body = {"command": harmless.command("x"), "user": OWN_USER, "ttl": 60}
-            self._launched = self.stack.api.ok("quick-start", body)["temporary_id"]
-        return self._launched
+    def next_launch(self) -> str:
+        """A temporary program: one that runs and one that has ended in turn."""
+        return self.launch(next(self._launch_kinds))
 
-    def forget_programs(self) -> None:
-        self._programs.clear()
+    def launch(self, kind: str) -> str:
+        if kind not in self._launches:
+            body = {"user": OWN_USER, "ttl": 600, **LAUNCHED[kind]}
+            self._launches[kind] = self.stack.api.ok("quick-start", body)["temporary_id"]
+        return self._launches[kind]
+
+    def come_alive(self) -> None:
+        """Lists and statuses shall have something to tell."""
+        for kind in LOOKED_AT:
+            self.program(kind)
+        for kind in LAUNCHED:
+            self.launch(kind)
+
+    def forget(self, id: Any = None) -> None:
+        """A program that is gone; without an id all of them."""
+        for known in (self._programs, self._launches):
+            for kind in [kind for kind, its in known.items() if id in (None, its)]:
+                del known[kind]
 
     def _add(self, kind: str) -> int:
         fields = dict((LOOKED_AT | CHANGED)[kind])
@@ -135,14 +153,17 @@ def test_the_server_does_what_the_document_says(case: schemathesis.Case, world: 
     operation = operation_of(case)
     # One proof for each operation is enough: it takes three more requests.
     known = [ignored_auth] if 200 in world.answered[operation] else []
-    response = case.call_and_validate(
-        base_url=world.stack.url,
-        session=world.session,
-        headers={"Authorization": f"Bearer {world.stack.token}"},
+    way: dict[str, Any] = {"base_url": world.stack.url, "session": world.session}
+    headers = {"Authorization": f"Bearer {world.stack.token}"}
+    response = case.call(headers=headers, **way)
+    follow_up(operation, response, world)
+    case.validate_response(
+        response,
+        headers=headers,
+        transport_kwargs={**way, "headers": headers},
         excluded_checks=[positive_data_acceptance, *known],
         additional_checks=[well_formed_is_accepted, errors_have_their_shape],
     )
-    follow_up(operation, response, world)
 
 
 def prepare(case: schemathesis.Case, world: World) -> None:
@@ -151,14 +172,13 @@ def prepare(case: schemathesis.Case, world: World) -> None:
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
         case.body = harmless.body(body, world.folder)
-    for kind in LOOKED_AT:
-        world.program(kind)
+    world.come_alive()
     method = case.operation.method.upper()
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
     if "Ephemeral" in operation_of(case):
-        case.path_parameters["id"] = world.launch()
+        case.path_parameters["id"] = world.next_launch()
         return
     id = case.path_parameters["id"] = world.program(kind)
     if well_formed:
@@ -251,5 +271,7 @@ def follow_up(operation: str, response: schemathesis.Response, world: World) -> 
         world.stack.api.ok(f"programs/remove/{response.json()['id']}")
     if operation == "quickStart":
         world.stack.api.ok(f"quick-start/{response.json()['temporary_id']}/stop")
-    if operation in ("removeProgram", "resetPrograms"):
-        world.forget_programs()
+    if operation in ("removeProgram", "stopEphemeralProgram"):
+        world.forget(response.json().get("id") or response.json().get("temporary_id"))
+    if operation == "resetPrograms":
+        world.forget()

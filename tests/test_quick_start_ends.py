@@ -192,14 +192,27 @@ def test_stop_may_be_asked_for_again(quick: Quick) -> None:
     assert quick.status(id) == before
 
 
-def test_program_may_tidy_up_when_it_is_stopped(quick: Quick) -> None:
-    tidy = shell("trap 'sleep 0.3; echo done; exit 7' TERM; echo ready; while :; do sleep 0.05; done")
+def test_program_may_tidy_up_in_peace_however_often_it_is_stopped(quick: Quick, stack: Stack) -> None:
+    tidy = shell("trap 'sleep 0.5 && echo done; exit 7' TERM; echo ready; sleep 1000 & wait")
     id = quick.run(tidy)
     eventually(lambda: quick.logs(id) == "ready")
-    quick.stop(id)
+    with ThreadPoolExecutor(2) as pool:
+        stopping = pool.submit(stack.api.ok, f"quick-start/{id}/stop")
+        quick.until(id, "stopping")
+        pool.submit(stack.api.ok, f"quick-start/{id}/stop").result(60)
+        stopping.result(60)
     assert quick.logs(id) == "ready\ndone"
     assert last_run(quick.status(id)) == (7, None, None)
     assert quick.status(id)["status"] == "stopped"
+
+
+def test_program_hears_of_the_stop_before_its_children_have_ended(quick: Quick) -> None:
+    """A shell that waits for its child would otherwise take the child's end for the end of its work."""
+    for _ in range(10):
+        id = quick.run(shell("trap 'echo told; exit 0' TERM; echo ready; sleep 1000; echo went on"))
+        eventually(lambda id=id: quick.logs(id) == "ready")  # noqa: A006
+        quick.stop(id)
+        assert quick.logs(id) == "ready\ntold"
 
 
 def test_stop_right_after_launch_is_not_lost(quick: Quick, stack: Stack) -> None:

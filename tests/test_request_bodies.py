@@ -158,7 +158,7 @@ FIELDS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(route=st.sampled_from(ROUTES), body=st.dictionaries(FIELDS | st.text(max_size=5), VALUES, max_size=4))
 def test_no_body_brings_the_api_down(api: Api, route: str, body: dict[str, Any]) -> None:
     """Whatever is wrong is one sentence, and leaves everything as it was."""

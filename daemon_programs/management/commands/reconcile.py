@@ -2,18 +2,12 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
-from daemon_programs.exceptions import DaemonError
+from daemon_programs.commands import DaemonCommand
 from daemon_programs.reconcile import reconcile
 
 
-class Command(BaseCommand):
-    help = "Bring configuration, supervisord and programs.json in line with the database."
+class Command(DaemonCommand):
+    help = "Bring configuration, supervisord and programs.json of a running stack in line with the database."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            mended = reconcile()
-        except DaemonError as problem:
-            raise CommandError(str(problem)) from problem
-        self.stdout.write("\n".join(mended) or "Everything is in line.")
+    def run(self, options: dict[str, Any]) -> str:
+        return "\n".join(reconcile()) or "Everything is in line."

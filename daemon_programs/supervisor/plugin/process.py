@@ -138,6 +138,14 @@ class ProgramProcess(Subprocess):
 
     def finish(self, pid: int, sts: int) -> None:
         """The process itself has ended (others of its tree may live on for the moment)."""
+        with CONTEXT.contained(f"the end of {self.config.name} could not be dealt with"):
+            self._finish(sts)
+        self.pid = 0
+        self._close_pipes()
+        self.group.wake()
+        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
+
+    def _finish(self, sts: int) -> None:
         with CONTEXT.contained(f"the last output of {self.config.name} could not be kept"):
             self.drain()
         exit_code, message = decode_wait_status(sts)
@@ -148,7 +156,7 @@ class ProgramProcess(Subprocess):
         self._record_end(None if signum else exit_code, signum, failure)
         self.exitstatus = exit_code
         self.ending = True
-        self.group.wake()
+        self.ended_at = now
         if self.killing:
             state = None  # STOPPED as soon as the whole tree has gone: see _end_tree
         elif failure:
@@ -168,10 +176,6 @@ class ProgramProcess(Subprocess):
             if state == ProcessStates.BACKOFF:
                 self.retry_at = now + self.backoff  # a second longer each time
                 CONTEXT.wakeup.at(self.retry_at)
-        self.pid = 0
-        self._close_pipes()
-        self.ended_at = now
-        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
 
     def _close_pipes(self) -> None:
         for dispatcher in self.dispatchers.values():
@@ -216,7 +220,7 @@ class ProgramProcess(Subprocess):
             self.change_state(ProcessStates.STOPPED)
         elif self.comes_back:
             self.change_state(ProcessStates.STOPPED)
-        else:
+        elif self.state != ProcessStates.STOPPING:  # once: what tidies up now is left in peace
             self.kill(signal.SIGTERM)
 
     def kill(self, sig: int) -> str | None:
@@ -244,9 +248,12 @@ class ProgramProcess(Subprocess):
         return descend(roots)
 
     def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
-        """Signal everybody in the tree, each once with SIGTERM; whether anybody is left."""
+        """Signal everybody in the tree, each once with SIGTERM; whether anybody is left.
+
+        Parents first: who waits for a child hears of the stop before the child has ended.
+        """
         tree = self.tree(since)
-        for identity in tree:
+        for identity in sorted(tree, key=lambda identity: (identity.start_time, identity.pid)):
             if signum == signal.SIGKILL or identity not in self.signalled:
                 send(identity, signum)
                 if self.config.terminal:

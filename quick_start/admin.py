@@ -1,0 +1,135 @@
+"""The operator's desk of temporary programs: records to look at, and what runs of them to stop."""
+
+import time
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+
+from daemon_programs import desk, runtime, statuses
+from daemon_programs.exceptions import DaemonError
+from daemon_programs.live_admin import LiveAdmin, action
+from daemon_programs.supervisor.client import State
+from quick_start import verbs
+from quick_start.documents import last_run
+from quick_start.models import EphemeralProgram
+
+
+class LifeFilter(admin.SimpleListFilter):
+    title = "life"
+    parameter_name = "life"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "Live"), ("ended", "Ended")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[EphemeralProgram]
+    ) -> QuerySet[EphemeralProgram]:
+        if self.value() not in ("live", "ended"):
+            return queryset
+        return queryset.filter(ended_at__isnull=self.value() == "live")
+
+
+@admin.register(EphemeralProgram)
+class EphemeralProgramAdmin(LiveAdmin):
+    list_display = ["name", "state", "remaining", "result", "user", "created_at", "temporary_id"]
+    list_filter = [LifeFilter, "user"]
+    search_fields = ["name", "temporary_id", "command"]
+    ordering = ["-pk"]
+    actions = [
+        action("stop", "Stopped", "operate", lambda record: verbs.stop(record.temporary_id)),
+        action("purge", "Purged", "purge", lambda record: verbs.purge(record.temporary_id)),
+    ]
+    fieldsets = [
+        (None, {"fields": ["temporary_id", "created_at", "ttl", "ended_at"]}),
+        ("What was launched", {"fields": ["command", "user", "directory", "environment", "autorestart"]}),
+        ("Logs", {"fields": ["logs_enabled", "stdout_logfile", "stderr_logfile"]}),
+        (
+            "More",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    *("delay_seconds", "priority", "log_max_bytes", "log_backups"),
+                    *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
+                ],
+            },
+        ),
+    ]
+
+    # What was launched is as it was launched.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_purge_permission(self, request: HttpRequest) -> bool:
+        may_delete = request.user.has_perm("quick_start.delete_ephemeralprogram")
+        return self.has_view_permission(request) and may_delete
+
+    # The list
+
+    def summary(self, record: EphemeralProgram, state: State | None) -> SafeString:
+        if record.ended_at is not None:
+            return desk.badge(record.final_status)
+        if state is None:
+            return desk.badge("unknown")
+        process = statuses.process_state(state, record.group)
+        return desk.badge(statuses.status_of(process), desk.remark(process))
+
+    @admin.display(description="state")
+    def state(self, record: EphemeralProgram) -> str:
+        return super().state(record) if record.ended_at is None else self.summary(record, None)
+
+    @admin.display(description="remaining")
+    def remaining(self, record: EphemeralProgram) -> str | None:
+        """The rest of its time to live."""
+        if record.ended_at is not None or record.expires_at is None:
+            return None
+        return statuses.uptime(record.expires_at.timestamp() - time.time())
+
+    @admin.display(description="result")
+    def result(self, record: EphemeralProgram) -> str | None:
+        if record.ended_at is None:
+            return None
+        if not (record.error or record.signal) and record.exit_code is None:
+            return "it was stopped before it ran"
+        return statuses.why_it_ended({"last_run": last_run(record)})
+
+    # The page of one
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        record = kwargs.get("obj")
+        if record is not None:
+            context["live"] = {**self._live(record), "verbs": self._verbs(request, record)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _live(self, record: EphemeralProgram) -> dict[str, Any]:
+        shown = {
+            "remaining": self.remaining(record),
+            "result": self.result(record),
+            "logs": desk.log_ends(record),
+            "badge": self.state(record),
+        }
+        if record.ended_at is not None:
+            return shown
+        try:
+            state = runtime.state_of(record)
+        except DaemonError as problem:
+            return {**shown, "problem": str(problem)}
+        live = statuses.live_fields(statuses.process_state(state, record.group))
+        badge = desk.badge(live["status"] if state else "unknown")
+        return {**shown, **live, "badge": badge, "attach": record.attach_command}
+
+    def _verbs(self, request: HttpRequest, record: EphemeralProgram) -> list[tuple[str, str]]:
+        if record.ended_at is None:
+            return [("stop", "Stop")] if self.has_operate_permission(request) else []
+        return [("purge", "Purge")] if self.has_purge_permission(request) else []

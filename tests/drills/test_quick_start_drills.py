@@ -1,0 +1,259 @@
+"""Temporary programs while the stack is shot at: afterwards everything that tells of them agrees."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from tests.children import shell
+from tests.drills import ROUNDS
+from tests.launches import (
+    EXPIRED,
+    FORKS,
+    LOST,
+    Quick,
+    api_pid,
+    created,
+    files,
+    groups,
+    left_of,
+    log_folders,
+    mirrored,
+    own_processes,
+    reconcile,
+    records,
+    running,
+    told_at,
+)
+from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+
+LONG = pytest.mark.skipif(ROUNDS < 2, reason="it waits for timeouts: DRILL_ROUNDS=2 or more runs it")
+PARTS = ("api", "scheduler", "listener")
+LAUNCHES = 50
+NOTES_ITS_END = shell("trap 'date +%s.%N > $1; exit 0' TERM; sleep 1000 & wait", "{}")
+
+
+@pytest.fixture(scope="module")
+def fleeting() -> Iterator[Stack]:
+    """A stack that keeps records for a short time; each test leaves it running."""
+    with temporary_stack(DAEMON_EPHEMERAL_RETENTION="20") as stack:
+        yield stack.start()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten(fleeting: Stack) -> dict[str, Any]:
+    """One that the queue is to purge while the other drills are held."""
+    return Quick(fleeting).launch("echo one", wait="exit")
+
+
+# The clock
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_time_is_kept_while_a_part_is_killed_again_and_again(
+    fleeting: Stack, tmp_path: Path, part: str
+) -> None:
+    quick = Quick(fleeting)
+    launched = {quick.run(NOTES_ITS_END.format(tmp_path / str(ttl)), ttl=ttl): ttl for ttl in (1, 2, 5)}
+    with killed(fleeting, part):
+        for id, ttl in launched.items():
+            late = told_at(tmp_path / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
+            print(f"{part} killed, ttl {ttl}: told to stop {late * 1000:.0f} ms after its time")
+            assert -0.01 < late < 2
+        eventually(lambda: not running(fleeting), what="they are gone")
+    eventually(lambda: api_pid(fleeting), 60, "the API is back")
+    for id in launched:
+        answer = quick.status(id)
+        assert (answer["status"], answer["last_run"]["error"]) == ("stopped", EXPIRED)
+    eventually(lambda: not left_of(fleeting), 30)
+
+
+@contextlib.contextmanager
+def killed(stack: Stack, part: str) -> Iterator[None]:
+    """A part of the stack is killed, and whatever comes after it too."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(0.05):
+            for process in own_processes(stack, part):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
+        try:
+            yield
+        finally:
+            over.set()
+            killing.result(30)
+
+
+# The kill drill
+
+
+@pytest.mark.parametrize("round", range(ROUNDS))
+def test_after_any_mixture_of_kills_everything_agrees(round: int, tmp_path: Path) -> None:
+    seed = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6)) + round
+    print(f"DRILL_SEED={seed}")
+    with temporary_stack() as stack:
+        drill = Drill(stack.start(), random.Random(seed), tmp_path / "ran")
+        with ThreadPoolExecutor(8) as pool:
+            ids = {id for id in pool.map(drill.launch, range(LAUNCHES)) if id}
+        print(f"{len(ids)} of {LAUNCHES} launches were answered; supervisord killed: {drill.is_over}")
+        if not drill.is_over:
+            check_that_all_agrees(stack)
+            assert stack.stop() == 0
+        stack.start()
+        check_that_nothing_is_left(stack, ids)
+        runs = (tmp_path / "ran").read_text().split()
+        assert len(set(runs)) == len(runs), "something was run twice"
+
+
+class Drill:
+    """Fifty launches; at random ones of them somebody is shot at, every other time supervisord at last."""
+
+    def __init__(self, stack: Stack, chance: random.Random, ran: Path) -> None:
+        self.stack = stack
+        self.ran = ran
+        self.victims = {number: chance.choice(PARTS) for number in chance.sample(range(LAUNCHES), 6)}
+        self.last = chance.randrange(LAUNCHES // 2, LAUNCHES) if chance.random() < 0.5 else None
+        self.chance = chance
+
+    @property
+    def is_over(self) -> bool:
+        assert self.stack.process is not None
+        return self.stack.process.poll() is not None
+
+    def launch(self, number: int) -> str | None:
+        """Launch until somebody answers; None when there is nobody any more who would."""
+        for attempt in range(1000):
+            if self.is_over:
+                return None
+            self.shoot(number, attempt)
+            with contextlib.suppress(requests.RequestException):
+                response = self.stack.api.post("quick-start", self.body(number, f"{number}.{attempt}"))
+                assert response.status_code in (200, 503, 504), response.text
+                if id := response.json().get("temporary_id"):
+                    return str(id)
+            time.sleep(0.2)
+        raise AssertionError("the API has not come back")
+
+    def body(self, number: int, label: str) -> dict[str, Any]:
+        note = shell("echo $1 >> $2; exec sleep $3", label, str(self.ran), "0" if number % 2 else "1000")
+        command = FORKS if number % 10 == 8 else note
+        return {
+            "command": command,
+            "user": OWN_USER,
+            "ttl": 600,
+            "autorestart": False,
+            "wait": number % 3 == 0,
+        }
+
+    def shoot(self, number: int, attempt: int) -> None:
+        if attempt == 0 and number in self.victims:
+            for process in own_processes(self.stack, self.victims[number]):
+                if self.chance.random() < 0.7:
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
+        if number == self.last:
+            os.kill(self.stack.supervisord_pid, signal.SIGKILL)
+
+
+def check_that_all_agrees(stack: Stack) -> None:
+    """Records, supervisord, configuration, mirror and process table tell of the same programs."""
+    eventually(lambda: api_pid(stack), 60, "the API is back")
+    reconcile(stack)
+
+    def agree() -> bool:
+        live = {id for id, record in records(stack).items() if not record["ended_at"]}
+        return live == groups(stack) == files(stack) == set(mirrored(stack)) == running(stack)
+
+    eventually(agree, 30, "all tell of the same programs")
+
+
+def check_that_nothing_is_left(stack: Stack, ids: set[str]) -> None:
+    """After the next start: every launch has a record of its end, and there is nothing besides."""
+    assert not left_of(stack)
+    assert json.loads((stack.folder / "ephemeral.json").read_text()) == {"ephemeral_programs": []}
+    assert not [file.name for file in (stack.folder / "conf.d").iterdir() if "quick_" in file.name]
+    known = records(stack)
+    assert ids <= set(known)
+    for record in known.values():
+        assert record["ended_at"]
+        outcome = record["final_status"], record["exit_code"], record["signal"], record["error"]
+        assert outcome in (
+            ("exited", 0, "", ""),
+            ("stopped", None, "", LOST),
+            ("stopped", None, "SIGTERM", LOST),
+        )
+
+
+# What takes its time
+
+
+@LONG
+def test_supervisord_that_sets_itself_up_anew_ends_temporary_programs(fleeting: Stack) -> None:
+    quick = Quick(fleeting)
+    ids = {quick.run(FORKS), quick.run("true", delay_seconds=1000), quick.run("true", autorestart="true")}
+    old = api_pid(fleeting)
+    os.kill(fleeting.supervisord_pid, signal.SIGHUP)
+    eventually(lambda: api_pid(fleeting) not in (None, old), 60, "the API is back")
+    for id in ids:
+        answer = quick.status(id)
+        assert (answer["status"], answer["last_run"]["error"]) == ("stopped", LOST)
+    eventually(lambda: not left_of(fleeting), 30)
+
+
+@LONG
+def test_launch_that_supervisord_does_not_answer_runs_nothing(fleeting: Stack) -> None:
+    with Quick(fleeting) as quick:
+        before = set(records(fleeting))
+        supervisord = psutil.Process(fleeting.supervisord_pid)
+        supervisord.suspend()
+        try:
+            answer = quick.api.post("quick-start", {"command": "sleep 1000", "user": OWN_USER})
+        finally:
+            supervisord.resume()
+        assert answer.status_code == 503
+        assert set(records(fleeting)) <= before
+        eventually(lambda: not left_of(fleeting))
+        assert quick.launch("true", wait=True)["status"] == "exited"
+
+
+@LONG
+def test_ends_are_found_after_the_database_was_locked_for_long(fleeting: Stack) -> None:
+    with Quick(fleeting) as quick:
+        ids = [quick.run("sleep 0.2") for _ in range(3)]
+        with contextlib.closing(
+            sqlite3.connect(fleeting.folder / "db.sqlite3", isolation_level=None)
+        ) as database:
+            database.execute("BEGIN IMMEDIATE")
+            answer = quick.api.post("quick-start", {"command": "sleep 1000", "user": OWN_USER})
+            assert answer.status_code == 503
+            assert not running(fleeting)
+        reconcile(fleeting)
+        for id in ids:
+            assert quick.record(id)["exit_code"] == 0
+        eventually(lambda: not left_of(fleeting), 30)
+
+
+# What has had its time meanwhile
+
+
+def test_queue_purges_by_itself(fleeting: Stack, forgotten: dict[str, Any]) -> None:
+    id, name = forgotten["temporary_id"], forgotten["name"]
+    eventually(lambda: Quick(fleeting).api.get(f"quick-start/{id}/status").status_code == 404, 40)
+    eventually(lambda: id not in records(fleeting), 120, "the queue has purged it")
+    eventually(lambda: name not in log_folders(fleeting))
