@@ -106,19 +106,24 @@ def end_survivors() -> int:
     Called with the lock held, so nobody else's supervisord is at work here. Programs are asked to
     end and get their grace period; the stack's own processes have nothing to lose.
     """
-    survivors = tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}")
+    deadline = time.monotonic() + STOP_GRACE_SECONDS
+    ended: set[tree.Identity] = set()
+    # Anew each time: what was being ended may have made another process meanwhile.
+    while survivors := tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}"):
+        ended |= survivors
+        _end(survivors, deadline)
+    return len(ended)
+
+
+def _end(survivors: set[tree.Identity], deadline: float) -> None:
     for process in survivors:
         own = tree.environment(process.pid).get(tree.GROUP_NAME) in _STACK_GROUPS
         tree.send(process, signal.SIGKILL if own else signal.SIGTERM)
-    deadline = time.monotonic() + STOP_GRACE_SECONDS
-    left = survivors
-    while left := {process for process in left if tree.identify(process.pid) == process}:
+    while survivors := {process for process in survivors if tree.identify(process.pid) == process}:
         if time.monotonic() > deadline:
-            left |= tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}")
-            for process in left:
+            for process in survivors:
                 tree.send(process, signal.SIGKILL)
         time.sleep(0.02)
-    return len(survivors)
 
 
 def prepare_database() -> None:

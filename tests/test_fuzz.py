@@ -137,36 +137,47 @@ def strict_document() -> dict[str, Any]:
     return document
 
 
-operations = schemathesis.openapi.from_dict(strict_document())
+def fuzz(schema: Any, operation: str) -> Any:
+    """The test of one operation."""
 
-
-@operations.parametrize()
-@settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,  # the same requests in every run: what fails is what was changed
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-def test_the_server_does_what_the_document_says(case: schemathesis.Case, world: World) -> None:
-    prepare(case, world)
-    operation = operation_of(case)
-    # One proof for each operation is enough: it takes three more requests.
-    known = [ignored_auth] if 200 in world.answered[operation] else []
-    way: dict[str, Any] = {"base_url": world.stack.url, "session": world.session}
-    headers = {"Authorization": f"Bearer {world.stack.token}"}
-    response = case.call(headers=headers, **way)
-    follow_up(operation, response, world)
-    case.validate_response(
-        response,
-        headers=headers,
-        transport_kwargs={**way, "headers": headers},
-        excluded_checks=[positive_data_acceptance, *known],
-        additional_checks=[well_formed_is_accepted, errors_have_their_shape],
+    @schema.include(operation_id=operation).parametrize()
+    @settings(
+        max_examples=10,
+        deadline=None,
+        derandomize=True,  # the same requests in every run: what fails is what was changed
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
+    def test(case: schemathesis.Case, world: World) -> None:
+        prepare(case, operation, world)
+        # One proof for each operation is enough: it takes three more requests.
+        known = [ignored_auth] if 200 in world.answered[operation] else []
+        way: dict[str, Any] = {"base_url": world.stack.url, "session": world.session}
+        headers = {"Authorization": f"Bearer {world.stack.token}"}
+        response = case.call(headers=headers, **way)
+        follow_up(operation, response, world)
+        case.validate_response(
+            response,
+            headers=headers,
+            transport_kwargs={**way, "headers": headers},
+            excluded_checks=[positive_data_acceptance, *known],
+            additional_checks=[well_formed_is_accepted, errors_have_their_shape],
+        )
+
+    return test
 
 
-def prepare(case: schemathesis.Case, world: World) -> None:
+def all_operations() -> dict[str, Any]:
+    document = strict_document()
+    schema = schemathesis.openapi.from_dict(document)
+    names = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
+    return {f"test_{name}_does_what_the_document_says": fuzz(schema, name) for name in names}
+
+
+globals().update(all_operations())
+
+
+def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     """Exchange what must not, or need not, be sent as it was generated."""
     well_formed = case.meta.generation.mode.is_positive
     if isinstance(case.body, dict):
@@ -177,13 +188,13 @@ def prepare(case: schemathesis.Case, world: World) -> None:
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
-    if "Ephemeral" in operation_of(case):
+    if "Ephemeral" in operation:
         case.path_parameters["id"] = world.next_launch()
         return
     id = case.path_parameters["id"] = world.program(kind)
     if well_formed:
         choose_port(case, id, world)
-    if operation_of(case) == "startProgram" and world.number() % 2:
+    if operation == "startProgram" and world.number() % 2:
         world.stack.api.ok(f"programs/{id}/stop", {"all": True})
 
 
@@ -235,10 +246,6 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
         body["command"] = "true"
         body.pop("terminal_interactive", None)  # the shell would stay
     return body
-
-
-def operation_of(case: schemathesis.Case) -> str:
-    return str(case.operation.definition.raw["operationId"])
 
 
 def well_formed_is_accepted(

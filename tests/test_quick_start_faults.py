@@ -294,6 +294,27 @@ def test_launch_that_is_looked_at_before_it_has_begun_is_not_over(quick: Quick, 
 # The database
 
 
+_SLOW_LAUNCH = f"""
+import time
+from daemon_programs.transactions import write_transaction
+from quick_start.models import EphemeralProgram
+with write_transaction():
+    record = EphemeralProgram(command="true", user={OWN_USER!r})
+    record.identify()
+    record.save(force_insert=True)
+    time.sleep(2)
+print(record.temporary_id)
+"""
+
+
+def test_end_that_comes_before_the_launch_is_recorded_is_not_missed(quick: Quick, stack: Stack) -> None:
+    done = stack.manage("shell", "--no-imports", "-c", _SLOW_LAUNCH)
+    assert done.returncode == 0, done.stderr
+    id = done.stdout.strip()
+    assert last_run(quick.ended(id)) == (0, None, None)
+    assert f"{id} had ended unnoticed" not in (stack.folder / "stack-logs" / "scheduler.log").read_text()
+
+
 def test_end_is_not_lost_while_somebody_else_writes(quick: Quick, stack: Stack) -> None:
     id = quick.run("sleep 0.5")
     with ThreadPoolExecutor(1) as pool:
