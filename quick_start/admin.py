@@ -34,7 +34,7 @@ class LifeFilter(admin.SimpleListFilter):
 
 @admin.register(EphemeralProgram)
 class EphemeralProgramAdmin(LiveAdmin):
-    list_display = ["name", "state", "remaining", "result", "user", "created_at", "temporary_id"]
+    list_display = ["name", "state", "remaining", "result", "created_at"]
     list_filter = [LifeFilter, "user"]
     search_fields = ["name", "temporary_id", "command"]
     ordering = ["-pk"]

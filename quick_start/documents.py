@@ -33,6 +33,10 @@ def live_document(record: EphemeralProgram, state: State | None) -> dict[str, An
         document["attach"] = record.attach_command
     if record.ended_at is not None:
         document["last_run"] = last_run(record)
+    elif shown["status"] in ("exited", "fatal"):
+        # It has ended, and what it has left behind is being ended: that is told already.
+        process = statuses.process_state(state, record.group)
+        document |= {"last_run": ended} if (ended := statuses.last_run(process)) else {}
     return document
 
 

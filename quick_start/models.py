@@ -108,13 +108,9 @@ class EphemeralProgram(SupervisedProgram):
 
     def clean(self) -> None:
         super().clean()
-        if self.terminal_id is not None and (
-            EphemeralProgram.objects.live().filter(terminal_id=self.terminal_id).exclude(pk=self.pk).exists()
-            or Program.objects.filter(terminal_id=self.terminal_id).exists()
-        ):
-            raise ValidationError(
-                {"terminal_id": f"Terminal {self.terminal_id} is already in use by another program"}
-            )
+        if self.terminal_id is not None and Program.objects.filter(terminal_id=self.terminal_id).exists():
+            raise _terminal_in_use(self.terminal_id)
+        check_terminal_is_free(self.terminal_id)
 
     def specification(self) -> spec.Specification:
         base = super().specification()
@@ -122,6 +118,16 @@ class EphemeralProgram(SupervisedProgram):
         return spec.Specification(
             **{**vars(base), "autostart": True, "temporary": True, "expires_at": expires_at}
         )
+
+
+def check_terminal_is_free(number: int | None) -> None:
+    """Raise a ValidationError if a live temporary program has the terminal session."""
+    if number is not None and EphemeralProgram.objects.live().filter(terminal_id=number).exists():
+        raise _terminal_in_use(number)
+
+
+def _terminal_in_use(number: int) -> ValidationError:
+    return ValidationError({"terminal_id": f"Terminal {number} is already in use by another program"})
 
 
 def _program_word(command: str) -> str:

@@ -3,14 +3,20 @@
 from typing import Any
 
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 
 from daemon_programs import sync
+from daemon_programs.models import Program
 from daemon_programs.signals import program_ended
 from daemon_programs.supervisor.events import ProgramEnd
 from quick_start import lifecycle, mirror
-from quick_start.models import EphemeralProgram
+from quick_start.models import EphemeralProgram, check_terminal_is_free
+
+
+@receiver(pre_save, sender=Program)
+def keep_terminals_apart(sender: Any, instance: Program, **kwargs: Any) -> None:
+    check_terminal_is_free(instance.terminal_id)
 
 
 @receiver(post_save, sender=EphemeralProgram)

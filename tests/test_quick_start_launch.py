@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,8 @@ def test_terminal_session_can_be_attached_to_and_is_nobody_elses(quick: Quick, a
     taken = "Terminal 4100 is already in use by another program"
     body = {"command": "true", "user": OWN_USER, "terminal_id": 4100}
     assert api.refused("quick-start", body) == taken
+    lasting = {"name": "lasting", "command": "true", "user": OWN_USER, "terminal_id": 4100}
+    assert api.refused("programs/add", lasting) == taken
     quick.stop(launched["temporary_id"])
     assert "attach" not in quick.status(launched["temporary_id"])
     api.add(terminal_id=4100)
@@ -269,6 +272,14 @@ def test_name_that_is_in_use_is_refused_until_it_is_free(quick: Quick, api: Api)
     quick.run(name="a temporary name")
     api.ok(f"programs/remove/{lasting}")
     quick.run(name="a lasting name")
+
+
+def test_name_is_given_once_when_many_want_it(quick: Quick, stack: Stack) -> None:
+    body = {"command": "sleep 1000", "user": OWN_USER, "name": "wanted"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: stack.api.post("quick-start", body), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    quick.ids += [answer.json()["temporary_id"] for answer in answers if answer.ok]
 
 
 @pytest.mark.parametrize(

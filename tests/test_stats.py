@@ -201,7 +201,7 @@ def test_idle_program_uses_nothing_whatever_it_did_before(api: Api) -> None:
     id = api.add(python(f"exec({burn!r})"))
     started(api, id)
     eventually(lambda: api.logs(id) == "idle", 30)
-    assert api.status(id)["stats"]["cpu_percent"] > 0  # at first sight: the average over its life
+    eventually(lambda: api.status(id)["stats"]["cpu_percent"] > 0)  # what it did is seen first
     eventually(lambda: api.status(id)["stats"]["cpu_percent"] < 5, 10)
 
 
