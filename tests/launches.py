@@ -177,7 +177,8 @@ def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
     found = []
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
-            if process.environ()["SUPERVISOR_GROUP_NAME"] in names:
+            # Looked at again, it may have another environment by now, or none: it may be ending.
+            if process.environ().get("SUPERVISOR_GROUP_NAME") in names:
                 found.append(process)
     return found
 

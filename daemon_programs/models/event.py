@@ -1,0 +1,68 @@
+"""What has happened: one row for each state change of each process, as the event listener records it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from daemon_programs.models.program import PROGRAM_PREFIX
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def of_program(self, id: int) -> EventQuerySet:
+        return self.filter(group=f"{PROGRAM_PREFIX}{id}")
+
+
+class Event(models.Model):
+    """One state change of a program or of an instance of it. Its id is its place in the order.
+
+    Kept when the program is removed: hence no foreign key, but the name as it was.
+    """
+
+    at = models.DateTimeField(help_text="When it happened, to the millisecond.")
+    group = models.CharField(max_length=64, help_text="Supervisord's name of the program.")
+    name = models.CharField(max_length=128, help_text="The program's name at that time.")
+    port = models.PositiveIntegerField(null=True, help_text="Of an instance of a port range.")
+    from_state = models.CharField(max_length=10)
+    state = models.CharField(max_length=10)
+    pid = models.PositiveIntegerField(null=True)
+    exit_code = models.IntegerField(null=True)
+    signal = models.CharField(max_length=20, blank=True, default="")
+    error = models.TextField(blank=True, default="")
+    by = models.CharField(max_length=20, help_text="What brought it about: api, boot, supervisord…")
+    user = models.CharField(max_length=150, blank=True, default="", help_text="Who asked, if somebody did.")
+    is_gap = models.BooleanField(
+        default=False, help_text="Not told by supervisord: something in between was lost."
+    )
+    # Where it stood in the plugin's journal, so that nothing is recorded twice.
+    boot = models.CharField(max_length=32, blank=True, default="")
+    number = models.BigIntegerField(null=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["boot", "number"], name="event_recorded_once")]
+        indexes = [
+            models.Index(fields=["group", "id"], name="event_group"),
+            models.Index(fields=["at"], name="event_at"),
+        ]
+
+    def __str__(self) -> str:
+        whom = self.name if self.port is None else f"{self.name}_{self.port}"
+        return f"{whom}: {self.from_state} → {self.state}"
+
+    @property
+    def program_id(self) -> int | None:
+        """The id of a lasting program; None for a temporary one."""
+        is_program = self.group.startswith(PROGRAM_PREFIX)
+        return int(self.group.removeprefix(PROGRAM_PREFIX)) if is_program else None
+
+    @property
+    def temporary_id(self) -> str | None:
+        """The id of a temporary program."""
+        return None if not self.group or self.program_id is not None else self.group
+
+    @property
+    def process(self) -> tuple[str, int | None]:
+        """What it is about: a program's only process, or one of its instances."""
+        return self.group, self.port
