@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait for processes most of the time, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
+# How often `make drills` does what `make test` does once.
+DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit schema lock bench clean
+.PHONY: help run test lint types unit drills schema lock bench audit clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,11 +32,17 @@ types: $(VENV)/.installed-dev ## mypy
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
+drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
+	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills -s -rA
+
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 bench: $(VENV)/.installed-dev ## Measure beside supervisorctl and stock XML-RPC, in one run
 	$(BIN)/python -m tests.bench
+
+audit: $(VENV)/.installed-dev ## Known vulnerabilities of the pinned requirements (asks pypi.org)
+	$(BIN)/python .ci/audit.py
 
 lock: ## Pin the requirements anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.txt

@@ -5,6 +5,7 @@ refused becomes a message, in the same words.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,7 +19,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from daemon_programs import desk, runtime, verbs
+from daemon_programs import delivery_admin, desk, event_admin, runtime, verbs
 from daemon_programs.exceptions import Refused
 from daemon_programs.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
 from daemon_programs.live_admin import FAULTS, LiveAdmin, action, attempt, sentence_of
@@ -134,7 +135,7 @@ class ProgramAdmin(LiveAdmin):
         """What ran is restarted, or stopped if it was disabled; the next page shows how that went."""
 
         def settle(program: Program) -> None:
-            runtime.wait_until_settled(program.group, otherwise="it is saved, but still being restarted")
+            runtime.wait_until_settled(program, otherwise="it is saved, but still being restarted")
 
         program = self.get_object(request, unquote(object_id))
         if program is not None:
@@ -158,6 +159,11 @@ class ProgramAdmin(LiveAdmin):
         if stored:
             may_operate = self.has_operate_permission(request)
             context["live"] = desk.live(stored, _port(request.GET.get("port", "")), may_operate=may_operate)
+            if request.user.has_perm("daemon_programs.view_event"):
+                context["live"]["events"] = event_admin.beside(stored)
+            if request.user.has_perm("daemon_programs.view_delivery"):
+                may_change = self.has_change_permission(request, stored)
+                context["live"]["webhooks"] = delivery_admin.beside(stored, may_change=may_change)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
@@ -166,7 +172,12 @@ class ProgramAdmin(LiveAdmin):
             self.admin_site.admin_view(self.operate_view),
             name="daemon_programs_program_operate",
         )
-        return [operate, *super().get_urls()]
+        new_secret = path(
+            "<path:object_id>/webhook-secret/",
+            self.admin_site.admin_view(partial(delivery_admin.new_secret_view, self)),
+            name="daemon_programs_program_webhook_secret",
+        )
+        return [operate, new_secret, *super().get_urls()]
 
     def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """A button: ``start``, ``stop`` or ``restart``, whose value is a port, or ``all``."""

@@ -90,6 +90,7 @@ class Program(serializers.Serializer):
     command = serializers.CharField()
     boot = serializers.BooleanField()
     delay_seconds = serializers.IntegerField()
+    stop_grace_seconds = serializers.IntegerField()
     autorestart = serializers.ChoiceField(choices=rules.AUTORESTART)
     user = serializers.CharField()
     environment = serializers.DictField(child=serializers.CharField())
@@ -176,6 +177,9 @@ class StatusesAnswer(Success):
     statuses = NamedStatus(many=True)
 
 
+PROBLEM = "Why it can't be run at the moment: its user, its folder or its command has gone."
+
+
 class WholeProgramStatus(ProgramStatus):
     ready = serializers.BooleanField(required=False, help_text="With `ready_port`: whether it accepts.")
     attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
@@ -187,6 +191,7 @@ class OrdinaryStatusAnswer(Success):
     status = WholeProgramStatus()
     stats = Stats(required=False)
     last_run = LastRun(required=False)
+    problem = serializers.CharField(required=False, help_text=PROBLEM)
 
 
 class InstanceStatusAnswer(Success):
@@ -202,6 +207,7 @@ class PortRangeStatusAnswer(Success):
     instances = ProgramInstance(many=True)
     running_count = serializers.IntegerField()
     total_count = serializers.IntegerField()
+    problem = serializers.CharField(required=False, help_text=PROBLEM)
 
 
 STATUS_ANSWER = PolymorphicProxySerializer(

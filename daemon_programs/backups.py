@@ -37,7 +37,8 @@ def reset() -> Path:
     with write_transaction():
         try:
             # Not only those that differ: a reset starts everything afresh.
-            plan = Plan(remove=list(Program.objects.order_by("id")), add=_programs_of(_read_defaults()))
+            present = list(Program.objects.order_by("id"))
+            plan = Plan(remove=present, add=_programs_of(_read_defaults()), replaced=present)
             _rehearse(plan)
         except BackupUnusable as problem:
             raise BackupUnusable(_NO_DEFAULTS) from problem
@@ -90,7 +91,9 @@ def read_documents(file: Path) -> Documents:
 
 
 def shipped_defaults() -> Documents:
-    """The programs that a new stack begins with."""
+    """The programs that a new stack begins with: examples, where everything may be run."""
+    if settings.ALLOWED_USERS or settings.WORK_ROOTS:
+        return []
     documents = read_documents(Path(settings.SHIPPED_DEFAULT_PROGRAMS_FILE))
     # A stack that doesn't run as root runs programs as itself only.
     own = pwd.getpwuid(os.geteuid()).pw_name
@@ -113,6 +116,7 @@ class Plan:
     remove: list[Program] = field(default_factory=list)
     change: list[Program] = field(default_factory=list)
     add: list[Program] = field(default_factory=list)
+    replaced: list[Program] = field(default_factory=list)  # as they were: they stop by their own terms
     sentences: list[str] = field(default_factory=list)
 
 
@@ -128,6 +132,7 @@ def _plan_import(documents: Documents, keep_others: bool) -> Plan:
     _rehearse(plan)  # which also brings the values into their one form
     changes = {program.pk: _differences(present[program.pk], program) for program in plan.change}
     plan.change = [program for program in plan.change if changes[program.pk]]
+    plan.replaced = [*plan.remove, *(present[program.pk] for program in plan.change)]
     kept = [each for each in present.values() if not changes.get(each.pk) and each not in plan.remove]
     plan.sentences = [
         *(f"remove {_named(each)}" for each in plan.remove),
@@ -156,8 +161,8 @@ def _apply(plan: Plan) -> None:
 
 
 def _wait_until_carried_out(plan: Plan) -> None:
-    for group in {program.group for program in (*plan.remove, *plan.change)}:
-        runtime.wait_until_gone(group, otherwise="The programs are replaced; some are still being stopped")
+    for program in plan.replaced:
+        runtime.wait_until_gone(program, otherwise="The programs are replaced; some are still being stopped")
 
 
 def _make_room(programs: list[Program]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from daemon_programs import gateway, sync
+from daemon_programs import actors, gateway, sync
 from daemon_programs.exceptions import DaemonError
 
 
@@ -18,11 +18,12 @@ class DaemonCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            if gateway.supervisor.is_running():
-                answer = self.run(options)
-            else:
-                with sync.offline():
+            with actors.acting(lambda: actors.COMMAND):
+                if gateway.supervisor.is_running():
                     answer = self.run(options)
+                else:
+                    with sync.offline():
+                        answer = self.run(options)
         except (DaemonError, OSError) as problem:
             raise CommandError(str(problem)) from problem
         except DatabaseError as problem:

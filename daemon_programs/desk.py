@@ -2,11 +2,13 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from daemon_programs import readiness, runtime, statuses
+from daemon_programs import obstacles, readiness, runtime, statuses
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs import tail
 from daemon_programs.models import Program, SupervisedProgram
@@ -42,6 +44,7 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         "may_operate": may_operate and program.enabled,
         "disabled": not program.enabled,
         "attach": program.attach_command,
+        "obstacle": obstacles.obstacle(program),
     }
     try:
         state = runtime.state_of(program)
@@ -52,7 +55,8 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         shown |= _process(program, state)
     if program.has_ports:
         port = port if port in program.ports else _first_port(shown, program)
-    return {**shown, "port": port, "logs": log_ends(program, port)}
+    address = reverse("program-log-stream", args=[program.pk])
+    return {**shown, "port": port, "logs": log_ends(program, address, port)}
 
 
 def _process(program: Program, state: State | None) -> dict[str, Any]:
@@ -90,14 +94,22 @@ def _how_it_ended(process: State) -> str:
     return f"{statuses.why_it_ended(process)}, {ended['ended_at']}" if ended else ""
 
 
-def log_ends(program: SupervisedProgram, port: int | None = None) -> list[dict[str, str]]:
-    """The last lines of both logs, for ``logs.html``."""
-    return [_log_end(stream, program.log_path(stream, port)) for stream in ("stdout", "stderr")]
+def log_ends(program: SupervisedProgram, address: str, port: int | None = None) -> list[dict[str, str]]:
+    """The last lines of both logs, for ``logs.html``, and where to follow them: ``address`` and a query."""
+    ends = []
+    for stream in ("stdout", "stderr"):
+        file = program.log_path(stream, port)
+        query = {"type": stream, "lines": LOG_LINES, **({} if port is None else {"port": port})}
+        live = f"{address}?{urlencode(query)}"
+        ends.append({"stream": stream, "file": file, "live": live, **_log_end(file, program.user)})
+    return ends
 
 
-def _log_end(stream: str, file: str) -> dict[str, str]:
+def _log_end(file: str, user: str) -> dict[str, str]:
     try:
-        text = "\n".join(tail(file, LOG_LINES))[-_MOST_LOG_CHARACTERS:]
+        text = "\n".join(tail(file, LOG_LINES, user))[-_MOST_LOG_CHARACTERS:]
+    except DaemonError as problem:
+        return {"problem": f"{problem}."}
     except OSError as problem:
-        return {"stream": stream, "file": file, "problem": f"It can't be read: {problem.strerror}"}
-    return {"stream": stream, "file": file, "text": _FOR_TERMINALS.sub("", text)}
+        return {"problem": f"It can't be read: {problem.strerror}"}
+    return {"text": _FOR_TERMINALS.sub("", text)}

@@ -15,6 +15,7 @@ def program_document(program: Program) -> dict[str, Any]:
         "command": program.command,
         "boot": program.boot,
         "delay_seconds": program.delay_seconds,
+        "stop_grace_seconds": program.stop_grace_seconds,
         "autorestart": program.autorestart,
         "user": program.user,
         "environment": program.environment,

@@ -12,6 +12,7 @@ WEB: dict[str, Any] = {
     "command": "python3 -m http.server 9000",
     "boot": True,
     "delay_seconds": 5,
+    "stop_grace_seconds": 10,
     "autorestart": "unexpected",
     "user": "www-data",
     "environment": {"SITE": "a"},
@@ -33,6 +34,7 @@ API: dict[str, Any] = {
     "command": "node server.js",
     "boot": False,
     "delay_seconds": 0,
+    "stop_grace_seconds": 10,
     "autorestart": "unexpected",
     "user": "node",
     "environment": {"NODE_ENV": "production"},
@@ -179,6 +181,11 @@ LIST_STATUSES = [
 STATUS = [
     answered("Running", status=RUNNING, stats=STATS),
     answered("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
+    answered(
+        "Its folder has gone",
+        status={"id": 1, "status": "stopped"},
+        problem="Working directory '/var/www' does not exist",
+    ),
     answered("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
     answered("With port", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}),
 ]

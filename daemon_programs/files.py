@@ -11,7 +11,9 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary.unlink(missing_ok=True)
+        # Made here and now: in a folder of others its name may be somebody's link by then.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             if durable:
@@ -23,6 +25,12 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a writer that was killed has left. For when there are no others."""
+    for file in folder.glob(".*.tmp"):
+        file.unlink()
 
 
 def sync_folder(folder: Path) -> None:

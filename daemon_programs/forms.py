@@ -21,7 +21,11 @@ Fieldsets = list[tuple[str | None, dict[str, Any]]]
 _GROUPS: list[tuple[str | None, str, list[str]]] = [
     (None, "", ["name", "description"]),
     ("What runs", "", ["command", "user", "directory", "environment"]),
-    ("When it runs", "", ["enabled", "boot", "autorestart", "delay_seconds", "priority", "ready_port"]),
+    (
+        "When it runs",
+        "",
+        ["enabled", "boot", "autorestart", "delay_seconds", "stop_grace_seconds", "priority", "ready_port"],
+    ),
     (
         "Port range",
         "One process per port, each started and stopped on its own. Leave the ports empty for one process.",

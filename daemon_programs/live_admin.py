@@ -81,6 +81,7 @@ class LiveAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["daemon_programs/admin.css"]}
+        js = ["daemon_programs/live_log.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LiveChangeList

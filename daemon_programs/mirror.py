@@ -38,15 +38,29 @@ class Mirror:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    @property
+    def name(self) -> str:
+        return self._path.name
+
     def write(self) -> bool:
         """Bring the file in line with the database; whether it had to be changed."""
         with self._file_lock():
             # Read under the lock: whoever comes second must not write what it read first.
             text = self._make_text()
-            if self._path.exists() and self._path.read_bytes() == text.encode():
+            if self._has(text):
                 return False
             replace_text(self._path, text)
         return True
+
+    def is_current(self) -> bool:
+        """Whether the file says what the database does. Just after a change it doesn't yet."""
+        return self._has(self._make_text())
+
+    def _has(self, text: str) -> bool:
+        try:
+            return self._path.read_bytes() == text.encode()
+        except OSError:
+            return False
 
     def touch(self) -> None:
         """Have the file written soon."""

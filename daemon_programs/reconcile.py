@@ -1,56 +1,95 @@
 """Bring the configuration folder, supervisord and the mirror in line with the database.
 
-The database is what is wanted. Everything here may be called at any time and as often as one likes.
-Temporary programs are not looked at: `quick_start.lifecycle` does that.
+The database is what is wanted. What differs from it is found first, each difference with what mends it;
+a dry run ends there. Everything here may be called at any time and as often as one likes. Temporary
+programs are not looked at: `quick_start.lifecycle` does that, and `hoody_site.reconciliation` all of it.
 """
 
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
-from daemon_programs import mirror
+from daemon_programs import mirror, obstacles
+from daemon_programs.exceptions import DaemonError
 from daemon_programs.files import replace_text
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import PROGRAM_PREFIX, Program
+from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.spec import digest_of
 from daemon_programs.transactions import write_transaction
 
+logger = logging.getLogger(__name__)
 
-def reconcile() -> list[str]:
-    """Mend what is out of line, and return a sentence for each thing that was."""
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is out of line: what it is, what is done about it, and the call that does it."""
+
+    what: str
+    remedy: str = ""  # empty: it is only told
+    mend: Callable[[], object] | None = None
+    fault: str = ""  # why it could not be mended
+
+    def sentence(self, *, dry_run: bool = False) -> str:
+        if self.fault:
+            return f"{self.what}: could not be {self.remedy} ({self.fault})"
+        return f"{self.what}: {'to be ' if dry_run else ''}{self.remedy}" if self.remedy else self.what
+
+
+def mend(differences: Iterable[Difference], *, dry_run: bool = False) -> list[Difference]:
+    """Mend them one after the other, unless it is a dry run; one that can't be doesn't hold up the next."""
+    return [each if dry_run else _mend(each) for each in differences]
+
+
+def _mend(difference: Difference) -> Difference:
+    try:
+        if difference.mend is not None:
+            difference.mend()
+    except (DaemonError, OSError) as problem:
+        return replace(difference, fault=str(problem))
+    return difference
+
+
+def logged(differences: Iterable[Difference]) -> list[str]:
+    """What was out of line, as sentences that stand in the log too."""
+    sentences = [difference.sentence() for difference in differences]
+    for sentence in sentences:
+        logger.warning("Reconciled: %s", sentence)
+    return sentences
+
+
+def reconcile(*, dry_run: bool = False) -> list[Difference]:
+    """Mend what is out of line, and return what that was."""
     with write_transaction():  # nobody changes a program meanwhile
         states = supervisor.states()["programs"]
-        mended = write_configuration()
         known = {group: state for group, state in states.items() if group.startswith(PROGRAM_PREFIX)}
-        wanted = set(_wanted())
-        for group in sorted(wanted - set(known)):
-            supervisor.apply(group)
-            mended.append(f"{group} was not known to supervisord")
-        for group in sorted(set(known) - wanted):
-            if not known[group]["changing"]:
-                supervisor.remove(group)
-                mended.append(f"{group} was still known to supervisord")
-        for group in _changed(mended) & set(known):
-            supervisor.apply(group)
-    if mirror.write():
-        mended.append("programs.json was not up to date")
-    return mended
+        wanted = _wanted()
+        found = mend([*_in_folder(wanted), *_in_supervisord(wanted, known)], dry_run=dry_run)
+    return [*found, *mend(of_mirror(mirror.programs), dry_run=dry_run)]
 
 
-def write_configuration() -> list[str]:
-    """Make the configuration folder what the database says."""
-    folder = Path(settings.PROGRAMS_FOLDER)
-    wanted = _wanted()
-    mended = []
-    for file in sorted(folder.glob(f"{PROGRAM_PREFIX}*")):
-        if file.stem not in wanted or file.suffix != ".json":
-            file.unlink()
-            mended.append(f"{file.name} belonged to no program")
-    for group, text in wanted.items():
-        file = folder / f"{group}.json"
-        if not file.exists() or file.read_text() != text:
-            replace_text(file, text, durable=False)
-            mended.append(f"{group} was not configured as it should be")
-    return mended
+def of_mirror(file: mirror.Mirror) -> Iterator[Difference]:
+    """Whether a file for other tools is behind."""
+    if not file.is_current():
+        yield Difference(f"{file.name} is not what the database says", "written anew", file.write)
+
+
+def write_configuration() -> list[Difference]:
+    """Make the configuration folder what the database says, before there is a supervisord."""
+    return mend(_in_folder(_wanted()))
+
+
+def in_the_way() -> list[Difference]:
+    """The programs that can't be run as they are. They are marked, and wait for a person."""
+    return [
+        Difference(f"'{program.name}' ({program.pk}) can't be run: {obstacle}")
+        for program in Program.objects.filter(enabled=True)
+        if (obstacle := obstacles.obstacle(program))
+    ]
 
 
 def _wanted() -> dict[str, str]:
@@ -59,5 +98,38 @@ def _wanted() -> dict[str, str]:
     }
 
 
-def _changed(mended: list[str]) -> set[str]:
-    return {sentence.split()[0] for sentence in mended if "configured" in sentence}
+def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:
+    folder = Path(settings.PROGRAMS_FOLDER)
+    for file in sorted((*folder.glob(f"{PROGRAM_PREFIX}*"), *folder.glob(f".{PROGRAM_PREFIX}*"))):
+        if file.stem not in wanted or file.suffix != ".json":
+            yield Difference(f"conf.d/{file.name} belongs to no program", "removed", file.unlink)
+    for group, text in wanted.items():
+        file = folder / f"{group}.json"
+        if not _has(file, text):
+            write = partial(_write, group, text)
+            yield Difference(f"conf.d/{file.name} is not what the database says", "written anew", write)
+
+
+def _in_supervisord(wanted: dict[str, str], known: dict[str, State]) -> Iterator[Difference]:
+    for group, text in sorted(wanted.items()):
+        apply = partial(supervisor.apply, group)
+        if group not in known:
+            yield Difference(f"{group} is not known to supervisord", "registered", apply)
+        elif not known[group]["changing"] and known[group]["digest"] != digest_of(text.encode()):
+            yield Difference(f"supervisord does not have {group} as the database has it", "changed", apply)
+    for group in sorted(set(known) - set(wanted)):
+        if not known[group]["changing"]:
+            remove = partial(supervisor.remove, group)
+            yield Difference(f"{group} is still known to supervisord", "withdrawn", remove)
+
+
+def _has(file: Path, text: str) -> bool:
+    try:
+        return file.read_bytes() == text.encode()
+    except OSError:
+        return False
+
+
+def _write(group: str, text: str) -> None:
+    # Not synced to the disk: made anew at every start, as this is.
+    replace_text(Path(settings.PROGRAMS_FOLDER) / f"{group}.json", text, durable=False)

@@ -15,15 +15,20 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from daemon_programs.supervisor.logfiles import is_below
+
 NAME_LENGTH = 128
 DESCRIPTION_LENGTH = 500
 DELAY_SECONDS = (0, 3600)
+STOP_GRACE_SECONDS = (0, 300)
 PRIORITY = (1, 999)
 LOG_BACKUPS = (0, 100)
 LOG_MAX_BYTES = (0, 2**53 - 1)  # what JSON clients can count exactly
 PORTS = (1, 65535)
 MOST_PORTS = 1000
 AUTORESTART = ("true", "false", "unexpected")
+# The code of an error about what isn't there: it may have been when the value was taken.
+VANISHED = "vanished"
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # How the tree of a program is found again; the plugin sets them.
@@ -74,18 +79,32 @@ def check_user(user: str) -> None:
     try:
         account = pwd.getpwnam(user)
     except (KeyError, ValueError):
-        raise ValidationError(f'User "{user}" does not exist on the system') from None
+        raise ValidationError(f'User "{user}" does not exist on the system', VANISHED) from None
     if os.geteuid() != 0 and account.pw_uid != os.geteuid():
         own = pwd.getpwuid(os.geteuid()).pw_name
         raise ValidationError(
             f'User "{user}" can\'t be used: without root the daemon runs programs as "{own}" only'
+        )
+    if settings.ALLOWED_USERS and user not in settings.ALLOWED_USERS:
+        raise ValidationError(
+            f"Field 'user' must be one of those that programs may run as: {', '.join(settings.ALLOWED_USERS)}"
         )
 
 
 def check_directory(directory: str) -> None:
     _check_path("directory", directory)
     if not Path(directory).is_dir():
-        raise ValidationError(f"Working directory '{directory}' does not exist")
+        raise ValidationError(f"Working directory '{directory}' does not exist", VANISHED)
+    _check_roots("directory", directory, settings.WORK_ROOTS)
+
+
+def check_home(user: str) -> None:
+    """A user's home, where a program runs that names no directory."""
+    try:
+        home = pwd.getpwnam(user).pw_dir
+    except (KeyError, ValueError):
+        return  # which is said of the user
+    _check_roots("directory", home if Path(home).is_dir() else "/", settings.WORK_ROOTS)
 
 
 def check_stdout_logfile(path: str) -> None:
@@ -97,19 +116,26 @@ def check_stderr_logfile(path: str) -> None:
 
 
 def _check_log(field: str, path: str) -> None:
-    """An absolute path whose folder exists or can be made, below DAEMON_LOG_ROOT if that is set."""
+    """An absolute path whose folder exists or can be made, below DAEMON_LOG_ROOTS if they are set."""
     _check_path(field, path)
     if has_control_characters(path):
         raise ValidationError(f"Field '{field}' must not contain control characters")
-    if settings.LOG_ROOT and not is_below(path, settings.LOG_ROOT):
-        raise ValidationError(f"Field '{field}' must lie below {settings.LOG_ROOT}")
+    if not is_below(path, str(settings.LOGS_DIR)):  # where logs are that programs don't name
+        _check_roots(field, path, settings.LOG_ROOTS)
     if path.endswith("/") or Path(path).is_dir():
-        raise ValidationError(f"Field '{field}' must name a file: '{path}' is a folder")
+        raise ValidationError(f"Field '{field}' must name a file: '{path}' is a folder", VANISHED)
     folder = Path(path).parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValidationError(f"Field '{field}': the folder of '{path}' can't be made or written")
+        raise ValidationError(
+            f"Field '{field}': the folder of '{path}' can't be made or written", VANISHED
+        )
+
+
+def _check_roots(field: str, path: str, roots: list[str]) -> None:
+    if roots and not any(is_below(path, root) for root in roots):
+        raise ValidationError(f"Field '{field}' must lie below {' or '.join(roots)}, and '{path}' does not")
 
 
 def _check_path(field: str, path: str) -> None:
@@ -170,13 +196,6 @@ def check_port_range(start: int | None, end: int | None) -> None:
         raise ValidationError("Field 'port_range' must not end before it starts")
     if end - start >= MOST_PORTS:
         raise ValidationError(f"Field 'port_range' must not have more than {MOST_PORTS} ports")
-
-
-def is_below(path: str, root: str) -> bool:
-    """Whether a path lies under a root folder once links and dots are resolved."""
-    resolved = os.path.realpath(path)
-    top = os.path.realpath(root)
-    return resolved == top or resolved.startswith(top.rstrip("/") + "/")
 
 
 def has_control_characters(text: str) -> bool:

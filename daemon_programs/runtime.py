@@ -1,20 +1,26 @@
 """Read what runs, and wait until it is as asked. Every answer comes from one call to supervisord."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
+
 from daemon_programs import sync
 from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
 from daemon_programs.gateway import changes, supervisor
-from daemon_programs.models import STOP_GRACE_SECONDS, SupervisedProgram
+from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import State
 
 # While waiting, supervisord is asked this often even if nothing was heard of.
 LOOK_EVERY_SECONDS = 2.0
-# After SIGKILL only the kernel can hold up an end.
-STOP_TIMEOUT = STOP_GRACE_SECONDS + 10.0
+# Beyond its grace period: after SIGKILL only the kernel can hold up an end.
+_END_SECONDS = 10.0
+# Programs may take minutes to stop: so many requests wait for that, and no more than a moment the others.
+_room_to_see_a_stop = threading.BoundedSemaphore(settings.THREADS // 4)
+_MOMENT_SECONDS = 5.0
 
 
 def states() -> dict[str, State]:
@@ -64,13 +70,20 @@ def _look(group: str) -> State | None:
         raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
 
-def _wait_for_stop(group: str, done: Callable[[State | None], bool], otherwise: str) -> None:
-    with changes.watch(group, brief=True) as watch:
-        watch_until(watch, group, done, timeout=STOP_TIMEOUT, otherwise=otherwise)
+def _wait_for_stop(program: SupervisedProgram, done: Callable[[State | None], bool], otherwise: str) -> None:
+    """Sleep until a program is stopped as it should be; at most its grace period and some more."""
+    has_room = _room_to_see_a_stop.acquire(blocking=False)
+    timeout = program.stop_grace_seconds + _END_SECONDS if has_room else _MOMENT_SECONDS
+    try:
+        with changes.watch(program.group, brief=True) as watch:
+            watch_until(watch, program.group, done, timeout=timeout, otherwise=otherwise)
+    finally:
+        if has_room:
+            _room_to_see_a_stop.release()
 
 
-def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> None:
-    """Wait until processes (all of the group's, if not named) and their whole trees have ended.
+def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, otherwise: str) -> None:
+    """Wait until processes (all of the program's, if not named) and their whole trees have ended.
 
     Not until they are at rest: somebody may have asked for the next start already.
     """
@@ -80,17 +93,17 @@ def wait_until_ended(group: str, names: list[str] | None, *, otherwise: str) -> 
         chosen = processes.values() if names is None else (processes.get(name, {}) for name in names)
         return not any(each.get("state") == "stopping" or each.get("ending") for each in chosen)
 
-    _wait_for_stop(group, ended, otherwise)
+    _wait_for_stop(program, ended, otherwise)
 
 
-def wait_until_gone(group: str, *, otherwise: str) -> None:
+def wait_until_gone(program: SupervisedProgram, *, otherwise: str) -> None:
     """Wait until supervisord has stopped and forgotten a program (or has it anew)."""
     if sync.is_offline():
         return
-    _wait_for_stop(group, lambda state: state is None or not state["changing"], otherwise)
+    _wait_for_stop(program, lambda state: state is None or not state["changing"], otherwise)
 
 
-def wait_until_settled(group: str, *, otherwise: str) -> None:
+def wait_until_settled(program: SupervisedProgram, *, otherwise: str) -> None:
     """Wait until a program's change is carried out and what is to run has been started."""
 
     def settled(state: State | None) -> bool:
@@ -98,4 +111,4 @@ def wait_until_settled(group: str, *, otherwise: str) -> None:
             state["changing"] or any(each.get("queued") for each in state["processes"].values())
         )
 
-    _wait_for_stop(group, settled, otherwise)
+    _wait_for_stop(program, settled, otherwise)

@@ -33,18 +33,18 @@ from daemon_programs.serializers import (
 _PROGRAMS, _STATUS, _LOGS = ["programs"], ["status"], ["logs"]
 
 
-def _query(name: str, type: Any, description: str, **options: Any) -> OpenApiParameter:
+def query(name: str, type: Any, description: str, **options: Any) -> OpenApiParameter:
     return OpenApiParameter(name, type, OpenApiParameter.QUERY, description=description, **options)
 
 
 _ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1}
-_ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The program's id.")
+ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The program's id.")
 _PORT_SCHEMA = {"type": "integer", "minimum": rules.PORTS[0], "maximum": rules.PORTS[1]}
 _BOOLEAN_SCHEMA = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
-_PORT = _query("port", _PORT_SCHEMA, "The instance of a port range.")
+PORT = query("port", _PORT_SCHEMA, "The instance of a port range.")
 LOG_QUERY = [
-    _query("type", {"type": "string", "enum": ["stdout", "stderr"], "default": "stdout"}, "Which stream."),
-    _query(
+    query("type", {"type": "string", "enum": ["stdout", "stderr"], "default": "stdout"}, "Which stream."),
+    query(
         "lines", {"type": "integer", "minimum": 1, "maximum": 10000, "default": 100}, "At most so many lines."
     ),
 ]
@@ -55,16 +55,16 @@ list_programs = extend_schema(
     summary="List programs",
     description="In id order. The filters are combined with AND.",
     parameters=[
-        _query("enabled", _BOOLEAN_SCHEMA, "Registered with supervisord."),
-        _query("boot", _BOOLEAN_SCHEMA, "Started when the daemon starts."),
-        _query("lazy_load", _BOOLEAN_SCHEMA, "Instances started on demand only."),
-        _query("hoody_kit", _BOOLEAN_SCHEMA, "Those whose directory lies below the kits' root."),
-        _query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
-        _query("port", _PORT_SCHEMA, "Those whose port range has this port."),
-        _query("port_from", _PORT_SCHEMA, "With `port_to`: those whose range overlaps this one."),
-        _query("port_to", _PORT_SCHEMA, "With `port_from`."),
-        _query("include_status", _BOOLEAN_SCHEMA, "Add `status`."),
-        _query("include_stats", _BOOLEAN_SCHEMA, "Add `status` and `stats`."),
+        query("enabled", _BOOLEAN_SCHEMA, "Registered with supervisord."),
+        query("boot", _BOOLEAN_SCHEMA, "Started when the daemon starts."),
+        query("lazy_load", _BOOLEAN_SCHEMA, "Instances started on demand only."),
+        query("hoody_kit", _BOOLEAN_SCHEMA, "Those whose directory lies below the kits' root."),
+        query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
+        query("port", _PORT_SCHEMA, "Those whose port range has this port."),
+        query("port_from", _PORT_SCHEMA, "With `port_to`: those whose range overlaps this one."),
+        query("port_to", _PORT_SCHEMA, "With `port_from`."),
+        query("include_status", _BOOLEAN_SCHEMA, "Add `status`."),
+        query("include_stats", _BOOLEAN_SCHEMA, "Add `status` and `stats`."),
     ],
     responses=ListAnswer,
     examples=examples.LIST_PROGRAMS,
@@ -74,7 +74,7 @@ retrieve_program = extend_schema(
     operation_id="getProgram",
     summary="Get a program",
     description="Its configuration; `GET status/{id}` tells what runs.",
-    parameters=[_ID],
+    parameters=[ID],
     responses=ProgramAnswer,
     examples=examples.PROGRAM,
 )
@@ -95,7 +95,7 @@ edit_program = extend_schema(
         "What is left out keeps its value; `environment` and `port_range` replace the whole value; null "
         "clears. What runs is restarted, once, only if what runs has changed."
     ),
-    parameters=[_ID],
+    parameters=[ID],
     request=ProgramSerializer(partial=True),
     responses=ProgramAnswer,
     examples=examples.EDIT_PROGRAM,
@@ -105,7 +105,7 @@ remove_program = extend_schema(
     operation_id="removeProgram",
     summary="Remove a program",
     description="Stopped first, then forgotten. Its log files stay.",
-    parameters=[_ID],
+    parameters=[ID],
     request=NoFieldsSerializer,
     responses=RemoveAnswer,
     examples=examples.REMOVE_PROGRAM,
@@ -127,7 +127,7 @@ enable_program = extend_schema(
     operation_id="enableProgram",
     summary="Enable a program",
     description="Registered with supervisord; started only if it has `boot`.",
-    parameters=[_ID],
+    parameters=[ID],
     request=NoFieldsSerializer,
     responses=ProgramAnswer,
     examples=examples.ENABLE_PROGRAM,
@@ -137,7 +137,7 @@ disable_program = extend_schema(
     operation_id="disableProgram",
     summary="Disable a program",
     description="Stopped and withdrawn from supervisord.",
-    parameters=[_ID],
+    parameters=[ID],
     request=NoFieldsSerializer,
     responses=ProgramAnswer,
     examples=examples.DISABLE_PROGRAM,
@@ -147,7 +147,7 @@ start_program = extend_schema(
     operation_id="startProgram",
     summary="Start a program",
     description="Of a port range, the instance of a `port`, or with `all` every instance.",
-    parameters=[_ID],
+    parameters=[ID],
     request=StartSerializer,
     responses=StartAnswer,
     examples=examples.START_PROGRAM,
@@ -157,7 +157,7 @@ stop_program = extend_schema(
     operation_id="stopProgram",
     summary="Stop a program",
     description="Its whole process tree; answers when it has ended. Stopping what is stopped is a success.",
-    parameters=[_ID],
+    parameters=[ID],
     request=StopSerializer,
     responses=Success,
     examples=examples.STOP_PROGRAM,
@@ -167,7 +167,7 @@ restart_program = extend_schema(
     operation_id="restartProgram",
     summary="Restart a program",
     description="Stop and start as one: never two processes at once, never a lost start.",
-    parameters=[_ID],
+    parameters=[ID],
     request=RestartSerializer,
     responses=RestartAnswer,
     examples=examples.RESTART_PROGRAM,
@@ -177,7 +177,7 @@ program_logs = extend_schema(
     operation_id="getProgramLogs",
     summary="Read a program's log",
     description="The last lines. A log that does not exist yet is empty.",
-    parameters=[_ID, *LOG_QUERY, _PORT],
+    parameters=[ID, *LOG_QUERY, PORT],
     responses=LogAnswer,
     examples=examples.LOGS,
 )
@@ -194,7 +194,7 @@ retrieve_status = extend_schema(
     operation_id="getStatus",
     summary="Get a status",
     description="`last_run` tells how the last run ended, unless it was stopped on request.",
-    parameters=[_ID, _PORT],
+    parameters=[ID, PORT],
     responses=STATUS_ANSWER,
     examples=examples.STATUS,
 )

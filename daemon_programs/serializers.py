@@ -5,10 +5,13 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from daemon_programs import rules, terminals
+from daemon_programs import rules, statuses, terminals
 from daemon_programs.strict_fields import (
     QueryBoolean,
+    QueryChoice,
+    QueryCursor,
     QueryInteger,
+    QueryTime,
     RequiredString,
     StrictBoolean,
     StrictChoice,
@@ -70,6 +73,9 @@ class SupervisedProgramSerializer(StrictSerializer):
     autorestart = AutorestartField(choices=rules.AUTORESTART, required=False)
     delay_seconds = StrictInteger(
         min_value=rules.DELAY_SECONDS[0], max_value=rules.DELAY_SECONDS[1], required=False
+    )
+    stop_grace_seconds = StrictInteger(
+        min_value=rules.STOP_GRACE_SECONDS[0], max_value=rules.STOP_GRACE_SECONDS[1], required=False
     )
     priority = StrictInteger(min_value=rules.PRIORITY[0], max_value=rules.PRIORITY[1], required=False)
     stdout_logfile = StrictString(required=False)
@@ -183,6 +189,15 @@ class LogQuerySerializer(serializers.Serializer):
         if value not in ("stdout", "stderr"):
             raise serializers.ValidationError("Invalid 'type' value: must be 'stdout' or 'stderr'")
         return value
+
+
+class EventQuerySerializer(serializers.Serializer):
+    """The query of ``events``."""
+
+    since = QueryTime(required=False)
+    state = QueryChoice(statuses.STATUSES, required=False)
+    limit = QueryInteger(1, 1000, default=100)
+    cursor = QueryCursor(required=False)
 
 
 class PortQuerySerializer(serializers.Serializer):

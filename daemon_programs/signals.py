@@ -15,7 +15,8 @@ from daemon_programs.models import Program
 
 logger = logging.getLogger("daemon_programs.events")
 
-# Sent by the event listener for each state change, with ``change``: a `supervisor.events.StateChange`.
+# Sent by the event listener for each state change once it is recorded, with ``change``: a
+# `supervisor.events.StateChange`.
 state_changed = Signal()
 # Sent by it when a temporary program is over, with ``end``: a `supervisor.events.ProgramEnd`.
 program_ended = Signal()

@@ -1,8 +1,7 @@
 """What programs use: whole process trees, measured in one sweep of the process table.
 
 However many programs are asked about, the table is read at most once (contract, section 4). A tree is what
-descends from a program's process, and what it has left behind: orphans, which supervisord adopts and
-which carry the program's name in their environment.
+descends from a program's process, and what it has left behind: its orphans, which supervisord names.
 
 ``cpu_percent`` is the share of one core (100 is one core kept busy) since the last time that the
 process was measured, if that is a second or more ago; until then it stays what it was, and when a
@@ -10,14 +9,12 @@ process is seen for the first time (or for the first time in ten minutes) it is 
 life. The same everywhere.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import psutil
-from django.conf import settings
 
 from daemon_programs.models import Program
 from daemon_programs.statuses import iso
@@ -81,23 +78,36 @@ _meter = CpuMeter()
 
 def measure(programs: dict[str, State]) -> dict[Owner, dict[str, Any]]:
     """The ``stats`` of each live process of the programs (their states by group), by owner."""
-    roots = {
-        (group, name): process["pid"]
+    trees = roots(programs)
+    # The way down from a single process is short; that of a thousand is longer than the whole table.
+    children = _sweep() if len(trees) > 1 else tree.children
+    return {
+        owner: measured
+        for owner, begin in trees.items()
+        if (measured := _tree_stats(begin[0], descend(begin, children)))
+    }
+
+
+def roots(programs: dict[str, State]) -> dict[Owner, list[int]]:
+    """The pids that the tree of each live process begins with: its own, then those of its orphans."""
+    return {
+        (group, name): [process["pid"], *process.get("orphans", [])]
         for group, state in programs.items()
         for name, process in state["processes"].items()
         if process.get("pid")
     }
-    supervisord = next(filter(None, map(_parent, roots.values())), None)
-    if supervisord is None:
-        return {}  # nothing runs, or no longer
-    # The way down from a single process is short; that of a thousand is longer than the whole table.
-    children = _sweep() if len(roots) > 1 else tree.children
-    orphans = _orphans(children(supervisord), set(roots.values()))
-    return {
-        owner: measured
-        for owner, pid in roots.items()
-        if (measured := _tree_stats(pid, _tree(pid, orphans.get(owner, []), children)))
-    }
+
+
+def descend(begin: list[int], children: Children) -> Iterator[int]:
+    """The pids of a tree, each once: meanwhile a pid may have gone to another process."""
+    waiting = list(begin)
+    seen = set(begin)
+    while waiting:
+        pid = waiting.pop(0)
+        yield pid
+        found = sorted(set(children(pid)) - seen)
+        seen.update(found)
+        waiting.extend(found)
 
 
 def add_to_instances(
@@ -109,13 +119,6 @@ def add_to_instances(
             instance["stats"] = own
 
 
-def _parent(pid: int) -> int | None:
-    try:
-        return psutil.Process(pid).ppid()
-    except psutil.Error:
-        return None
-
-
 def _sweep() -> Children:
     """Whose children are whose, by one look at the whole process table."""
     children: dict[int, list[int]] = {}
@@ -125,29 +128,6 @@ def _sweep() -> Children:
         except psutil.Error:
             continue  # it has ended since
     return lambda pid: children.get(pid, [])
-
-
-def _orphans(adopted: Iterable[int], roots: set[int]) -> dict[Owner, list[int]]:
-    """Supervisord's children that it did not start, by what they carry in their environment."""
-    orphans: dict[Owner, list[int]] = {}
-    for pid in adopted:
-        if pid in roots:
-            continue
-        carried = tree.environment(pid)
-        if carried.get(tree.SERVER_URL) != os.fsencode(f"unix://{settings.SUPERVISORD_SOCKET}"):
-            continue  # a stack that one of the programs has run
-        owner = tuple(os.fsdecode(carried.get(name, b"")) for name in (tree.GROUP_NAME, tree.PROCESS_NAME))
-        orphans.setdefault((owner[0], owner[1]), []).append(pid)
-    return orphans
-
-
-def _tree(root: int, orphans: list[int], children: Children) -> Iterator[int]:
-    """The pids of a tree, the root first."""
-    waiting = [root, *sorted(orphans)]
-    while waiting:
-        pid = waiting.pop(0)
-        yield pid
-        waiting.extend(sorted(children(pid)))
 
 
 def _tree_stats(root: int, pids: Iterator[int]) -> dict[str, Any] | None:

@@ -63,9 +63,13 @@ def listed_status(program: Program, state: State | None) -> dict[str, Any]:
 
 
 def list_instances(program: Program, state: State | None) -> list[dict[str, Any]]:
-    """The instances of a port range that are not stopped, by port."""
+    """The instances of a port range that are not stopped, by port.
+
+    Until an edit is carried out supervisord may still tell of the ordinary program that it was before.
+    """
     processes = (state or {}).get("processes", {})
-    instances = (instance(program, int(name), process) for name, process in processes.items())
+    ports = {int(name): process for name, process in processes.items() if name.isdigit()}
+    instances = (instance(program, port, process) for port, process in ports.items())
     return sorted((each for each in instances if each["status"] != "stopped"), key=lambda each: each["port"])
 
 
@@ -110,6 +114,11 @@ def uptime(seconds: float) -> str:
 def iso(timestamp: float) -> str:
     """ISO 8601 in UTC with ``Z``, whole seconds."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def milliseconds(moment: datetime) -> str:
+    """ISO 8601 in UTC with ``Z``, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _own_process(program: Program, state: State | None) -> State:

@@ -4,6 +4,8 @@ DRF's own fields read ``"5"`` as an integer and ``0`` as false; the contract doe
 a whole sentence that names its field.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -176,6 +178,45 @@ class QueryInteger(QueryField):
                 f"Query parameter '{self.field_name}' must be an integer between {self.low} and {self.high}"
             )
         return number
+
+
+class QueryChoice(QueryField):
+    """A query parameter that is one of a few words."""
+
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        self.choices = choices
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: str) -> str:
+        if data not in self.choices:
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must be one of: {', '.join(self.choices)}"
+            )
+        return data
+
+
+class QueryTime(QueryField):
+    """A query parameter that is a time in ISO 8601; without an offset it is UTC."""
+
+    def to_internal_value(self, data: str) -> datetime:
+        try:
+            moment = datetime.fromisoformat(data)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must be a time such as 2026-01-31T22:00:00Z"
+            ) from None
+
+
+class QueryCursor(QueryField):
+    """A query parameter that an earlier answer gave as ``next``: a row's id, which nobody has to know."""
+
+    def to_internal_value(self, data: str) -> int:
+        if not (data.isascii() and data.isdigit() and len(data) < 19):
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must be the 'next' of an earlier answer"
+            )
+        return int(data)
 
 
 def check_text(text: str, what: str) -> None:

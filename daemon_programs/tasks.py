@@ -1,17 +1,28 @@
 """What django-q2 calls on schedule: one call each. A safety net, never a clock."""
 
-import logging
-
-from daemon_programs.reconcile import reconcile
-
-logger = logging.getLogger(__name__)
+from daemon_programs import delivery_dispatch, history, strays
+from daemon_programs.reconcile import logged, reconcile
 
 # Name, function, minutes. The stack's start makes the schedules of these (`hoody_site.stack`).
-SCHEDULES = [("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1)]
+SCHEDULES = [
+    ("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1),
+    ("end strays", "daemon_programs.tasks.end_strays", 1),
+    ("deliver webhooks", "daemon_programs.tasks.deliver_webhooks", 1),
+    ("purge events", "daemon_programs.tasks.purge_events", 10),
+]
+
+
+def deliver_webhooks() -> None:
+    delivery_dispatch.dispatch()
+
+
+def purge_events() -> int:
+    return history.purge()
 
 
 def reconcile_programs() -> list[str]:
-    mended = reconcile()
-    for sentence in mended:
-        logger.warning("Reconciled: %s", sentence)
-    return mended
+    return logged(reconcile())
+
+
+def end_strays() -> list[str]:
+    return logged(strays.end())

@@ -18,6 +18,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from daemon_programs import rules
+
 TMUX = "tmux"
 SHELLS = ("bash", "zsh", "fish", "sh", TMUX)
 
@@ -70,7 +72,7 @@ exec "$SHELL" -i
 
 
 def check(number: int | None, shell: str, interactive: bool | None) -> None:
-    """The rules between the three fields, and that the shell is installed."""
+    """The rules between the three fields."""
     if number is None:
         if shell:
             raise ValidationError({"terminal_shell": "terminal_shell requires terminal_id to be set"})
@@ -82,12 +84,13 @@ def check(number: int | None, shell: str, interactive: bool | None) -> None:
         raise ValidationError(
             {"terminal_shell": f"Field 'terminal_shell' must be one of: {', '.join(SHELLS)}"}
         )
-    elif not is_installed(shell or "sh"):
+
+
+def check_shell(shell: str) -> None:
+    if shell in SHELLS and not is_installed(shell):
         raise ValidationError(
-            {
-                "terminal_shell": f"Terminal shell '{shell}' is not installed: "
-                f"on Debian and Ubuntu, apt install {shell}"
-            }
+            f"Terminal shell '{shell}' is not installed: on Debian and Ubuntu, apt install {shell}",
+            rules.VANISHED,
         )
 
 

@@ -2,6 +2,8 @@
 
 from django.urls import path
 
+from daemon_programs.delivery_views import DeliveryViewSet
+from daemon_programs.event_views import EventViewSet
 from daemon_programs.views import ProgramViewSet, StatusViewSet
 
 urlpatterns = [
@@ -17,6 +19,29 @@ urlpatterns = [
     path("programs/<str:id>/stop", ProgramViewSet.as_view({"post": "stop"}), name="program-stop"),
     path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
     path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
+    path(
+        "programs/<str:id>/deliveries",
+        DeliveryViewSet.as_view({"get": "list"}),
+        name="program-deliveries",
+    ),
+    path(
+        "programs/<str:id>/deliveries/<str:delivery_id>/redeliver",
+        DeliveryViewSet.as_view({"post": "redeliver"}),
+        name="delivery-redeliver",
+    ),
+    path(
+        "programs/<str:id>/webhooks/rotate-secret",
+        DeliveryViewSet.as_view({"post": "rotate_secret"}),
+        name="webhook-secret-rotate",
+    ),
+    path(
+        "programs/<str:id>/logs/stream",
+        ProgramViewSet.as_view({"get": "log_stream"}),
+        name="program-log-stream",
+    ),
+    path("programs/<str:id>/events", EventViewSet.as_view({"get": "of_program"}), name="program-events"),
+    path("events", EventViewSet.as_view({"get": "list"}), name="events"),
+    path("events/stream", EventViewSet.as_view({"get": "stream"}), name="event-stream"),
     path("status", StatusViewSet.as_view({"get": "list"}), name="statuses"),
     path("status/<str:id>", StatusViewSet.as_view({"get": "retrieve"}), name="status"),
 ]

@@ -4,10 +4,13 @@ They raise ``exceptions.DaemonError`` and Django's ``ValidationError``. After an
 database, the mirror and supervisord's configuration agree with each other.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from daemon_programs import readiness, runtime, statuses, sync, webhooks
-from daemon_programs.exceptions import ChangeNotTaken, ProgramNotFound, Refused
+from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
 from daemon_programs.statuses import process_name, process_state
@@ -44,6 +47,7 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
     """Change fields; what runs is restarted once, and only if what runs has changed."""
     with write_transaction():
         program = get_program(id)
+        before = copy(program)
         if values.get("webhooks") is not None:
             values = {**values, "webhooks": webhooks.merge(program.webhooks, values["webhooks"])}
         for name, value in values.items():
@@ -51,11 +55,12 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
         program.full_clean(validate_constraints=False)  # `clean` has their sentences
         program.save()
     if program.enabled:
+        # What ran is stopped by the terms that it was started with.
         runtime.wait_until_settled(
-            program.group, otherwise=f"Program with ID {program.pk} is changed, but still being restarted"
+            before, otherwise=f"Program with ID {program.pk} is changed, but still being restarted"
         )
     else:
-        _wait_until_gone(program)
+        _wait_until_gone(before)
     return program
 
 
@@ -75,11 +80,9 @@ def remove_program(id: str) -> int:
     program = get_program(id)
     stop(program, [ALL])
     with write_transaction():
-        program = get_program(id)
-        pk, group = program.pk, program.group
-        program.delete()
-    runtime.wait_until_gone(group, otherwise=f"Program with ID {pk} is still being stopped")
-    return pk
+        get_program(id).delete()
+    _wait_until_gone(program)
+    return int(program.pk)
 
 
 def start_program(
@@ -101,7 +104,8 @@ def start_program(
         raise Refused(f"{_whom(program, port)} is already running")
     with runtime.room_to_wait(program.group, wait) as watch:
         if not already:
-            answer = supervisor.start(program.group, ALL if every else names[0])
+            with _still_registered(program, port):
+                answer = supervisor.start(program.group, ALL if every else names[0])
             if "refused" in answer:
                 raise Refused(f"{_whom(program, port)} can't be started: {answer['refused']}")
             state = answer
@@ -121,11 +125,11 @@ def restart_program(
     _check_enabled(program)
     _registered_state(program)
     with runtime.room_to_wait(program.group, wait) as watch:
-        if every and program.has_ports:
-            state: State | None = supervisor.restart(program.group, ALL)
+        restarts_what_runs = every and program.has_ports
+        with _still_registered(program, port):
+            state: State | None = supervisor.restart(program.group, ALL if restarts_what_runs else names[0])
+        if restarts_what_runs:
             names = [name for name in names if _is_on_its_way(process_state(state, name))]
-        else:
-            state = supervisor.restart(program.group, names[0])
         if watch:
             state = _wait_until_started(watch, program, names, port, timeout)
     return _start_answer(program, state, port, None)
@@ -142,12 +146,10 @@ def stop(program: Program, names: list[str]) -> None:
     for name in names:
         try:
             supervisor.stop(program.group, name)
-        except ChangeNotTaken:
-            if runtime.state_of(program) is not None:
-                raise
-            return  # supervisord does not have it: nothing of it runs
+        except NotRegistered:
+            return  # nothing of it runs
     runtime.wait_until_ended(
-        program.group,
+        program,
         None if names == [ALL] else names,
         otherwise=f"Program with ID {program.pk} is still being stopped",
     )
@@ -190,9 +192,25 @@ def _registered_state(program: Program) -> State:
     state = supervisor.state(program.group)
     if state is None:
         with write_transaction():
-            sync.register(get_program(program.pk))
+            # As it is by now: somebody else may have just disabled it.
+            program = get_program(program.pk)
+            _check_enabled(program)
+            sync.register(program)
         state = supervisor.state(program.group)
     return state or {"changing": False, "processes": {}}
+
+
+@contextmanager
+def _still_registered(program: Program, port: int | None) -> Iterator[None]:
+    """Somebody else may disable or remove it at any time."""
+    try:
+        yield
+    except NotRegistered as problem:
+        raise _withdrawn(program, port) from problem
+
+
+def _withdrawn(program: Program, port: int | None) -> Refused:
+    return Refused(f"{_whom(program, port)} was withdrawn while it was starting")
 
 
 def _is_active(process: State) -> bool:
@@ -212,7 +230,7 @@ def _wait_until_started(
 
     def started(state: State | None) -> bool:
         if state is None:
-            raise Refused(f"{_whom(program, port)} was withdrawn while it was starting")
+            raise _withdrawn(program, port)
         return all(_has_started(program, port, process_state(state, name)) for name in names)
 
     return runtime.watch_until(
@@ -251,7 +269,7 @@ def _start_answer(
 
 
 def _wait_until_gone(program: Program) -> None:
-    runtime.wait_until_gone(program.group, otherwise=f"Program with ID {program.pk} is still being stopped")
+    runtime.wait_until_gone(program, otherwise=f"Program with ID {program.pk} is still being stopped")
 
 
 def _whom(program: Program, port: int | None) -> str:

@@ -8,12 +8,12 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs import backups, readiness, runtime, stats, statuses, verbs
+from daemon_programs import backups, obstacles, readiness, runtime, stats, statuses, stream_schemas, verbs
 from daemon_programs import schemas as shapes
 from daemon_programs.documents import program_document
 from daemon_programs.filters import filter_programs
 from daemon_programs.logs import tail
-from daemon_programs.models import Program
+from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.serializers import (
     LogQuerySerializer,
     NoFieldsSerializer,
@@ -24,6 +24,9 @@ from daemon_programs.serializers import (
     StartSerializer,
     StopSerializer,
 )
+from daemon_programs.streams import log_stream
+from daemon_programs.streams.answer import StreamResponse, stream_answer
+from daemon_programs.streams.queries import LogStreamQuerySerializer, stream_query
 from daemon_programs.supervisor.client import State
 
 VIEW = ["daemon_programs.view_program"]
@@ -58,6 +61,7 @@ class ProgramViewSet(DaemonViewSet):
         "list": VIEW,
         "retrieve": VIEW,
         "logs": VIEW,
+        "log_stream": VIEW,
         "add": ADD,
         "edit": CHANGE,
         "enable": CHANGE,
@@ -142,7 +146,16 @@ class ProgramViewSet(DaemonViewSet):
         port = _port_of(program, request)
         if program.has_ports and port is None:
             port = verbs.require_port(program, port)
-        return log_answer(program.log_path(query["type"], port), query)
+        return log_answer(program, port, query)
+
+    @stream_schemas.program_log_stream
+    def log_stream(self, request: Request, id: str) -> StreamResponse:
+        program = verbs.get_program(id)
+        query = checked(LogStreamQuerySerializer, stream_query(request))
+        port = _port_of(program, request)
+        if program.has_ports and port is None:
+            port = verbs.require_port(program, port)
+        return stream_answer(request, VIEW, log_stream.of_program(program, port, query))
 
 
 class StatusViewSet(DaemonViewSet):
@@ -192,9 +205,10 @@ def add_statuses(
             document["stats"] = own
 
 
-def log_answer(path: str, query: dict[str, Any]) -> Response:
+def log_answer(program: SupervisedProgram, port: int | None, query: dict[str, Any]) -> Response:
     """The last lines of a log, as a ``LogQuerySerializer`` has them asked for."""
-    lines = tail(path, query["lines"])
+    path = program.log_path(query["type"], port)
+    lines = tail(path, query["lines"], program.user)
     return Response(
         {
             "success": True,
@@ -231,6 +245,7 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
             "instances": instances,
             "running_count": statuses.count_running(instances),
             "total_count": len(program.ports),
+            **({} if instances else _problem(program)),
         }
     process = statuses.process_state(state, program.group)
     measured = stats.measure(_only(program, state, program.group)).get((program.group, program.group))
@@ -243,7 +258,14 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
         "status": status,
         **({"stats": measured} if measured else {}),
         **_last_run(process),
+        **({} if "pid" in status else _problem(program)),
     }
+
+
+def _problem(program: Program) -> dict[str, str]:
+    """What is in the way of a program that does not run."""
+    problem = obstacles.obstacle(program)
+    return {"problem": problem} if problem else {}
 
 
 def _only(program: Program, state: State | None, name: str) -> dict[str, State]:

@@ -57,6 +57,15 @@ def normal(block: dict[str, Any]) -> dict[str, Any]:
     return {**merged, "events": _event_names(merged["events"])}
 
 
+def targets(block: dict[str, Any] | None, state: str | None = None) -> list[str]:
+    """Where a valid block wants a change to this state delivered, or anything at all; each URL once."""
+    if not block:
+        return []
+    whole = normal(block)
+    is_wanted = whole["enabled"] and (state is None or state.upper() in whole["events"])
+    return list(dict.fromkeys(whole["urls"])) if is_wanted else []
+
+
 def merge(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
     """An edit: keys that are given replace, the others stay."""
     return {**(old or {}), **new}

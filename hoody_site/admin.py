@@ -1,12 +1,15 @@
-"""The admin's head line, and API tokens: issued, renamed and revoked, never shown again."""
+"""The admin's head line, and API tokens: issued, renamed, rotated and revoked, never shown again."""
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
-from hoody_site.models import ApiToken, digest_of
+from hoody_site.models import ApiToken, digest_of, new_token
 
 admin.site.site_header = "Daemon API"
 admin.site.site_title = "Daemon API"
@@ -18,13 +21,15 @@ class ApiTokenAdmin(admin.ModelAdmin):
     """Whoever holds a token may what its user may. So it takes the permission to change users too,
     with which one could set their passwords as well."""
 
-    list_display = ["name", "user", "created_at", "last_used_at"]
+    list_display = ["name", "user", "created_at", "last_used_at", "expires_at"]
     list_filter = ["user"]
     search_fields = ["name", "user__username"]
     list_select_related = ["user"]
+    actions = ["rotate"]
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
-        return ["name", "user", "created_at", "last_used_at"] if obj else ["name", "user"]
+        asked = ["name", "user", "expires_at"]
+        return [*asked, "created_at", "last_used_at"] if obj else asked
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
         return ["user", "created_at", "last_used_at"] if obj else []
@@ -48,11 +53,21 @@ class ApiTokenAdmin(admin.ModelAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        token = ApiToken.issue(obj.user, obj.name)
-        obj.pk = ApiToken.objects.get(digest=digest_of(token)).pk
-        obj.refresh_from_db()
+        token = new_token()
+        obj.digest = digest_of(token)
+        super().save_model(request, obj, form, change)
         text = "The token, shown this once: <code>{}</code>"
         messages.success(request, format_html(text, token))
+
+    @admin.action(description="Rotate selected API tokens", permissions=["change"])
+    def rotate(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> HttpResponse:
+        """New tokens in the place of the chosen ones, on a page of their own: kept nowhere, shown once."""
+        with transaction.atomic():
+            rotated = [(token, token.rotate()) for token in tokens]
+            for token, _ in rotated:
+                self.log_change(request, token, "Rotated.")
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "rotated": rotated}
+        return TemplateResponse(request, "admin/hoody_site/apitoken/rotated.html", context)
 
 
 def _may(request: HttpRequest) -> bool:

@@ -2,15 +2,27 @@
 
 from django.contrib.auth.models import User
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import status
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
-from hoody_site.models import ApiToken, digest_of
+from hoody_site.attempts import TOO_MANY, attempts, client_of
+from hoody_site.models import ApiToken
+
+
+class TooManyAttempts(APIException):
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = TOO_MANY
+    default_code = "too_many_attempts"
+
+    def __init__(self, wait: int) -> None:
+        super().__init__()
+        self.wait = wait  # seconds
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Finds the token by its digest, so that no comparison tells how much of a guess was right."""
+    """A token in the header, and nowhere else: addresses end up in logs and histories."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         scheme, _, credentials = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -18,14 +30,23 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != "bearer":
             raise AuthenticationFailed("The Authorization header must be: Bearer <token>")
-        token = ApiToken.objects.select_related("user").filter(digest=digest_of(credentials.strip())).first()
+        # Before anybody is refused for too many failures: they may be those of others at the same address.
+        token = ApiToken.find(credentials.strip())
         if token is None or not token.user.is_active:
+            self._count_failure(request)
             raise AuthenticationFailed("The API token is not valid")
+        if token.has_expired:
+            raise AuthenticationFailed("The API token has expired")
+        attempts.forget("token", client_of(request))
         token.used()
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+    def _count_failure(self, request: Request) -> None:
+        if wait := attempts.count("token", client_of(request)):
+            raise TooManyAttempts(wait)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import ssl
 from typing import Any
 
 from django.conf import settings
@@ -33,6 +34,25 @@ def check_environment(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return errors
+
+
+@register
+def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
+    """What receivers of webhooks are verified with must be there, and be certificates."""
+    if not settings.WEBHOOKS_CA_FILE:
+        return []
+    try:
+        ssl.create_default_context().load_verify_locations(cafile=settings.WEBHOOKS_CA_FILE)
+    except (OSError, ssl.SSLError) as problem:
+        return [
+            Error(
+                f"The file of DAEMON_WEBHOOKS_CA_FILE, {settings.WEBHOOKS_CA_FILE}, can't be used: "
+                f"{problem.strerror}.",
+                hint="It must hold the certificates of authorities, in PEM.",
+                id="hoody.E005",
+            )
+        ]
+    return []
 
 
 @register

@@ -23,11 +23,14 @@ logger = logging.getLogger(__name__)
 
 STATUS_OF: dict[type[Exception], int] = {
     daemon.ProgramNotFound: status.HTTP_404_NOT_FOUND,
+    daemon.DeliveryNotFound: status.HTTP_404_NOT_FOUND,
     daemon.Refused: status.HTTP_400_BAD_REQUEST,
     daemon.SupervisorUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.ChangeNotTaken: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.WaitTimedOut: status.HTTP_504_GATEWAY_TIMEOUT,
     daemon.TooManyWaits: status.HTTP_429_TOO_MANY_REQUESTS,
+    daemon.TooManyStreams: status.HTTP_429_TOO_MANY_REQUESTS,
+    daemon.StreamsUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.BackupUnusable: status.HTTP_500_INTERNAL_SERVER_ERROR,
     ValidationError: status.HTTP_400_BAD_REQUEST,
     Http404: status.HTTP_404_NOT_FOUND,
@@ -62,6 +65,8 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response:
         response = _answer(exception.status_code, str(exception.detail), exception.get_codes())
         if header := getattr(exception, "auth_header", None):
             response["WWW-Authenticate"] = header
+        if wait := getattr(exception, "wait", None):
+            response["Retry-After"] = str(wait)
         return response
     if isinstance(exception, daemon.DaemonError):
         return _answer(_status_of(exception), str(exception), exception.code, **exception.extra)
@@ -120,7 +125,8 @@ def _name_of(context: dict[str, Any]) -> str:
 
 
 class JsonErrorsMiddleware:
-    """What goes wrong before a view is reached, or outside of DRF, is JSON under ``/api/`` too."""
+    """What goes wrong before a view is reached, or outside of DRF, is JSON under ``/api/`` and of
+    ``/metrics`` too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -129,7 +135,7 @@ class JsonErrorsMiddleware:
         response = self.get_response(request)
         if (
             response.status_code < 400
-            or not request.path_info.startswith("/api/")
+            or not request.path_info.startswith(("/api/", "/metrics"))
             or hasattr(response, "accepted_renderer")
         ):
             return response

@@ -1,6 +1,7 @@
 """gunicorn: one process, many threads.
 
-Waiting requests sleep in their threads on events of this process, so there is one of it.
+Waiting requests sleep in their threads on events of this process, and one thread of it writes to all
+streams, so there is one of it.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from django.conf import settings
 
 bind = f"{settings.BIND_HOST}:{settings.BIND_PORT}"
 workers = 1
-worker_class = "gthread"
+worker_class = "hoody_site.gunicorn_worker.HandingOverWorker"
 threads = settings.THREADS
 worker_connections = 2000
 keepalive = 75
@@ -39,17 +40,24 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start with a fresh mirror, and send those who wait home as soon as the stop comes."""
+    """Start with a fresh mirror and a watched queue.
+
+    As soon as the stop comes, send home who waits and end the streams.
+    """
     from daemon_programs import mirror as programs_mirror
     from daemon_programs.gateway import changes
+    from daemon_programs.streams.pump import pump
+    from hoody_site import watchdog
     from quick_start import mirror as ephemeral_mirror
 
+    watchdog.start()
     programs_mirror.touch()
     ephemeral_mirror.touch()
     stop = signal.getsignal(signal.SIGTERM)
 
     def close_then_stop(signum: int, frame: Any) -> None:
         changes.close()
+        pump.close()
         stop(signum, frame)  # type: ignore[operator,misc]
 
     signal.signal(signal.SIGTERM, close_then_stop)

@@ -28,6 +28,7 @@ class HomeView(APIView):
             "programs": "programs",
             "status": "statuses",
             "quick-start": "quick-start",
+            "metrics": "metrics",
             "documentation": "docs",
             "openapi": "schema",
             "admin": "admin:index",

@@ -6,14 +6,17 @@ _TAGS = {
     "programs": "What is to run: registered once, supervised until it is removed.",
     "status": "What runs.",
     "logs": "What it has written.",
+    "events": "What has happened.",
+    "webhooks": "Who was told of it.",
     "quick start": "Programs that clean up after themselves.",
+    "metrics": "What a monitoring system scrapes.",
     "health": "That the API answers. Open to everybody.",
 }
 _SCHEMES = {
     "bearerAuth": "An API token.",
     "cookieAuth": "The session of a login to the admin; a POST needs the header X-CSRFToken too.",
 }
-# Operations that wait for processes, and so can find no room to wait or run out of time.
+# Operations that wait for processes, and so can run out of time.
 _WAITING = {
     "startProgram",
     "stopProgram",
@@ -75,7 +78,8 @@ _ERRORS = {
         "unsupported_media_type",
     ),
     "429": _error(
-        "Too many requests wait already.",
+        "Too many requests wait already or streams are open, or too many requests without a valid token have "
+        "come from this address.",
         "Too many requests are waiting already; try again later",
         "too_many_waits",
     ),
@@ -95,6 +99,9 @@ _ERRORS = {
 }
 _ERRORS["401"]["headers"] = {
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}
+}
+_ERRORS["429"]["headers"] = {
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 }
 
 
@@ -138,7 +145,7 @@ def _codes_of(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     codes = {"500"}
     if "security" not in operation:
         return codes
-    codes |= {"401", "403", "503"}
+    codes |= {"401", "403", "429", "503"}
     if "{" in path:
         codes.add("404")
     if method == "post":
@@ -146,5 +153,5 @@ def _codes_of(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
         codes.add("400")
     if operation["operationId"] in _WAITING:
-        codes |= {"429", "504"}
+        codes.add("504")
     return codes

@@ -58,6 +58,8 @@ def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
     return default if value is None else value
 
 
+# One that supervisord's configuration, which hands it to the plugin, would not expand, cut or split.
+_SAFE_PATH = r"/[^\s%;#'\"\\,]*"
 DOCUMENTED: list[str] = []  # the variables below, for the check of names and the documentation's test
 
 # Environment
@@ -70,10 +72,13 @@ if raw_bind := _read("BIND", "str", "", validate=_host_and_port):
     BIND_HOST, BIND_PORT = _host_and_port(raw_bind)
 DEBUG = _read("DEBUG", "bool", False)
 THREADS = _read("THREADS", "int", 64, validate=_between(8, 512))
+STREAMS = _read("STREAMS", "int", 500, validate=_between(1, 5000))
 PASSED_ENVIRONMENT = _read(
     "PASS_ENVIRONMENT", "list", [], validate=_each("[A-Za-z_][A-Za-z0-9_]*", "names of variables")
 )
-LOG_ROOT = _read("LOG_ROOT", "str", None, validate=_absolute)
+ALLOWED_USERS = _read("ALLOWED_USERS", "list", [], validate=_each(r"[^\s%;#'\"\\:/]+", "names of users"))
+WORK_ROOTS = _read("WORK_ROOTS", "list", [], validate=_each(_SAFE_PATH, "absolute paths"))
+LOG_ROOTS = _read("LOG_ROOTS", "list", [], validate=_each(_SAFE_PATH, "absolute paths"))
 KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
 EXTRA_HOSTS = _read(
     "ALLOWED_HOSTS", "list", [], validate=_each(r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", "host names")
@@ -85,8 +90,12 @@ CSRF_TRUSTED_ORIGINS = _read(
     validate=_each(r"https?://[^/\s]+", "origins such as https://daemon.example.com"),
 )
 EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between(0, 30 * 86400))
+EVENTS_MOST = _read("EVENTS_MOST", "int", 100_000, validate=_between(1000, 10_000_000))
+EVENTS_DAYS = _read("EVENTS_DAYS", "int", 30, validate=_between(1, 3650))
 HTTPS = _read("HTTPS", "bool", False)
+METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
+WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
 
 try:
     env.seal()
@@ -105,10 +114,12 @@ UNKNOWN_VARIABLES = sorted(
 LOGS_DIR = STATE_DIR / "logs"
 STACK_LOGS_DIR = STATE_DIR / "stack-logs"
 PROGRAMS_FOLDER = STATE_DIR / "conf.d"
+NOTES_FOLDER = STATE_DIR / "running"
 SUPERVISORD_CONF = STATE_DIR / "supervisord.conf"
 SUPERVISORD_SOCKET = STATE_DIR / "supervisor.sock"
 CHANGES_SOCKET = STATE_DIR / "changes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
+WEBHOOKS_LOCK = STATE_DIR / "webhooks.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"
 API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
@@ -116,6 +127,10 @@ BACKUPS_FOLDER = STATE_DIR / "backups"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
+
+# Logs are made with the rights of the stack: a free choice of their paths would be as good as its user.
+if ALLOWED_USERS and not LOG_ROOTS:
+    LOG_ROOTS = [str(LOGS_DIR)]
 
 # Django puts its own TIME_ZONE in the place of this; programs keep to the host's.
 HOST_TIME_ZONE = os.environ.get("TZ")
@@ -159,6 +174,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hoody_site.headers.BrowserPolicyMiddleware",
+    "hoody_site.latency.LatencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "hoody_site.errors.JsonErrorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -166,6 +183,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "daemon_programs.actors.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -213,6 +231,7 @@ STATIC_URL = "static/"
 # Straight from the packages, by whitenoise: nothing to collect, nothing from another host.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -222,6 +241,15 @@ CSRF_COOKIE_NAME = f"hoody_csrf_{BIND_PORT}"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 365 * 86400 if HTTPS else 0
+# What `check --deploy` asks for and is not this project's to do.
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # the proxy redirects to HTTPS; scripts of this host talk HTTP to loopback
+    "security.W005",  # other names below this one, and
+    "security.W021",  # browsers' built-in lists, are their owner's to decide about
+]
+if not HTTPS:  # plain HTTP, on loopback unless somebody has set it otherwise (docs/security.md)
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W012", "security.W016"]
 
 BODY_MAX_BYTES = 1024 * 1024  # contract, section 1: more than that is a 413
 # The admin's forms may carry a program of that size too: as a form, a byte can take three.
@@ -260,6 +288,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ProcessStatusEnum": "daemon_programs.statuses.STATUSES",
         "StreamEnum": ["stdout", "stderr"],
+        "EventsEnum": "daemon_programs.webhooks.EVENTS",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",
@@ -271,11 +300,11 @@ SPECTACULAR_SETTINGS = {
 
 # django-q2: a safety net that wakes every 30 seconds, never a clock. `attempts` and `retry` are such
 # that nothing is run again behind our back; its schedules call functions that may be called at will.
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "daemon",
     "orm": "default",
-    "workers": 1,
-    "timeout": 60,
+    "workers": 2,  # one may be taken by the dispatch of webhooks, which must not hold up the others
+    "timeout": 180,
     "retry": 300,
     "max_attempts": 1,
     "ack_failures": True,

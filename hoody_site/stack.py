@@ -4,34 +4,37 @@
 """
 
 import fcntl
+import json
 import os
 import secrets
-import signal
 import socket
 import sys
-import time
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
-from django.core.management import call_command
+from django.db import connection, transaction
 
-from daemon_programs import backups, reconcile, sync
+from daemon_programs import backups, history, sync
 from daemon_programs import tasks as program_tasks
 from daemon_programs.exceptions import BackupUnusable
-from daemon_programs.files import replace_text
-from daemon_programs.models import STOP_GRACE_SECONDS, Program
-from daemon_programs.supervisor import tree
+from daemon_programs.files import remove_leftovers, replace_text
+from daemon_programs.models import Program
+from daemon_programs.supervisor import survivors, tree
+from daemon_programs.supervisor.notes import Owner
+from daemon_programs.supervisor.spec import Specification
+from hoody_site import database
 from hoody_site.models import ApiToken
-from quick_start import lifecycle
 from quick_start import tasks as quick_start_tasks
 
 ADMINISTRATOR = "admin"
 # What each ready-made group may do, by permission. Whoever may add programs may run anything.
 GROUPS = {
-    "viewers": ["view_program", "view_ephemeralprogram"],
+    "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram"],
     "operators": [
         "view_program",
+        "view_event",
+        "view_delivery",
         "add_program",
         "change_program",
         "delete_program",
@@ -42,7 +45,14 @@ GROUPS = {
         "operate_ephemeralprogram",
     ],
 }
-_STACK_GROUPS = {b"api", b"scheduler", b"listener"}
+_STACK_GROUPS = {"api", "scheduler", "listener"}
+_FOLDERS = (
+    settings.STATE_DIR,
+    settings.PROGRAMS_FOLDER,
+    settings.NOTES_FOLDER,
+    settings.LOGS_DIR,
+    settings.STACK_LOGS_DIR,
+)
 # Above `minfds`, so that supervisord leaves it alone when it sets itself up anew.
 _LOCK_DESCRIPTOR = 500
 
@@ -54,11 +64,12 @@ class StackProblem(Exception):
 def make_state_folder() -> None:
     """The state folder and those in it, for this user only."""
     os.umask(0o077)
-    folders = (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.LOGS_DIR, settings.STACK_LOGS_DIR)
-    for folder in folders:
+    for folder in _FOLDERS:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
+            if folder.stat().st_uid != os.geteuid():
+                raise PermissionError(f"{folder} belongs to somebody else, who could change all of it")
         except OSError as problem:
             raise StackProblem(f"The state folder can't be used: {problem}") from problem
     if not settings.SECRET_KEY_FILE.exists():
@@ -80,6 +91,8 @@ def lock_state_folder() -> int:
             f"A stack already runs on {settings.STATE_DIR}: stop it first, or set DAEMON_STATE_DIR and "
             "DAEMON_BIND to run another one beside it"
         ) from None
+    for folder in (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.BACKUPS_FOLDER):
+        remove_leftovers(folder)
     return lock
 
 
@@ -104,38 +117,62 @@ def end_survivors() -> int:
     """End what a killed supervisord has left running; returns how many processes that were.
 
     Called with the lock held, so nobody else's supervisord is at work here. Programs are asked to
-    end and get their grace period; the stack's own processes have nothing to lose.
+    end and get their grace periods; the stack's own processes have nothing to lose.
     """
-    deadline = time.monotonic() + STOP_GRACE_SECONDS
-    ended: set[tree.Identity] = set()
-    # Anew each time: what was being ended may have made another process meanwhile.
-    while survivors := tree.carriers(f"unix://{settings.SUPERVISORD_SOCKET}"):
-        ended |= survivors
-        _end(survivors, deadline)
+    own = set(tree.lineage(os.getpid()))
+
+    def search() -> survivors.Found:
+        found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
+        if own & {identity.pid for identity in found}:
+            raise StackProblem(
+                "This is run from within a program that a killed stack has left running, and which is to be "
+                "ended before the next start: start the stack from somewhere else"
+            )
+        return found
+
+    try:
+        ended = survivors.end(search, _grace_of)
+    except TimeoutError as problem:
+        raise StackProblem(f"What a killed stack has left running can't be ended: {problem}") from problem
+    for note in settings.NOTES_FOLDER.iterdir():
+        note.unlink()
     return len(ended)
 
 
-def _end(survivors: set[tree.Identity], deadline: float) -> None:
-    for process in survivors:
-        own = tree.environment(process.pid).get(tree.GROUP_NAME) in _STACK_GROUPS
-        tree.send(process, signal.SIGKILL if own else signal.SIGTERM)
-    while survivors := {process for process in survivors if tree.identify(process.pid) == process}:
-        if time.monotonic() > deadline:
-            for process in survivors:
-                tree.send(process, signal.SIGKILL)
-        time.sleep(0.02)
+def _grace_of(owner: Owner) -> float:
+    """As the file says that supervisord had of it: the database may not be readable yet."""
+    if owner.group in _STACK_GROUPS:
+        return 0
+    try:
+        return float(json.loads(sync.file_of(owner.group).read_bytes())["stop_grace_seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Specification.stop_grace_seconds
 
 
 def prepare_database() -> None:
     """Migrate, and make what every installation has: groups and schedules."""
-    call_command("migrate", verbosity=0, interactive=False)
+    database.check()
+    known = _known_permissions()
+    database.migrate()
     for file in settings.STATE_DIR.glob("db.sqlite3*"):
         file.chmod(0o600)
+    _make_groups(known)
+    _make_schedules()
+
+
+def _known_permissions() -> set[str]:
+    """The permissions that there are before the database is migrated."""
+    if Permission._meta.db_table not in connection.introspection.table_names():
+        return set()
+    return set(Permission.objects.values_list("codename", flat=True))
+
+
+def _make_groups(known: set[str]) -> None:
+    """Make the groups, and give them what an upgrade has brought; else they are the administrator's."""
     for name, codenames in GROUPS.items():
         group, created = Group.objects.get_or_create(name=name)
-        if created:  # later on it is the administrator's to change
-            group.permissions.set(Permission.objects.filter(codename__in=codenames))
-    _make_schedules()
+        news = set(codenames) if created else set(codenames) - known
+        group.permissions.add(*Permission.objects.filter(codename__in=news))
 
 
 def _make_schedules() -> None:
@@ -156,41 +193,43 @@ def make_first_administrator() -> tuple[str, str] | None:
 
     There is no default for either. The token is also kept in ``api-token`` for scripts of this host.
     """
-    users = get_user_model().objects
-    if users.exists():
+    if _is_set_up():
         return None
     password = secrets.token_urlsafe(12)
-    administrator = users.create_superuser(ADMINISTRATOR, password=password)
-    token = ApiToken.issue(administrator, "first start")
-    replace_text(settings.API_TOKEN_FILE, token + "\n")
+    with transaction.atomic():  # nobody is made whose token stands nowhere
+        administrator = get_user_model().objects.create_superuser(ADMINISTRATOR, password=password)
+        token = ApiToken.issue(administrator, "first start")
+        replace_text(settings.API_TOKEN_FILE, token + "\n")
     return password, token
 
 
 def load_programs() -> None:
-    """On the first start: make the snapshot that ``reset`` goes back to, and load the programs.
+    """Into a new database: load the programs; and make the snapshot that ``reset`` goes back to.
 
-    These are the snapshot's, or those of a ``programs.json`` that is there already: whoever brings
-    one from an installation of before goes on with it.
+    The programs are the snapshot's, or those of a ``programs.json`` that is there already: whoever
+    brings one from an installation of before goes on with it, and so does who has lost the database.
     """
-    if settings.DEFAULT_PROGRAMS_FILE.exists():
-        return
     try:
-        defaults = backups.shipped_defaults()
-        if not Program.objects.exists():
+        if not settings.DEFAULT_PROGRAMS_FILE.exists():
+            backups.make_snapshot(backups.shipped_defaults())
+        if not _is_set_up() and not Program.objects.exists():
             is_adopted = settings.PROGRAMS_FILE.exists()
-            documents = backups.read_documents(settings.PROGRAMS_FILE) if is_adopted else defaults
+            file = settings.PROGRAMS_FILE if is_adopted else settings.DEFAULT_PROGRAMS_FILE
             with sync.offline():
-                backups.import_programs(documents)
-        backups.make_snapshot(defaults)  # last: until it is there, the next start is a first one again
+                backups.import_programs(backups.read_documents(file))
     except BackupUnusable as problem:
         raise StackProblem(f"The programs can't be loaded: {problem}") from problem
 
 
+def _is_set_up() -> bool:
+    """Whether there is an administrator: made last, so until then the next start is a first one again."""
+    return get_user_model().objects.exists()
+
+
 def write_supervisord_configuration() -> None:
-    """What supervisord itself is run with, and the programs' files, both made anew from the truth."""
+    """What supervisord itself is run with, made anew from the settings."""
     replace_text(settings.SUPERVISORD_CONF, supervisord_configuration())
-    reconcile.write_configuration()
-    lifecycle.complete_lost()
+    history.close_gaps({})
 
 
 def supervisord_configuration() -> str:
@@ -228,7 +267,12 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 supervisor.rpcinterface_factory=daemon_programs.supervisor.plugin.interface:make_interface
 folder={settings.PROGRAMS_FOLDER}
 socket={settings.CHANGES_SOCKET}
+noted={settings.NOTES_FOLDER}
 environment={",".join(settings.PASSED_ENVIRONMENT)}
+users={",".join(settings.ALLOWED_USERS)}
+work_roots={",".join(settings.WORK_ROOTS)}
+log_roots={",".join(settings.LOG_ROOTS)}
+logs={settings.LOGS_DIR}
 url={url()}
 
 [program:api]
@@ -236,7 +280,7 @@ command={python} -m gunicorn -c {settings.BASE_DIR / "hoody_site" / "gunicorn_co
 {_stack_process("api", priority=-10, stopwaitsecs=15)}
 
 [program:scheduler]
-command={manage} qcluster
+command={manage} run_queue
 {_stack_process("scheduler", priority=-20, stopwaitsecs=65)}
 
 [eventlistener:listener]

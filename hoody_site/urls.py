@@ -2,17 +2,21 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from hoody_site.attempts import limited
 from hoody_site.health import HealthView
 from hoody_site.home import HomeView
+from hoody_site.metrics import MetricsViewSet
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),
     path("api/v1/daemon/", include("daemon_programs.urls")),
     path("api/v1/daemon/", include("quick_start.urls")),
+    path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/login/", limited(admin.site.login)),  # in the place of the admin's own
     path("admin/", admin.site.urls),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from daemon_programs import desk, runtime, statuses
@@ -51,7 +52,7 @@ class EphemeralProgramAdmin(LiveAdmin):
             {
                 "classes": ["collapse"],
                 "fields": [
-                    *("delay_seconds", "priority", "log_max_bytes", "log_backups"),
+                    *("delay_seconds", "stop_grace_seconds", "priority", "log_max_bytes", "log_backups"),
                     *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
                 ],
             },
@@ -116,7 +117,7 @@ class EphemeralProgramAdmin(LiveAdmin):
         shown = {
             "remaining": self.remaining(record),
             "result": self.result(record),
-            "logs": desk.log_ends(record),
+            "logs": desk.log_ends(record, reverse("launch-log-stream", args=[record.temporary_id])),
             "badge": self.state(record),
         }
         if record.ended_at is not None:

@@ -67,6 +67,7 @@ def file_document(record: EphemeralProgram) -> dict[str, Any]:
         "environment": record.environment,
         "priority": record.priority,
         "delay_seconds": record.delay_seconds,
+        "stop_grace_seconds": record.stop_grace_seconds,
         "stdout_logfile": record.log_path("stdout"),
         "stderr_logfile": record.log_path("stderr"),
         "logs_enabled": record.logs_enabled,

@@ -6,6 +6,7 @@ stack's start. Whoever comes first does it.
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +20,7 @@ from daemon_programs import statuses, sync
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
+from daemon_programs.reconcile import Difference, mend, of_mirror
 from daemon_programs.supervisor.client import State
 from daemon_programs.transactions import write_transaction
 from quick_start import mirror
@@ -27,7 +29,7 @@ from quick_start.models import PREFIX, EphemeralProgram
 
 LOST = "daemon restarted before the program finished"
 # Why it was stopped though nobody had asked for it, by the plugin's word.
-_CUT_SHORT = {"expired": "stopped at the end of its time to live", "shutdown": LOST}
+_CUT_SHORT = {"ttl": "stopped at the end of its time to live", "shutdown": LOST}
 
 
 def is_over(state: State | None) -> bool:
@@ -72,8 +74,8 @@ def forget(group: str) -> None:
         supervisor.remove(group)
 
 
-def reconcile() -> list[str]:
-    """Bring records, supervisord and configuration in line; a sentence for each thing that was out.
+def reconcile(*, dry_run: bool = False) -> list[Difference]:
+    """Mend what is out of line between records, supervisord and configuration; returns what that was.
 
     The safety net under the events: it completes what they have missed.
     """
@@ -82,32 +84,55 @@ def reconcile() -> list[str]:
     states = {
         group: state for group, state in supervisor.states()["programs"].items() if group.startswith(PREFIX)
     }
-    mended = []
-    for record in records:
-        if is_over(states.get(record.group)):
-            finish(record, states.get(record.group))
-            mended.append(f"{record.group} had ended unnoticed")
+    found = mend(_ended_unnoticed(records, states), dry_run=dry_run)
     with write_transaction():  # nothing is being launched meanwhile
         wanted = set(EphemeralProgram.objects.live().values_list("temporary_id", flat=True))
-        configured = {file.stem for file in Path(settings.PROGRAMS_FOLDER).glob(f"{PREFIX}*.json")}
-        for group in sorted({*states, *configured} - wanted):
-            _remove_logs_without_record(group)
-            forget(group)
-            mended.append(f"{group} was still there after its end")
-    if mirror.write():
-        mended.append("ephemeral.json was not up to date")
-    return mended
+        found += mend(_without_record({*states, *_configured()} - wanted), dry_run=dry_run)
+    return [*found, *mend(of_mirror(mirror.ephemeral), dry_run=dry_run)]
 
 
-def complete_lost() -> int:
+def _ended_unnoticed(records: list[EphemeralProgram], states: dict[str, State]) -> Iterator[Difference]:
+    for record in records:
+        state = states.get(record.group)
+        if is_over(state):
+            complete = partial(finish, record, state)
+            yield Difference(f"{record.group} has ended unnoticed", "recorded as ended", complete)
+
+
+def _without_record(groups: set[str]) -> Iterator[Difference]:
+    for group in sorted(groups):
+        yield Difference(f"{group} is still there after its end", "removed", partial(_remove, group))
+
+
+def _configured() -> set[str]:
+    return {file.stem for file in Path(settings.PROGRAMS_FOLDER).glob(f"{PREFIX}*.json")}
+
+
+def _remove(group: str) -> None:
+    _remove_logs_without_record(group)
+    forget(group)
+
+
+def recover() -> list[Difference]:
     """At the stack's start, when nothing runs yet: what was live has ended with the stack before."""
-    lost = [finish(record, None) for record in EphemeralProgram.objects.live()]
+    return mend((*_lost(), *_left_in_folder(), *of_mirror(mirror.ephemeral)))
+
+
+def _lost() -> Iterator[Difference]:
+    for record in EphemeralProgram.objects.live():
+        complete = partial(finish, record, None)
+        yield Difference(f"{record.group} has ended with the stack", "recorded as ended", complete)
+
+
+def _left_in_folder() -> Iterator[Difference]:
     folder = Path(settings.PROGRAMS_FOLDER)
-    for file in (*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*")):
-        _remove_logs_without_record(file.stem)
-        file.unlink(missing_ok=True)
-    mirror.write()
-    return len(lost)
+    for file in sorted((*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*"))):
+        yield Difference(f"conf.d/{file.name} belongs to no program", "removed", partial(_remove_file, file))
+
+
+def _remove_file(file: Path) -> None:
+    _remove_logs_without_record(file.stem)
+    file.unlink(missing_ok=True)
 
 
 def purge(record: EphemeralProgram) -> None:
@@ -129,7 +154,7 @@ def _remove_logs_without_record(group: str) -> None:
     """Remove what a launch has logged that was cut off before it was recorded: nobody knows its id."""
     if EphemeralProgram.objects.filter(temporary_id=group).exists():
         return
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, TypeError):  # whatever it is that lies there
         written = json.loads(sync.file_of(group).read_bytes())
         for stream in ("stdout", "stderr"):
             folder = Path(written[stream] or "/").parent

@@ -3,6 +3,7 @@
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
+from daemon_programs import stream_schemas
 from daemon_programs.answers import LastRun, LogAnswer, ProcessStatus, Success
 from daemon_programs.schemas import LOG_QUERY
 from daemon_programs.serializers import NoFieldsSerializer
@@ -92,6 +93,17 @@ ephemeral_logs = extend_schema(
     parameters=[_ID, *LOG_QUERY],
     responses=LogAnswer,
     examples=examples.LOGS,
+)
+ephemeral_log_stream = stream_schemas.stream(
+    tags=_TAGS,
+    operation_id="streamEphemeralLog",
+    summary="Follow a temporary program's log",
+    description=(
+        f"{stream_schemas.LOG_EVENTS}- `end` `{{status}}`: the program has ended and all is told, or "
+        "`{reason}`: it was `removed`. Nothing follows: close the stream."
+    ),
+    parameters=[_ID, *stream_schemas.LOG_STREAM_QUERY],
+    examples=stream_schemas.shown(stream_schemas.LINE, (None, "end", {"status": "exited"})),
 )
 stop_ephemeral = extend_schema(
     tags=_TAGS,

@@ -1,10 +1,7 @@
 """What django-q2 calls on schedule for temporary programs: the safety net, and retention."""
 
-import logging
-
+from daemon_programs.reconcile import logged
 from quick_start import lifecycle
-
-logger = logging.getLogger(__name__)
 
 # Name, function, minutes: see `hoody_site.stack`.
 SCHEDULES = [
@@ -14,10 +11,7 @@ SCHEDULES = [
 
 
 def reconcile_temporary_programs() -> list[str]:
-    mended = lifecycle.reconcile()
-    for sentence in mended:
-        logger.warning("Reconciled: %s", sentence)
-    return mended
+    return logged(lifecycle.reconcile())
 
 
 def purge_temporary_programs() -> int:

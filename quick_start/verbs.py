@@ -86,7 +86,7 @@ def _stop_processes(record: EphemeralProgram) -> State | None:
             raise
         return None  # it has just ended by itself
     runtime.wait_until_ended(
-        record.group, None, otherwise=f"Ephemeral program {record.temporary_id} is still being stopped"
+        record, None, otherwise=f"Ephemeral program {record.temporary_id} is still being stopped"
     )
     return supervisor.state(record.group)
 
@@ -114,8 +114,8 @@ def _finished_if_over(record: EphemeralProgram, state: State | None) -> Ephemera
 def _printed(record: EphemeralProgram) -> dict[str, Any]:
     """How long it took, and the ends of what it has printed."""
     ended_at = record.ended_at or datetime.now(UTC)
-    return {
-        "duration_seconds": round((ended_at - record.created_at).total_seconds(), 3),
-        "stdout": "\n".join(tail(record.log_path("stdout"), _LINES_AFTER_EXIT)),
-        "stderr": "\n".join(tail(record.log_path("stderr"), _LINES_AFTER_EXIT)),
+    printed = {
+        stream: "\n".join(tail(record.log_path(stream), _LINES_AFTER_EXIT, record.user))
+        for stream in ("stdout", "stderr")
     }
+    return {"duration_seconds": round((ended_at - record.created_at).total_seconds(), 3), **printed}

@@ -5,9 +5,11 @@ from rest_framework.response import Response
 
 from daemon_programs import runtime
 from daemon_programs.serializers import LogQuerySerializer, NoFieldsSerializer
+from daemon_programs.streams.answer import StreamResponse, stream_answer
+from daemon_programs.streams.queries import LogStreamQuerySerializer, stream_query
 from daemon_programs.views import DaemonViewSet, checked, log_answer
+from quick_start import log_stream, verbs
 from quick_start import schemas as shapes
-from quick_start import verbs
 from quick_start.documents import listed_document
 from quick_start.models import EphemeralProgram
 from quick_start.serializers import LaunchSerializer
@@ -20,7 +22,14 @@ OPERATE = [*VIEW, "quick_start.operate_ephemeralprogram"]
 class QuickStartViewSet(DaemonViewSet):
     """Temporary programs: run one, look at it, stop it."""
 
-    permissions_of = {"list": VIEW, "launch": LAUNCH, "status": VIEW, "logs": VIEW, "stop": OPERATE}
+    permissions_of = {
+        "list": VIEW,
+        "launch": LAUNCH,
+        "status": VIEW,
+        "logs": VIEW,
+        "log_stream": VIEW,
+        "stop": OPERATE,
+    }
 
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
@@ -45,7 +54,13 @@ class QuickStartViewSet(DaemonViewSet):
     def logs(self, request: Request, id: str) -> Response:
         record = verbs.get_record(id)
         query = checked(LogQuerySerializer, request.query_params)
-        return log_answer(record.log_path(query["type"]), query)
+        return log_answer(record, None, query)
+
+    @shapes.ephemeral_log_stream
+    def log_stream(self, request: Request, id: str) -> StreamResponse:
+        record = verbs.get_record(id)
+        query = checked(LogStreamQuerySerializer, stream_query(request))
+        return stream_answer(request, VIEW, log_stream.of_record(record, query))
 
     @shapes.stop_ephemeral
     def stop(self, request: Request, id: str) -> Response:

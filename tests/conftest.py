@@ -20,6 +20,7 @@ import pytest  # noqa: E402
 django.setup()
 
 from tests.launches import Quick  # noqa: E402
+from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 
 
@@ -51,6 +52,27 @@ def quick(stack: Stack) -> Iterator[Quick]:
     """The administrator's client of quick start. What the test has launched is stopped after it."""
     with Quick(stack) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trust]:
+    """What receivers of webhooks and the stacks that deliver to them have in common."""
+    with Receiver() as proxy:
+        yield Trust(tmp_path_factory.mktemp("trust"), proxy)
+
+
+@pytest.fixture(scope="session")
+def hooked(trust: Trust) -> Iterator[Stack]:
+    """A running stack that delivers webhooks to this host."""
+    with temporary_stack(**trust.environment) as running:
+        yield running.start()
+
+
+@pytest.fixture
+def receiver(trust: Trust) -> Iterator[Receiver]:
+    """A receiver of webhooks that the stack trusts."""
+    with trust.receiver() as server:
+        yield server
 
 
 @pytest.fixture

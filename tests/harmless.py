@@ -2,7 +2,7 @@
 
 Whatever a generator makes up, what is sent has a command that sleeps (or ``true``), the tests' own user
 but not that user's start-up files, and log files below one folder. Only values that could be accepted are
-exchanged; what the API must refuse is sent as it was generated. ``DAEMON_LOG_ROOT`` holds the log files a
+exchanged; what the API must refuse is sent as it was generated. ``DAEMON_LOG_ROOTS`` holds the log files a
 second time.
 """
 

@@ -34,6 +34,7 @@ SET: list[dict[str, Any]] = [
         "enabled": False,
         "boot": True,
         "delay_seconds": 3600,
+        "stop_grace_seconds": 0,
         "directory": "/tmp",
         "logs_enabled": False,
         "stdout_logfile": "/tmp/daemon-none/out.log",

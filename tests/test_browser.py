@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.children import shell
 from tests.desk import PASSWORD, PROGRAMS, hire
+from tests.launches import Quick
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -163,6 +166,47 @@ def test_log_opens_at_its_newest_lines(page: Page, api: Api) -> None:
         "e => [e.getBoundingClientRect().bottom, e.firstChild.getBoundingClientRect().bottom]"
     )
     assert 0 <= bottoms[0] - bottoms[1] < 20
+
+
+def test_log_goes_on_while_one_looks_at_it(page: Page, api: Api) -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    id = api.add(shell("echo first; exec sleep 1000"), boot=True)
+    eventually(lambda: api.logs(id) == "first")
+    log = Path(api.get(f"programs/{id}").json()["program"]["stdout_logfile"])
+    open_program(page, id)
+    shown = page.locator(".log-stdout pre")
+    expect(page.locator(".log-stdout .log-mark")).to_have_text("live")
+    with log.open("a") as file:
+        file.write(f"\x1b[31m{nasty}\x1b[0m\n")
+    expect(shown).to_have_text(f"first\n{nasty}")
+    with log.open("a") as file:
+        file.write("".join(f"{number}\n" for number in range(5000)))
+    expect(shown).to_contain_text("4999")
+    assert len(shown.text_content().split("\n")) == 2000
+    box = page.locator(".log-stdout .log-end")
+    assert box.evaluate("e => e.scrollTop") == 0  # at its newest lines
+
+    page.click(".log-stdout summary")
+    expect(page.locator(".log-stdout .log-mark")).to_have_text("")
+    page.click(".log-stderr summary")
+    expect(page.locator(".log-stderr")).to_contain_text("Nothing yet.")
+    log.with_name("stderr.log").write_text("an error\n")
+    expect(page.locator(".log-stderr pre")).to_have_text("an error")
+    page.click(".log-stdout summary")
+    with log.open("a") as file:
+        file.write("after a pause\n")
+    expect(shown).to_contain_text("4999\nafter a pause")
+
+
+def test_log_of_a_temporary_program_goes_on_to_its_end(page: Page, quick: Quick) -> None:
+    id = quick.run(shell("echo first; exec sleep 1000"))
+    eventually(lambda: quick.logs(id) == "first")
+    page.goto("/admin/quick_start/ephemeralprogram/")
+    page.click(f"text={quick.status(id)['name']}")
+    expect(page.locator(".log-stdout .log-mark")).to_have_text("live")
+    quick.stop(id)
+    expect(page.locator(".log-stdout .log-mark")).to_have_text("ended")
+    expect(page.locator(".log-stdout pre")).to_have_text("first")
 
 
 def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Api) -> None:

@@ -266,11 +266,11 @@ def test_reconcile_mends_what_is_out_of_line(stack: Stack, api: Api) -> None:
     mended = done(stack, "reconcile").splitlines()
     assert sorted(mended) == sorted(
         [
-            "program-999999.json belonged to no program",
-            f"program-{lost} was not configured as it should be",
-            f"program-{changed} was not configured as it should be",
-            f"program-{unknown} was not known to supervisord",
-            "programs.json was not up to date",
+            "conf.d/program-999999.json belongs to no program: removed",
+            f"conf.d/program-{lost}.json is not what the database says: written anew",
+            f"conf.d/program-{changed}.json is not what the database says: written anew",
+            f"program-{unknown} is not known to supervisord: registered",
+            "programs.json is not what the database says: written anew",
         ]
     )
     assert (folder / f"program-{changed}.json").read_text() == right

@@ -174,7 +174,7 @@ def test_api_page_has_every_route_and_no_other() -> None:
 def test_every_route_has_a_call() -> None:
     for method, route in routes(get_resolver()):
         text = section(read("docs/api.md"), f"### {method} {route}")
-        pattern = re.escape(route).replace(r"\{id\}", r"(\$?\w+)")
+        pattern = re.sub(r"\\{\w+\\}", r"(\\$?\\w+)", re.escape(route))
         assert re.search(rf'call "?{pattern}["\s?]', text), f"{method} {route}"
 
 

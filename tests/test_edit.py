@@ -121,6 +121,7 @@ def test_change_of_what_runs_restarts_it_once(api: Api, tmp_path: Path, change: 
         {"priority": 5},
         {"autorestart": "true"},
         {"delay_seconds": 1},
+        {"stop_grace_seconds": 0},
         {"environment": {"A": "1"}, "command": "sleep 1000", "user": OWN_USER, "enabled": True},
         {"hoody_kit": True, "id": 5},
     ],

@@ -12,7 +12,12 @@ from tests.children import PATIENT, is_root
 from tests.stack import OWN_USER, Api
 
 REQUIRED = "Field '{}' is required and must be a non-empty string"
-INTEGERS = {"delay_seconds": (0, 3600), "priority": (1, 999), "log_backups": (0, 100)}
+INTEGERS = {
+    "delay_seconds": (0, 3600),
+    "stop_grace_seconds": (0, 300),
+    "priority": (1, 999),
+    "log_backups": (0, 100),
+}
 BOOLEANS = ("enabled", "boot", "logs_enabled", "lazy_load")
 STRINGS = ("description", "directory", "stdout_logfile", "stderr_logfile", "port_param", "display")
 PORTS = {"start": 64000, "end": 64001}
@@ -127,6 +132,8 @@ KEPT: list[dict[str, Any]] = [
     {"autorestart": "false"},
     {"autorestart": "unexpected"},
     {"delay_seconds": 3600},
+    {"stop_grace_seconds": 0},
+    {"stop_grace_seconds": 300},
     {"priority": 999},
     {"priority": 1},
     {"log_max_bytes": 0},
@@ -265,13 +272,48 @@ def test_kits_lie_below_the_root_that_a_setting_names(settings: Any, tmp_path: P
     assert Program().hoody_kit is False
 
 
-def test_a_setting_confines_logs_to_one_root(settings: Any, tmp_path: Path) -> None:
-    root = tmp_path / "logs"
+def test_a_setting_confines_logs_to_some_folders(settings: Any, tmp_path: Path) -> None:
+    root, other = tmp_path / "logs", tmp_path / "more"
     root.mkdir()
     (root / "out-of-it").symlink_to(tmp_path)
-    settings.LOG_ROOT = str(root)
-    rules.check_stdout_logfile(f"{root}/deep/out.log")
+    settings.LOG_ROOTS = [str(root), str(other)]
+    for path in (f"{root}/deep/out.log", f"{other}/out.log", f"{settings.LOGS_DIR}/web/stdout.log"):
+        rules.check_stdout_logfile(path)
     for path in (f"{root}2/out.log", f"{root}/../out.log", f"{root}/out-of-it/out.log", "/etc/out.log"):
         with pytest.raises(ValidationError) as refusal:
             rules.check_stderr_logfile(path)
-        assert refusal.value.messages == [f"Field 'stderr_logfile' must lie below {root}"]
+        assert refusal.value.messages == [
+            f"Field 'stderr_logfile' must lie below {root} or {other}, and '{path}' does not"
+        ]
+
+
+def test_a_setting_confines_working_directories(settings: Any, tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    (root / "web").mkdir(parents=True)
+    (root / "out-of-it").symlink_to(tmp_path)
+    settings.WORK_ROOTS = [str(root)]
+    for path in (str(root), f"{root}/web"):
+        rules.check_directory(path)
+    for path in (str(tmp_path), f"{root}/..", f"{root}/out-of-it", "/"):
+        with pytest.raises(ValidationError) as refusal:
+            rules.check_directory(path)
+        assert refusal.value.messages == [f"Field 'directory' must lie below {root}, and '{path}' does not"]
+
+
+def test_home_counts_as_the_directory_of_a_program_that_names_none(settings: Any, tmp_path: Path) -> None:
+    settings.WORK_ROOTS = [str(tmp_path)]
+    with pytest.raises(ValidationError) as refusal:
+        Program(name="a", command="true", user=OWN_USER).clean()
+    assert list(refusal.value.message_dict) == ["directory"]
+    Program(name="a", command="true", user=OWN_USER, directory=str(tmp_path)).clean()
+    Program(name="a", command="true", user="nobody at all").clean()  # its user is what is refused
+
+
+def test_a_setting_names_the_users_that_programs_may_run_as(settings: Any) -> None:
+    settings.ALLOWED_USERS = ["web", "db"]
+    with pytest.raises(ValidationError) as refusal:
+        rules.check_user(OWN_USER)
+    sentence = "Field 'user' must be one of those that programs may run as: web, db"
+    assert refusal.value.messages == [sentence]
+    settings.ALLOWED_USERS.append(OWN_USER)
+    rules.check_user(OWN_USER)

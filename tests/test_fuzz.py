@@ -13,6 +13,7 @@ No operation is left out. What is exchanged before sending, and why:
 - ``timeout`` becomes long enough, since running out of it is a 504, and with ``wait`` for its end a
   command is one that ends
 - ids become those of programs that exist, and ports theirs, most of the time
+- of a stream, which has no end, the beginning is looked at
 """
 
 import itertools
@@ -26,13 +27,14 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CheckContext
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-from tests import harmless
+from tests import harmless, hooks
+from tests.drills.answers import strict_document
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -43,9 +45,13 @@ BEYOND_THE_SCHEMA = re.compile(
 
 
 # The programs that requests are about. Those to be looked at run, and nobody changes them.
-LOOKED_AT: dict[str, dict[str, Any]] = {"alive": {"boot": True}, "alive ports": {"boot": True, "ports": True}}
+HOOKED = {"webhooks": {"urls": ["https://hook.daemon.example/"], "retry": 0, "timeout": 1}}
+LOOKED_AT: dict[str, dict[str, Any]] = {
+    "alive": {"boot": True, **HOOKED},
+    "alive ports": {"boot": True, "ports": True},
+}
 CHANGED: dict[str, dict[str, Any]] = {
-    "running": {"boot": True},
+    "running": {"boot": True, **HOOKED},
     "off": {"enabled": False},
     "ports": {"ports": True},
 }
@@ -55,13 +61,26 @@ LAUNCHED: dict[str, dict[str, Any]] = {
 }
 
 
+class Session(requests.Session):
+    """Streams have no end: of their answers the beginning is taken."""
+
+    def request(self, *args: Any, **options: Any) -> requests.Response:
+        response = super().request(*args, **{**options, "stream": True})
+        if response.headers.get("Content-Type") == "text/event-stream":
+            response._content = response.raw.read1()
+            response.close()
+        assert response.content
+        return response
+
+
 class World:
     """A stack with one program of each kind, made again when a request has removed them."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
-        self.session = requests.Session()
+        self.session = Session()
         self.answered: dict[str, set[int]] = defaultdict(set)
+        self.examples: set[str] = set()
         self._numbers = itertools.count(1)
         self._kinds = {
             "GET": itertools.cycle((*LOOKED_AT, None)),
@@ -97,6 +116,11 @@ class World:
             self._launches[kind] = self.stack.api.ok("quick-start", body)["temporary_id"]
         return self._launches[kind]
 
+    def delivery(self) -> dict[str, int]:
+        """One that is over: the program whose it is, and its own id."""
+        id = self.program("alive")
+        return {"id": id, "delivery_id": hooks.settled(self.stack.api, id)[0]["id"]}
+
     def come_alive(self) -> None:
         """Lists and statuses shall have something to tell."""
         for kind in LOOKED_AT:
@@ -120,21 +144,25 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("logs")
-    with temporary_stack(DAEMON_LOG_ROOT=str(folder)) as stack:
+    with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
         never = [operation for operation, codes in world.answered.items() if 200 not in codes]
         assert not never, f"nothing but errors was answered by {never}"
+        missing = with_examples(strict_document()) & set(world.answered) - world.examples
+        assert not missing, f"the document's examples of {missing} were not sent"
 
 
-def strict_document() -> dict[str, Any]:
-    document: dict[str, Any] = SchemaGenerator().get_schema(public=True)
-    for component in document["components"]["schemas"].values():
-        if component.get("type") == "object":
-            component.setdefault("additionalProperties", False)
-    return document
+def with_examples(document: dict[str, Any]) -> set[str]:
+    """The operations of which the document says by example what to send."""
+    return {
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if "examples" in operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    }
 
 
 def fuzz(schema: Any, operation: str) -> Any:
@@ -180,9 +208,13 @@ globals().update(all_operations())
 def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     """Exchange what must not, or need not, be sent as it was generated."""
     well_formed = case.meta.generation.mode.is_positive
+    if case.meta.phase.name == TestPhase.EXAMPLES:
+        world.examples.add(operation)
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
         case.body = harmless.body(body, world.folder)
+    if well_formed and case.headers.get("Last-Event-ID") == "0" and "Log" in operation:
+        case.headers["Last-Event-ID"] = "0-0-0-0"  # of headers the shortest value is tried, pattern or not
     world.come_alive()
     method = case.operation.method.upper()
     path = case.meta.components.get(ParameterLocation.PATH)
@@ -190,6 +222,9 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         return
     if "Ephemeral" in operation:
         case.path_parameters["id"] = world.next_launch()
+        return
+    if "delivery_id" in case.path_parameters and kind in CHANGED:
+        case.path_parameters.update(world.delivery())
         return
     id = case.path_parameters["id"] = world.program(kind)
     if well_formed:
@@ -245,6 +280,7 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
     if body.get("wait") == "exit":
         body["command"] = "true"
         body.pop("terminal_interactive", None)  # the shell would stay
+        body.pop("autorestart", None)  # it would be run again and again
     return body
 
 

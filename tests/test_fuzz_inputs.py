@@ -26,6 +26,7 @@ BASE: Document = {
     "enabled": True,
     "boot": False,
     "delay_seconds": 0,
+    "stop_grace_seconds": 10,
     "autorestart": "unexpected",
     "directory": None,
     "environment": {},
@@ -110,7 +111,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("logs")
-    with temporary_stack(DAEMON_LOG_ROOT=str(folder)) as stack:
+    with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
         yield Bench(stack.api, folder)
 

@@ -210,7 +210,7 @@ def test_ends_that_nobody_has_heard_of_are_found_by_the_sweep(quick: Quick, stac
         assert quick.record(failed)["ended_at"] is None
         assert {failed, stopped, never_begun, live} <= set(quick.listed()), "they await clean-up"
         said = reconcile(stack)
-        assert f"{failed} had ended unnoticed" in said
+        assert f"{failed} has ended unnoticed: recorded as ended" in said
         assert live not in said
         assert all(quick.is_cleaned_up(id) for id in (failed, stopped, never_begun))
         assert last_run(quick.status(failed)) == (3, None, None)
@@ -261,7 +261,7 @@ def test_program_without_a_record_is_ended_by_the_sweep(quick: Quick, stack: Sta
     eventually(lambda: forked(stack, id), what="all of the tree is there")
     assert id not in quick.listed()
     assert quick.api.get(f"quick-start/{id}/status").status_code == 404
-    assert reconcile(stack) == f"{id} was still there after its end"
+    assert reconcile(stack) == f"{id} is still there after its end: removed"
     eventually(lambda: id not in left_of(stack))
     assert logs.name not in log_folders(stack)
     assert set(groups(stack)) == {model}

@@ -153,7 +153,7 @@ VALUES = st.recursive(
 )
 FIELDS = st.sampled_from([
     "id", "name", "description", "enabled", "boot", "delay_seconds", "autorestart", "user", "environment",
-    "directory", "priority", "stdout_logfile", "stderr_logfile", "logs_enabled", "log_max_bytes",
+    "stop_grace_seconds", "directory", "priority", "stdout_logfile", "stderr_logfile", "logs_enabled", "log_max_bytes",
     "log_backups", "lazy_load", "display", "port_range", "port_param", "port", "all", "timeout", "wait",
 ])  # fmt: skip
 

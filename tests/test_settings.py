@@ -15,7 +15,7 @@ from tests.stack import PROJECT, free_port
 
 NAMES = [
     "STATE_DIR", "BIND_HOST", "BIND_PORT", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "THREADS",
-    "PASSED_ENVIRONMENT", "LOG_ROOT", "KIT_ROOT", "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
+    "PASSED_ENVIRONMENT", "ALLOWED_USERS", "WORK_ROOTS", "LOG_ROOTS", "KIT_ROOT", "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
     "ENVIRONMENT_PROBLEMS", "UNKNOWN_VARIABLES", "SESSION_COOKIE_SECURE", "SECURE_PROXY_SSL_HEADER",
     "SECRET_KEY",
 ]  # fmt: skip
@@ -90,7 +90,9 @@ def test_nothing_has_to_be_set() -> None:
         "HTTPS": False,
         "THREADS": 64,
         "PASSED_ENVIRONMENT": PASSED,
-        "LOG_ROOT": None,
+        "ALLOWED_USERS": [],
+        "WORK_ROOTS": [],
+        "LOG_ROOTS": [],
         "KIT_ROOT": "/hoody/plugins",
         "EPHEMERAL_RETENTION": 600,
         "WEBHOOKS_DEVELOPMENT": False,
@@ -130,7 +132,9 @@ ACCEPTED: list[tuple[str, str, dict[str, Any]]] = [
     ("THREADS", "8", {"THREADS": 8}),
     ("THREADS", "512", {"THREADS": 512}),
     ("PASS_ENVIRONMENT", "DISPLAY,_x1", {"PASSED_ENVIRONMENT": [*PASSED, "DISPLAY", "_x1"]}),
-    ("LOG_ROOT", "/var/log", {"LOG_ROOT": "/var/log"}),
+    ("ALLOWED_USERS", "web,db-1", {"ALLOWED_USERS": ["web", "db-1"], "LOG_ROOTS": [f"{PROJECT}/var/logs"]}),
+    ("WORK_ROOTS", "/srv,/opt", {"WORK_ROOTS": ["/srv", "/opt"]}),
+    ("LOG_ROOTS", "/var/log", {"LOG_ROOTS": ["/var/log"]}),
     ("KIT_ROOT", "/opt/kits", {"KIT_ROOT": "/opt/kits"}),
     ("EPHEMERAL_RETENTION", "0", {"EPHEMERAL_RETENTION": 0}),
     ("WEBHOOKS_DEVELOPMENT", "yes", {"WEBHOOKS_DEVELOPMENT": True}),
@@ -152,7 +156,10 @@ ORIGINS = "must be origins such as https://daemon.example.com with commas betwee
 REFUSED: list[tuple[str, str, str]] = [
     ("STATE_DIR", "var", ABSOLUTE),
     ("STATE_DIR", "~/var", ABSOLUTE),
-    ("LOG_ROOT", "logs", ABSOLUTE),
+    *[(variable, f"/srv,{text}", f"must be absolute paths with commas between them; '{text}' is none")
+      for variable in ("WORK_ROOTS", "LOG_ROOTS") for text in ("", "logs", "~/x", "/a b", "/%(here)s", "/a;b")],
+    *[("ALLOWED_USERS", f"web,{text}", f"must be names of users with commas between them; '{text}' is none")
+      for text in ("", "a b", "%s", "a;b", "/root")],
     ("KIT_ROOT", "./kits", ABSOLUTE),
     *[("BIND", text, BIND) for text in (
         "8000", ":8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http",

@@ -18,7 +18,7 @@ class Event(models.Model):
     Kept when the program is removed: hence no foreign key, but the name as it was.
     """
 
-    at = models.DateTimeField(help_text="When it happened, to the millisecond.")
+    at = models.DateTimeField("time", help_text="When it happened, to the millisecond.")
     group = models.CharField(max_length=64, help_text="Supervisord's name of the program.")
     name = models.CharField(max_length=128, help_text="The program's name at that time.")
     port = models.PositiveIntegerField(null=True, help_text="Of an instance of a port range.")
@@ -28,9 +28,10 @@ class Event(models.Model):
     exit_code = models.IntegerField(null=True)
     signal = models.CharField(max_length=20, blank=True, default="")
     error = models.TextField(blank=True, default="")
-    by = models.CharField(max_length=20, help_text="What brought it about: api, boot, supervisord…")
+    by = models.CharField("asked by", max_length=20, help_text="Or what brought it about.")
     user = models.CharField(max_length=150, blank=True, default="", help_text="Who asked, if somebody did.")
     is_gap = models.BooleanField(
+        "gap",
         default=False, help_text="Not told by supervisord: something in between was lost."
     )
     # Where it stood in the plugin's journal, so that nothing is recorded twice.

@@ -16,7 +16,6 @@ from daemon_programs import rules, terminals, webhooks
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
 
-STOP_GRACE_SECONDS = 10
 PROGRAM_PREFIX = "program-"  # of the groups of lasting programs
 
 
@@ -66,6 +65,11 @@ class SupervisedProgram(models.Model):
         validators=_between(rules.DELAY_SECONDS),
         help_text="Seconds that pass before the command is run, at every start.",
     )
+    stop_grace_seconds = models.PositiveIntegerField(
+        default=10,
+        validators=_between(rules.STOP_GRACE_SECONDS),
+        help_text="Seconds from SIGTERM to SIGKILL when it is stopped. 0: SIGKILL at once.",
+    )
     priority = models.PositiveIntegerField(
         default=rules.PRIORITY[1], validators=_between(rules.PRIORITY), help_text="Lower starts first."
     )
@@ -108,6 +112,7 @@ class SupervisedProgram(models.Model):
         blank=True,
         default="",
         choices=[(shell, shell) for shell in terminals.SHELLS],
+        validators=[terminals.check_shell],
         help_text="Loads its start-up files before the command; tmux: a session that people can attach to.",
     )
     terminal_interactive = models.BooleanField(
@@ -127,10 +132,35 @@ class SupervisedProgram(models.Model):
         """Supervisord's name of it: made of the id, since names are free text and may change."""
         raise NotImplementedError
 
+    def full_clean(self, *args: Any, **kwargs: Any) -> None:
+        """Check everything, but for what was taken when it was there and has vanished since.
+
+        Whose user or folder has gone can be described anew, or given another one, all the same.
+        """
+        try:
+            super().full_clean(*args, **kwargs)
+        except ValidationError as problem:
+            errors = {
+                field: errors
+                for field, errors in problem.error_dict.items()
+                if not (all(error.code == rules.VANISHED for error in errors) and self._keeps(field))
+            }
+            if errors:
+                raise ValidationError(errors) from None
+
+    def _keeps(self, field: str) -> bool:
+        """Whether a field has the value that is stored."""
+        return type(self)._default_manager.filter(pk=self.pk, **{field: getattr(self, field)}).exists()
+
     def clean(self) -> None:
         """The rules that concern more than one field; also brings values into their one form."""
         if self.display:
             self.display = rules.normal_display(self.display)
+        if not self.directory:
+            try:
+                rules.check_home(self.user)
+            except ValidationError as problem:
+                raise ValidationError({"directory": problem.messages}) from None
         terminals.check(self.terminal_id, self.terminal_shell, self.terminal_interactive)
 
     def validate_unique(self, exclude: Any = None) -> None:
@@ -173,6 +203,7 @@ class SupervisedProgram(models.Model):
                 terminal = {"terminal": True}
         return spec.Specification(
             group=self.group,
+            name=self.name,
             argv=argv,
             user=self.user,
             environment=self.variables(),
@@ -184,7 +215,7 @@ class SupervisedProgram(models.Model):
             autorestart=self.autorestart,
             priority=self.priority,
             delay_seconds=self.delay_seconds,
-            stop_grace_seconds=STOP_GRACE_SECONDS,
+            stop_grace_seconds=self.stop_grace_seconds,
             **terminal,
         )
 

@@ -1,7 +1,8 @@
 """Learn of state changes as they happen: requests that wait sleep on an event, never on a poll.
 
-One thread of the process reads the plugin's broadcast and wakes whoever watches the group that a
-line names. What is true is then asked of supervisord: a line is only a reason to look.
+One thread of the process reads the plugin's broadcast, wakes whoever watches the group that a line
+names, and tells those who listen to all of them. What is true is then asked of supervisord: a line is
+only a reason to look.
 """
 
 import contextlib
@@ -10,14 +11,18 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from daemon_programs.exceptions import SupervisorUnavailable, TooManyWaits
 
 logger = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS = 0.5
+
+# Called with each line, and with None when some may have been missed; by the reading thread.
+Listener = Callable[[dict[str, Any] | None], None]
 
 
 class Watch:
@@ -46,6 +51,7 @@ class Changes:
         self._most_watches = most_watches
         self._lock = threading.Lock()
         self._watches: dict[str, set[Watch]] = {}
+        self._listeners: list[Listener] = []
         self._count = 0
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -63,9 +69,7 @@ class Changes:
             self._count += not brief
             watch.closing = self._closing
             self._watches.setdefault(group, set()).add(watch)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._read_for_ever, name="changes", daemon=True)
-                self._thread.start()
+            self._ensure_thread()
         try:
             yield watch
         finally:
@@ -75,6 +79,12 @@ class Changes:
                 if not self._watches[group]:
                     del self._watches[group]
 
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody of everything, from now on."""
+        with self._lock:
+            self._listeners.append(listener)
+            self._ensure_thread()
+
     def close(self) -> None:
         """Send everybody home who waits (at the process' end)."""
         with self._lock:
@@ -82,6 +92,11 @@ class Changes:
             for watch in self._all():
                 watch.closing = True
                 watch.wake()
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._read_for_ever, name="changes", daemon=True)
+            self._thread.start()
 
     def _all(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]
@@ -103,12 +118,20 @@ class Changes:
     def _read(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
             for line in lines:
-                group = json.loads(line)["group"]
+                change = json.loads(line)
                 with self._lock:
-                    for watch in self._watches.get(group, ()):
+                    for watch in self._watches.get(change["group"], ()):
                         watch.wake()
+                self._tell(change)
 
     def _wake_all(self) -> None:
         with self._lock:
             for watch in self._all():
                 watch.wake()
+        self._tell(None)
+
+    def _tell(self, change: dict[str, Any] | None) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(change)

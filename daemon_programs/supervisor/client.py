@@ -9,12 +9,13 @@ import socket
 import threading
 import xml.parsers.expat
 import xmlrpc.client
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import Faults
 
-from daemon_programs.exceptions import ChangeNotTaken, SupervisorUnavailable
+from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
 
 ALL = "*"  # of a program's processes
 _PATIENCE_SECONDS = 5  # how long one call may take: each is answered at once by a healthy supervisord
@@ -47,10 +48,14 @@ class _UnixTransport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """supervisord, as this project uses it. Safe to share: each thread has its own connection."""
+    """supervisord, as this project uses it. Safe to share: each thread has its own connection.
 
-    def __init__(self, socket_path: Path) -> None:
+    ``actor`` tells who asks, with each change (`daemon_programs.actors`).
+    """
+
+    def __init__(self, socket_path: Path, actor: Callable[[], str] = lambda: "daemon") -> None:
         self._socket_path = str(socket_path)
+        self._actor = actor
         self._local = threading.local()
 
     def is_running(self) -> bool:
@@ -68,23 +73,23 @@ class Supervisor:
 
     def apply(self, group: str) -> State:
         """Bring one program to what its file says; see the plugin's ``apply``."""
-        return self._call("apply", group)
+        return self._change("apply", group)
 
     def remove(self, group: str) -> None:
         """Stop and forget one program, without waiting for it."""
-        self._call("remove", group)
+        self._change("remove", group)
 
     def start(self, group: str, process: str = ALL) -> State:
         """Start; the answer is the program's state, or ``{"refused": sentence}``."""
-        return self._call("start", group, process)
+        return self._change("start", group, process)
 
     def stop(self, group: str, process: str = ALL) -> State:
         """Tell to stop; the answer is the program's state at once."""
-        return self._call("stop", group, process)
+        return self._change("stop", group, process)
 
     def restart(self, group: str, process: str = ALL) -> State:
         """Stop what runs, then start, as one."""
-        return self._call("restart", group, process)
+        return self._change("restart", group, process)
 
     def state(self, group: str) -> State | None:
         """One program's state; None when supervisord does not have it."""
@@ -94,10 +99,32 @@ class Supervisor:
         """The states of everything, in one call: ``{"pid", "programs", "stack"}``."""
         return self._call("states")
 
-    def _call(self, method: str, *arguments: str) -> Any:
+    def journal(self, boot: str, number: int) -> State:
+        """What has happened next; ``boot``'s entries up to ``number`` are forgotten."""
+        return self._call("journal", boot, number)
+
+    def recorded(self) -> None:
+        """Tell those who follow what happens that there is more in the history."""
+        self._call("recorded")
+
+    def revive(self, part: str) -> None:
+        """End a part of the stack itself that works no more: supervisord starts it again."""
+        try:
+            self._ask(lambda proxy: proxy.supervisor.signalProcess(part, "KILL"))
+        except ChangeNotTaken:  # it does not run
+            self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
+
+    def _change(self, method: str, *arguments: str) -> Any:
+        # Escaped, since not every text can be sent in XML; `events.read` has it as it was.
+        return self._call(method, *arguments, self._actor().encode("unicode_escape").decode())
+
+    def _call(self, method: str, *arguments: str | int) -> Any:
+        return self._ask(lambda proxy: json.loads(getattr(proxy.daemon, method)(*arguments)))
+
+    def _ask(self, question: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
         proxy = self._proxy()
         try:
-            return json.loads(getattr(proxy.daemon, method)(*arguments))
+            return question(proxy)
         except xmlrpc.client.Fault as fault:
             raise _translate(fault) from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as problem:
@@ -106,6 +133,9 @@ class Supervisor:
         except xml.parsers.expat.ExpatError as problem:
             self._forget()
             raise SupervisorUnavailable("supervisord's answer can't be read") from problem
+        except BaseException:
+            self._forget()  # its answer is still on the line
+            raise
 
     def _proxy(self) -> xmlrpc.client.ServerProxy:
         if not hasattr(self._local, "proxy"):
@@ -125,7 +155,7 @@ def _translate(fault: xmlrpc.client.Fault) -> Exception:
     if fault.faultCode == Faults.SHUTDOWN_STATE:
         return SupervisorUnavailable("supervisord is shutting down; nothing was changed")
     if fault.faultCode == Faults.BAD_NAME:
-        return ChangeNotTaken("supervisord does not have this program at the moment; try again in a minute")
+        return NotRegistered()
     if fault.faultCode == Faults.UNKNOWN_METHOD:
         return SupervisorUnavailable("supervisord runs without the daemon's plugin")
     return ChangeNotTaken("supervisord did not take the change")

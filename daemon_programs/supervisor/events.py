@@ -1,26 +1,32 @@
-"""State changes as the plugin tells them, for the event listener."""
+"""What the plugin's journal tells of, read for the event listener."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# The plugin's name for its texts among supervisord's remote communication events.
-EVENT_TYPE = "program-state"
-END_EVENT_TYPE = "program-end"
+# The type of the one remote communication event that wakes the listener; what there is, it fetches.
+POKE = "journal"
 
 
 @dataclass(frozen=True)
 class StateChange:
     """One process of a program has gone from one state to another."""
 
+    number: int  # in the journal
     group: str
     process: str
+    name: str  # the program's at that time
     from_state: str
     state: str
     at: datetime
+    by: str  # who has brought it about: see `daemon_programs.actors`
     pid: int | None
     last_run: dict[str, Any] | None  # of a run that has just ended
+
+    @property
+    def port(self) -> int | None:
+        """The port of an instance of a port range."""
+        return None if self.process == self.group else int(self.process)
 
     def __str__(self) -> str:
         name = self.group if self.process == self.group else f"{self.group}:{self.process}"
@@ -40,26 +46,28 @@ class ProgramEnd:
     state: dict[str, Any]  # as the client's ``state`` answers it
 
 
-def parse(payload: str) -> StateChange | ProgramEnd | None:
-    """What an event's payload tells of; None if it tells of something else.
+Entry = StateChange | ProgramEnd
 
-    Raises ValueError or KeyError for what only looks right.
-    """
-    header, _, text = payload.partition("\n")
-    if header == f"type:{END_EVENT_TYPE}":
-        return ProgramEnd(**json.loads(text))
-    if header != f"type:{EVENT_TYPE}":
-        return None
-    told = json.loads(text)
-    ended = told["state"] in ("exited", "fatal", "backoff", "stopped")
+
+def read(entry: dict[str, Any]) -> Entry:
+    """An entry of the journal; raises KeyError or ValueError for what is none."""
+    if "end" in entry:
+        return ProgramEnd(entry["group"], entry["end"])
+    # How a run ended belongs to the change that ended it, also if somebody stopped it.
+    ended = entry["state"] in ("exited", "fatal", "backoff") or (
+        entry["state"] == "stopped" and entry["from"] == "stopping"
+    )
     return StateChange(
-        group=told["group"],
-        process=told["process"],
-        from_state=told["from"],
-        state=told["state"],
-        at=datetime.fromtimestamp(told["at"], UTC),
-        pid=told.get("pid"),
-        last_run=told.get("last_run") if ended else None,
+        number=entry["number"],
+        group=entry["group"],
+        process=entry["process"],
+        name=entry["name"],
+        from_state=entry["from"],
+        state=entry["state"],
+        at=datetime.fromtimestamp(entry["at"], UTC),
+        by=entry["by"].encode().decode("unicode_escape"),
+        pid=entry.get("pid"),
+        last_run=entry.get("last_run") if ended else None,
     )
 
 

@@ -1,32 +1,24 @@
-"""The event listener: supervisord's protocol on standard input and output, a signal on the other side.
+"""supervisord's listener protocol, on standard input and output.
 
+The events say nothing but that there is something to fetch, so this is all that there is to it.
 Standard output belongs to the protocol; everything else is said on standard error.
 """
 
-import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 
+from supervisor.childutils import get_headers
 from supervisor.childutils import listener as protocol
 
-from daemon_programs.supervisor.events import ProgramEnd, StateChange, parse
 
-logger = logging.getLogger(__name__)
-
-
-def listen(handle: Callable[[StateChange | ProgramEnd], None]) -> None:
-    """Hand each state change and each end of a temporary program to ``handle``, for ever.
-
-    An event that can't be handled is logged and taken as done: supervisord would send it again at
-    once, and again, and no other one would get through.
-    """
+def pokes() -> Iterator[None]:
+    """One for each event, until supervisord has gone. The next is asked for when one is dealt with."""
     stdin, stdout = sys.stdin, sys.stdout
     sys.stdout = sys.stderr  # a stray print must not reach the protocol
     while True:
-        _, payload = protocol.wait(stdin, stdout)
-        try:
-            if told := parse(payload):
-                handle(told)
-        except Exception:
-            logger.exception("An event could not be handled")
+        protocol.ready(stdout)
+        if not (header := stdin.readline()):
+            return
+        stdin.read(int(get_headers(header)["len"]))
+        yield
         protocol.ok(stdout)

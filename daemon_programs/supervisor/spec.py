@@ -5,6 +5,7 @@ Pure: from a ``Specification`` to text, nothing else. The plugin reads it back
 is no syntax that a command, a value or a path could break out of.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ class Specification:
     """
 
     group: str  # supervisord's name of it: safe, unique, and not the user's
+    name: str  # the user's, for the history
     argv: list[str]
     user: str
     environment: dict[str, str] = field(default_factory=dict)
@@ -42,6 +44,11 @@ class Specification:
     def render(self) -> str:
         """The text of the program's file: ASCII, whatever the program's own text is."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+def digest_of(text: bytes) -> str:
+    """A short word that tells one program's file from another: whether supervisord has the latest."""
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def with_port(argv: list[str], parameter: list[str]) -> list[str]:

@@ -26,14 +26,44 @@ class Identity(NamedTuple):
 
 def identify(pid: int) -> Identity | None:
     """The identity of a living process; None when it is gone or a zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    if fields[0] in (b"Z", b"X"):
+    fields = _stat(pid)
+    if fields is None or fields[0] in (b"Z", b"X"):
         return None
     return Identity(pid, int(fields[19]))
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """What ``/proc/<pid>/stat`` says after the name, from the state on."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def session(pid: int) -> int | None:
+    """The session that a process is in: the pid of the one that began it."""
+    fields = _stat(pid)
+    return None if fields is None else int(fields[3])
+
+
+def real_uid(pid: int) -> int | None:
+    """Whose process it is, whatever it may do; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith(b"Uid:"))
+    except (OSError, StopIteration):
+        return None
+
+
+def lineage(pid: int) -> list[int]:
+    """A process and its ancestors, the nearest first."""
+    found = []
+    while pid:
+        found.append(pid)
+        fields = _stat(pid)
+        pid = 0 if fields is None else int(fields[1])
+    return found
 
 
 def children(pid: int) -> Iterator[int]:
@@ -81,20 +111,32 @@ def processes() -> Iterator[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
-def carriers(server_url: str) -> set[Identity]:
-    """The processes that a supervisord of this URL has started, and their descendants."""
-    mark = os.fsencode(server_url)
-    return descend(
-        pid for pid in processes() if environment(pid).get(SERVER_URL) == mark and pid != os.getpid()
-    )
-
-
 def send(identity: Identity, signum: signal.Signals) -> bool:
-    """Signal a process unless it is gone or its pid has gone to another one."""
-    if identify(identity.pid) != identity:
-        return False
+    """Signal a process unless it is gone or its pid has gone to another one, even just now."""
     try:
-        os.kill(identity.pid, signum)
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return False
+    except OSError:  # a kernel that has none, or no descriptor left: then as near to it as can be
+        return identify(identity.pid) == identity and _kill(identity.pid, signum)
+    try:
+        # What the descriptor stands for can't change any more, so it is looked at only now.
+        return identify(identity.pid) == identity and _kill_by(descriptor, signum)
+    finally:
+        os.close(descriptor)
+
+
+def _kill_by(descriptor: int, signum: signal.Signals) -> bool:
+    try:
+        signal.pidfd_send_signal(descriptor, signum)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill(pid: int, signum: signal.Signals) -> bool:
+    try:
+        os.kill(pid, signum)
     except ProcessLookupError:
         return False
     return True

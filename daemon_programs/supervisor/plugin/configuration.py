@@ -18,6 +18,7 @@ from supervisor.options import ProcessConfig, ProcessGroupConfig
 
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.output import ProgramOutput
+from daemon_programs.supervisor.spec import digest_of
 
 PORT = "{port}"
 START_SECONDS = 1  # a program is RUNNING once it has lived this long
@@ -33,8 +34,8 @@ _OUTPUT_EVENTS = {
     "stderr": events.ProcessCommunicationStderrEvent,
 }
 
-# What a change of needs no new process: it decides about later starts only.
-_WITHOUT_RESTART = ("autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
+# What a change of needs no new process: it decides about later starts only, or just names it.
+_WITHOUT_RESTART = ("name", "autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
 
 
 class ProgramConfig(ProcessConfig):
@@ -130,8 +131,9 @@ class ProgramConfig(ProcessConfig):
 class ProgramGroupConfig(ProcessGroupConfig):
     """A program: a group of one process, or of one process per port."""
 
-    def __init__(self, options: Any, spec: dict[str, Any]) -> None:
+    def __init__(self, options: Any, spec: dict[str, Any], digest: str) -> None:
         self.spec = spec
+        self.digest = digest  # of the file
         ports: list[int | None] = [None]
         if spec["ports"]:
             first, last = spec["ports"]
@@ -167,7 +169,8 @@ def read(options: Any, file: Path) -> ProgramGroupConfig:
 
     Raises OSError (no such file), ValueError or KeyError (not written by ``spec``).
     """
-    spec = json.loads(file.read_bytes())
+    text = file.read_bytes()
+    spec = json.loads(text)
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
-    return ProgramGroupConfig(options, spec)
+    return ProgramGroupConfig(options, spec, digest_of(text))

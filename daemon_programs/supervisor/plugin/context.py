@@ -2,16 +2,16 @@
 
 import json
 import os
+import pwd
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from supervisor import events
-
-from daemon_programs.supervisor.events import END_EVENT_TYPE
+from daemon_programs.supervisor.notes import Owner
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
+from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.tree import (
     GROUP_NAME,
@@ -21,12 +21,12 @@ from daemon_programs.supervisor.tree import (
     children,
     environment,
     identify,
+    real_uid,
+    session,
 )
 
 if TYPE_CHECKING:
     from daemon_programs.supervisor.plugin.registry import Registry
-
-Owner = tuple[str, str]  # group and process
 
 
 class Orphans:
@@ -42,6 +42,15 @@ class Orphans:
         self._looked_at = 0.0
         self._owners: dict[Identity, Owner | None] = {}
         self._pids: dict[Owner, list[int]] = {}
+        self._sessions: dict[int, Owner] = {}
+
+    def add_session(self, pid: int, owner: Owner) -> None:
+        """A process that was started has begun a session: who is in it belongs to it as well."""
+        self._sessions[pid] = owner
+
+    def forget_session(self, pid: int) -> None:
+        """Nothing of it is left; until then the system gives the number to nobody else."""
+        self._sessions.pop(pid, None)
 
     def of(self, group: str, process: str, since: float) -> list[int]:
         """The pids of a process' orphans, as they were ``since`` (monotonic clock) or later.
@@ -51,7 +60,7 @@ class Orphans:
         """
         if self._looked_at <= since:
             self._look()
-        return list(self._pids.get((group, process), ()))
+        return list(self._pids.get(Owner(group, process), ()))
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
@@ -69,12 +78,30 @@ class Orphans:
 
     def _owner(self, pid: int) -> Owner | None:
         carried = environment(pid)
-        if carried.get(SERVER_URL) != os.fsencode(self.server_url):
+        if SERVER_URL not in carried:  # it has lost them, or overwritten that memory
+            return self._sessions.get(session(pid) or 0)
+        if carried[SERVER_URL] != os.fsencode(self.server_url):
             return None
         try:
-            return carried[GROUP_NAME].decode(), carried[PROCESS_NAME].decode()
+            owner = Owner(carried[GROUP_NAME].decode(), carried[PROCESS_NAME].decode())
         except (KeyError, UnicodeDecodeError):
             return None
+        return owner if _can_be_of(owner, pid) else None
+
+
+def _can_be_of(owner: Owner, pid: int) -> bool:
+    """Whether a program of that user can have left it behind: marks can be forged, a user can't.
+
+    Whoever carries another user's marks would be ended with their program, and hold up that end.
+    """
+    group = CONTEXT.registry.find(owner.group)
+    uid = real_uid(pid)
+    if group is None or uid in (None, 0):
+        return True
+    try:
+        return pwd.getpwnam(group.config.spec["user"]).pw_uid in (0, uid)
+    except KeyError:
+        return True
 
 
 class Context:
@@ -82,10 +109,16 @@ class Context:
 
     wakeup: Wakeup
     broadcast: Broadcast
+    journal: Journal
     registry: "Registry"
     log: Callable[[str], None]
     orphans: Orphans
+    noted: str  # the folder of `notes`
     passed_environment: tuple[str, ...] = ()
+    allowed_users: tuple[str, ...] = ()  # none: any, as with the folders
+    work_roots: tuple[str, ...] = ()
+    log_roots: tuple[str, ...] = ()
+    logs: str | None = None  # where logs are that programs don't name
     open_files_limit: tuple[int, int]
 
     @contextmanager
@@ -96,15 +129,26 @@ class Context:
         except Exception:
             self.log(f"{what}: {traceback.format_exc()}")
 
+    def tell_change(self, change: dict[str, Any]) -> None:
+        """Tell whoever waits, and the event listener, that a process has changed its state."""
+        self._broadcast(change)
+        self.journal.add(change)
+
     def tell_end(self, group: str, state: dict[str, Any]) -> None:
-        """Tell listeners and the event listener process that a temporary program is over."""
+        """Tell whoever waits, and the event listener, that a temporary program is over."""
         self.tell_settled(group)
-        text = json.dumps({"group": group, "state": state})
-        events.notify(events.RemoteCommunicationEvent(END_EVENT_TYPE, text))
+        self.journal.add({"group": group, "end": state})
 
     def tell_settled(self, group: str) -> None:
-        """Tell the listeners that a change of a group, or the end of a tree, is complete."""
-        self.broadcast.send(json.dumps({"group": group, "settled": True}).encode() + b"\n")
+        """Tell whoever waits that a change of a group, or the end of a tree, is complete."""
+        self._broadcast({"group": group, "settled": True})
+
+    def tell_recorded(self) -> None:
+        """Tell whoever follows what happens that there is more in the history now."""
+        self._broadcast({"group": "", "recorded": True})
+
+    def _broadcast(self, line: dict[str, Any]) -> None:
+        self.broadcast.send(json.dumps(line).encode() + b"\n")
 
 
 CONTEXT = Context()

@@ -19,6 +19,10 @@ from daemon_programs.supervisor.plugin.process import ProgramProcess
 # Each start costs about three milliseconds; the loop must not be away for a thousand of them.
 _STARTS_PER_TURN = 20
 
+# Who asks, where nobody of the API's does.
+EXPIRED = "ttl"
+SHUTDOWN = "shutdown"
+
 
 class ProgramGroup(ProcessGroup):
     """A program: its processes, those to be started, and the change that is under way."""
@@ -34,6 +38,7 @@ class ProgramGroup(ProcessGroup):
         self.withdrawn = False
         self.restarting: list[str] = []  # what is started again after the exchange
         self.cut_short: str | None = None  # why a temporary program was stopped, unless somebody asked
+        self.changed_by = ""  # who asked for the change that is under way
         self.end_told = False
         self.expires_at: float | None = None  # of the monotonic clock
         if config.spec["expires_at"] is not None:
@@ -49,38 +54,45 @@ class ProgramGroup(ProcessGroup):
         """Whether nothing of it runs, nor will by itself."""
         return not self.to_start and all(process.is_over for process in self.processes.values())
 
-    def start(self, names: Iterable[str]) -> None:
+    def start(self, names: Iterable[str], by: str) -> None:
         """Start processes, a few at each turn; those that run are left alone."""
         self.wake()
         if self.changing:
             # Asked for while the program is being exchanged: it is what comes after that starts.
             self.restarting = sorted({*self.restarting, *names})
+            self.changed_by = by
             return
-        self.to_start += [name for name in names if self.processes[name].state not in RUNNING_STATES]
+        self.queue([name for name in names if self.processes[name].state not in RUNNING_STATES], by)
         self._start_some()
 
-    def stop(self, names: Iterable[str]) -> None:
+    def queue(self, names: Iterable[str], by: str) -> None:
+        """Note processes to be started in the next turns."""
+        for name in names:
+            self.processes[name].start_by = by
+            self.to_start.append(name)
+
+    def stop(self, names: Iterable[str], by: str) -> None:
         """Stop processes, and forget what was still to be started of them."""
         self.wake()
         names = set(names)
         self.to_start = [name for name in self.to_start if name not in names]
         self.restarting = [name for name in self.restarting if name not in names]
         for name in names:
-            self.processes[name].stop()
+            self.processes[name].stop(by)
 
     def end_early(self, why: str) -> None:
         """Stop everything though nobody has asked for it; what ends anyway ends for its own reasons."""
         if self.to_start or any(process.wanted for process in self.processes.values()):
             self.cut_short = why
-        self.stop(list(self.processes))
+        self.stop(list(self.processes), why)
 
-    def restart(self, names: Iterable[str]) -> None:
+    def restart(self, names: Iterable[str], by: str) -> None:
         """Stop and start again, as one: the new process waits for the last of the old tree."""
         names = list(names)
-        self.stop(names)
-        self.start(names)
+        self.stop(names, by)
+        self.start(names, by)
 
-    def replace(self, config: ProgramGroupConfig) -> None:
+    def replace(self, config: ProgramGroupConfig, by: str) -> None:
         """Take a new configuration; what runs goes on with it, restarted only if it must be."""
         self.wake()
         if not self.changing and self.config.runs_the_same(config):
@@ -90,15 +102,15 @@ class ProgramGroup(ProcessGroup):
         self.restarting = sorted({*self.restarting, *self.to_start, *running})
         self.next_config = config
         self.withdrawn = False
-        self._clear()
+        self._clear(by)
 
-    def withdraw(self) -> None:
+    def withdraw(self, by: str) -> None:
         """Stop everything, then vanish."""
         self.wake()
         self.withdrawn = True
         self.next_config = None
         self.restarting = []
-        self._clear()
+        self._clear(by)
 
     def stop_all(self) -> None:
         """Supervisord's own, at its shutdown."""
@@ -149,15 +161,16 @@ class ProgramGroup(ProcessGroup):
         """Keep to the time to live, and say once when everything is over."""
         if self.expires_at is not None and time.monotonic() >= self.expires_at:
             self.expires_at = None
-            self.end_early("expired")
+            self.end_early(EXPIRED)
         if self.is_over and not self.end_told:
             self.end_told = True
             CONTEXT.tell_end(self.config.name, self.snapshot())
 
-    def _clear(self) -> None:
+    def _clear(self, by: str) -> None:
+        self.changed_by = by
         self.to_start = []
         for process in self.processes.values():
-            process.stop()
+            process.stop(by)
         if not self.get_unstopped_processes():
             self._exchange()
 
@@ -197,7 +210,12 @@ class ProgramGroup(ProcessGroup):
                 processes[name] = {**process.snapshot(), "queued": True}
             elif process.state != ProcessStates.STOPPED or process.last_run:
                 processes[name] = process.snapshot()
-        shown = {"changing": self.changing, "total": len(self.processes), "processes": processes}
+        shown: dict[str, Any] = {
+            "changing": self.changing,
+            "digest": self.config.digest,
+            "total": len(self.processes),
+            "processes": processes,
+        }
         if self.config.spec["temporary"]:
             shown.update(over=self.is_over, cut_short=self.cut_short)
         return shown

@@ -20,10 +20,11 @@ from supervisor.rpcinterface import RPCError
 from supervisor.states import getProcessStateDescription
 from supervisor.xmlrpc import Faults
 
-from daemon_programs.supervisor.events import EVENT_TYPE
+from daemon_programs.supervisor.events import POKE
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.context import CONTEXT, Orphans
-from daemon_programs.supervisor.plugin.group import ProgramGroup
+from daemon_programs.supervisor.plugin.group import SHUTDOWN, ProgramGroup
+from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.process import ProgramProcess
 from daemon_programs.supervisor.plugin.registry import Registry
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
@@ -34,7 +35,10 @@ _ALL = "*"
 
 
 class ProgramsInterface:
-    """Registered as ``[rpcinterface:daemon]``; unknown groups and processes are BAD_NAME faults."""
+    """Registered as ``[rpcinterface:daemon]``; unknown groups and processes are BAD_NAME faults.
+
+    ``by`` says who asks, for the history: see `daemon_programs.actors`.
+    """
 
     def __init__(self, registry: Registry, url: str) -> None:
         self.registry = registry
@@ -47,25 +51,25 @@ class ProgramsInterface:
         )
         return _answer(None)
 
-    def apply(self, name: str) -> str:
+    def apply(self, name: str, by: str) -> str:
         """Bring one program to what its file says, and answer with its state.
 
         A program that is new is started if it autostarts. One that runs goes on undisturbed unless
         what runs has changed: then it is stopped and started again, after this call has answered.
         """
         try:
-            return _answer(self.registry.apply(name).snapshot())
+            return _answer(self.registry.apply(name, by).snapshot())
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise RPCError(Faults.CANT_REREAD, ascii(str(problem))) from problem
 
-    def remove(self, name: str) -> str:
+    def remove(self, name: str, by: str) -> str:
         """Stop and forget one program, after this call has answered; unknown is forgotten already."""
         group = self.registry.find(name)
         if group is not None:
-            group.withdraw()
+            group.withdraw(by)
         return _answer(None)
 
-    def start(self, name: str, process: str) -> str:
+    def start(self, name: str, process: str, by: str) -> str:
         """Start a process, or all with ``*``: ``{"refused": why}``, or the program's state."""
         group, names = self._find(name, process)
         for each in names[:1]:
@@ -73,16 +77,16 @@ class ProgramsInterface:
                 group.processes[each].check()
             except ProcessException as problem:
                 return _answer({"refused": problem.args[0]})
-        group.start(names)
+        group.start(names, by)
         return _answer(group.snapshot())
 
-    def stop(self, name: str, process: str) -> str:
+    def stop(self, name: str, process: str, by: str) -> str:
         """Tell a process, or all with ``*``, to stop; answers with the program's state at once."""
         group, names = self._find(name, process)
-        group.stop(names)
+        group.stop(names, by)
         return _answer(group.snapshot())
 
-    def restart(self, name: str, process: str) -> str:
+    def restart(self, name: str, process: str, by: str) -> str:
         """Stop and start again as one: no start is lost, nothing runs twice.
 
         A process that does not run is started, if it is named; ``*`` restarts what runs.
@@ -90,7 +94,7 @@ class ProgramsInterface:
         group, names = self._find(name, process)
         if process == _ALL:
             names = [each for each in names if group.processes[each].wanted]
-        group.restart(names)
+        group.restart(names, by)
         return _answer(group.snapshot())
 
     def state(self, name: str) -> str:
@@ -108,6 +112,24 @@ class ProgramsInterface:
             else:
                 stack.update(_stack_states(group))
         return _answer({"pid": os.getpid(), "programs": programs, "stack": stack})
+
+    def journal(self, boot: str, number: int) -> str:
+        """What the event listener is to deal with next; it has dealt with ``boot``'s up to ``number``.
+
+        After a loss (``lost``) the states as they are now stand beside it.
+        """
+        journal = CONTEXT.journal
+        if boot == journal.boot:
+            journal.forget(number)
+        batch = journal.batch()
+        if batch["lost"]:
+            batch["states"] = {group.config.name: group.snapshot() for group in self.registry.groups()}
+        return _answer(batch)
+
+    def recorded(self) -> str:
+        """The event listener has recorded something: whoever follows what happens can look."""
+        CONTEXT.tell_recorded()
+        return _answer(None)
 
     def _find(self, name: str, process: str) -> tuple[ProgramGroup, list[str]]:
         group = self.registry.find(name)
@@ -132,20 +154,27 @@ def _stack_states(group: Any) -> dict[str, dict[str, Any]]:
 
 
 def _tell(event: events.ProcessStateEvent) -> None:
-    """Hand a program's state change to the listeners and to the event listener process."""
+    """Tell of a program's state change."""
     process = event.process
     if not isinstance(process, ProgramProcess):
         return
-    told = {
-        "group": process.group.config.name,
-        "process": process.config.name,
-        "from": getProcessStateDescription(event.from_state).lower(),
-        "at": time.time(),
-        **process.snapshot(),
-    }
-    text = _answer(told)
-    CONTEXT.broadcast.send(text.encode() + b"\n")
-    events.notify(events.RemoteCommunicationEvent(EVENT_TYPE, text))
+    spec = process.group.config.spec
+    CONTEXT.tell_change(
+        {
+            "group": process.group.config.name,
+            "process": process.config.name,
+            "name": spec["name"],
+            "from": getProcessStateDescription(event.from_state).lower(),
+            "at": time.time(),
+            "by": process.by,
+            **process.snapshot(),
+        }
+    )
+
+
+def _poke_the_listener() -> None:
+    events.notify(events.RemoteCommunicationEvent(POKE, ""))
+    CONTEXT.wakeup.poke()  # its turn in the loop may be over already
 
 
 def _end_what_a_part_leaves(event: events.ProcessStateEvent) -> None:
@@ -160,7 +189,7 @@ def _end_what_a_part_leaves(event: events.ProcessStateEvent) -> None:
 def _stop_everything(event: events.SupervisorStoppingEvent) -> None:
     """At supervisord's end stop all programs side by side, not each after the other."""
     for group in CONTEXT.registry.groups():
-        group.end_early("shutdown")
+        group.end_early(SHUTDOWN)
 
 
 def _become_subreaper() -> None:
@@ -199,12 +228,16 @@ def _include_programs_on_reread(options: Any, registry: Registry) -> None:
     options.process_config = with_programs
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
+
+
 def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     """Supervisord calls this once it is set up, before anything is started (again on SIGHUP).
 
     Settings, from the section: ``folder`` of the program files, ``socket`` of the broadcast,
-    ``environment``, the names of the variables that programs are given of supervisord's own, and
-    the API's ``url``.
+    ``environment``, the names of the variables that programs are given of supervisord's own, the API's
+    ``url``, and what programs are kept to: ``users``, ``work_roots``, ``log_roots``, ``logs``.
     """
     for old in ("wakeup", "broadcast"):
         if hasattr(CONTEXT, old):
@@ -219,7 +252,14 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     CONTEXT.log = options.logger.critical
     CONTEXT.wakeup = Wakeup(socket_map)
     CONTEXT.broadcast = Broadcast(settings["socket"], socket_map)
-    CONTEXT.passed_environment = tuple(settings["environment"].split(","))
+    CONTEXT.passed_environment = _listed(settings["environment"])
+    CONTEXT.allowed_users = _listed(settings["users"])
+    CONTEXT.work_roots = _listed(settings["work_roots"])
+    CONTEXT.log_roots = _listed(settings["log_roots"])
+    CONTEXT.logs = settings["logs"]
+    if not hasattr(CONTEXT, "journal"):
+        CONTEXT.journal = Journal(_poke_the_listener)
+    CONTEXT.noted = settings["noted"]
     CONTEXT.orphans = Orphans(options.pidhistory, options.serverurl)
     CONTEXT.registry = Registry(supervisord, Path(settings["folder"]))
     CONTEXT.registry.load()

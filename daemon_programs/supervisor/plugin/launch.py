@@ -11,6 +11,7 @@ from typing import Any
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
+from daemon_programs.supervisor import logfiles
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import CONTEXT
 
@@ -38,11 +39,22 @@ def find_command(config: Any) -> tuple[str, list[str]]:
 
 
 def account_of(config: Any) -> pwd.struct_passwd:
-    """The user that it runs as; raises ProcessException when there is none of that name (any more)."""
+    """The user that it runs as; raises ProcessException when there is none of that name (any more), or
+    when programs may not run as that user (any more)."""
+    if CONTEXT.allowed_users and config.user not in CONTEXT.allowed_users:
+        raise NoPermission(f'programs may not run as the user "{config.user}" (DAEMON_ALLOWED_USERS)')
     try:
         return pwd.getpwnam(config.user)
     except KeyError:
         raise NoPermission(f'User "{config.user}" does not exist on the system') from None
+
+
+def check(config: Any) -> str:
+    """The command's file; raises ProcessException, with a sentence, if a start can't succeed."""
+    account_of(config)
+    _check_work_roots(os.path.realpath(directory_of(config)), _work_roots())
+    filename, _ = find_command(config)
+    return filename
 
 
 def directory_of(config: Any) -> str:
@@ -54,12 +66,10 @@ def directory_of(config: Any) -> str:
 
 
 def make_folders(config: Any) -> None:
-    """Make the folders of its logs, and its private folder; raises OSError or ProcessException."""
+    """Make its private folder, and see to its logs' names; raises OSError or ProcessException."""
     for log in (config.stdout_logfile, config.stderr_logfile):
-        if log is not None:
-            _make_folder(os.path.dirname(log), 0o755)
-            if os.path.isdir(log):
-                raise NotExecutable(f"the log is a folder: {log}")
+        if log is not None and os.path.isdir(log):
+            raise NotExecutable(f"the log is a folder: {log}")
     if config.private_folder is not None:
         remove_private_folder(config)  # what a crash has left of the last start
         _make_folder(os.path.dirname(config.private_folder), 0o711)
@@ -92,11 +102,13 @@ def become(
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
+        work_roots = _work_roots()
         problem = f'it could not become the user "{config.user}"'
         _become_user(account)
         os.umask(config.umask)
         problem = f"Working directory '{directory}' can't be entered"
         os.chdir(directory)
+        _check_work_roots(os.getcwd(), work_roots)  # where it really is, whatever links have led it there
         problem = f"command can't be run: {config.argv[0]}"
         environment = _environment(config, group, account)
         os.execve(
@@ -113,11 +125,28 @@ def become(
         os._exit(127)
 
 
+def log_access(config: Any) -> logfiles.Access:
+    """Whose its logs are, and where they may be."""
+    account = account_of(config)
+    return logfiles.Access(account.pw_uid, account.pw_gid, CONTEXT.logs, CONTEXT.log_roots)
+
+
 def sentence(error: OSError) -> str:
     """The end of a sentence that says what the system did not allow."""
+    if isinstance(error, logfiles.LogRefused):
+        return str(error)
     if error.errno == errno.E2BIG:
         return "its arguments and environment are too long"
     return (os.strerror(error.errno) if error.errno else str(error)).lower()
+
+
+def _work_roots() -> list[str]:
+    return [os.path.realpath(root) for root in CONTEXT.work_roots]
+
+
+def _check_work_roots(directory: str, roots: list[str]) -> None:
+    if roots and not any(logfiles.lies_below(f"{directory}/", root) for root in roots):
+        raise NoPermission(f"programs may not run in the folder '{directory}' (DAEMON_WORK_ROOTS)")
 
 
 def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:

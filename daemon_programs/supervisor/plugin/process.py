@@ -32,12 +32,18 @@ from supervisor.states import (
     getProcessStateDescription,
 )
 
+from daemon_programs.supervisor import notes
 from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.context import CONTEXT
 from daemon_programs.supervisor.tree import Identity, descend, send
 
 _LOOK_AGAIN_SECONDS = 0.02  # how often a tree that was told to end is looked at
+_ORPHANS_SHOWN_SECONDS = 0.2  # how old a look at the orphans may be that is only to be shown
 _ALL_SIGNALS = signal.valid_signals()
+
+# Who brings a change of state about, unless somebody has asked for it.
+BOOT = "boot"
+SUPERVISORD = "supervisord"
 
 
 class ProgramProcess(Subprocess):
@@ -50,7 +56,11 @@ class ProgramProcess(Subprocess):
     ended_at = 0.0
     kill_at = 0.0  # when those that did not heed SIGTERM are killed
     pid: int
+    session = 0  # that its process has begun
     spawnerr: str | None
+    by = SUPERVISORD  # who brought about the state that it is in
+    start_by = SUPERVISORD  # who asked for the start that comes next
+    restarts = 0  # how often it was started again by itself
     start_requested = False  # run (again) as soon as the way is free
     ending = False  # processes of the tree are still to be ended
     last_run: dict[str, Any] | None = None  # how the last run ended: see _record_end
@@ -69,6 +79,7 @@ class ProgramProcess(Subprocess):
             self.group.wake()
             return None
         self.start_requested = False
+        self.by, self.start_by = self.start_by, SUPERVISORD
         self.killing = False
         self.spawnerr = None
         self.exitstatus = None
@@ -86,7 +97,7 @@ class ProgramProcess(Subprocess):
         self.launch_at = None
         self.laststart = time.time()
         try:
-            filename, _ = launch.find_command(self.config)
+            filename = launch.check(self.config)
             launch.make_folders(self.config)
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
         except ProcessException as problem:
@@ -114,13 +125,19 @@ class ProgramProcess(Subprocess):
             os.close(child_failure_fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._spawn_as_parent(pid)
+        self.session = pid
+        CONTEXT.orphans.add_session(pid, self._owner)
+        with CONTEXT.contained(f"{self.config.name} could not be noted"):
+            notes.write(CONTEXT.noted, self._owner, pid)
         self.launched_at = time.monotonic()
         CONTEXT.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
     def _fail(self, sentence: str) -> None:
         """Give up on a start that can't succeed however often it is tried."""
-        self.record_spawnerr(sentence)
+        self.spawnerr = sentence
+        # Why may quote the command, which is not for logs.
+        self.config.options.logger.info(f"could not be started: '{self._namespec}'")
         self._record_end(error=sentence)
         self.backoff = 0
         self.change_state(ProcessStates.FATAL)
@@ -131,8 +148,7 @@ class ProgramProcess(Subprocess):
 
     def check(self) -> None:
         """Raise ProcessException, with a sentence, if a start can't succeed."""
-        launch.account_of(self.config)
-        launch.find_command(self.config)
+        launch.check(self.config)
 
     # Ending
 
@@ -157,6 +173,8 @@ class ProgramProcess(Subprocess):
         self.exitstatus = exit_code
         self.ending = True
         self.ended_at = now
+        if not self.killing:
+            self.by = SUPERVISORD
         if self.killing:
             state = None  # STOPPED as soon as the whole tree has gone: see _end_tree
         elif failure:
@@ -167,7 +185,8 @@ class ProgramProcess(Subprocess):
             state = ProcessStates.BACKOFF
         else:
             state = ProcessStates.EXITED
-        self.config.options.logger.info(f"ended: '{self._namespec}' ({failure or message})")
+        how = "it could not be run" if failure else message
+        self.config.options.logger.info(f"ended: '{self._namespec}' ({how})")
         if state is not None:
             self.kill_at = now + self.config.stopwaitsecs
             if state != ProcessStates.BACKOFF:
@@ -210,8 +229,10 @@ class ProgramProcess(Subprocess):
 
     # Stopping
 
-    def stop(self) -> None:
+    def stop(self, by: str = SUPERVISORD) -> None:
         """Stop the whole tree; the state is STOPPING until nobody is left of it."""
+        if self.state != ProcessStates.STOPPING:
+            self.by = by
         self.administrative_stop = True
         self.start_requested = False
         self.laststopreport = 0
@@ -221,7 +242,7 @@ class ProgramProcess(Subprocess):
         elif self.comes_back:
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # once: what tidies up now is left in peace
-            self.kill(signal.SIGTERM)
+            self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
 
     def kill(self, sig: int) -> str | None:
         """Tell the tree to end. As in supervisord, what waits to be started again just isn't."""
@@ -270,6 +291,8 @@ class ProgramProcess(Subprocess):
             return
         self.ending = False
         self.signalled = set()
+        notes.forget(CONTEXT.noted, self._owner)
+        CONTEXT.orphans.forget_session(self.session)
         launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
@@ -290,6 +313,9 @@ class ProgramProcess(Subprocess):
         elif state == ProcessStates.BACKOFF and self.backoff > self.config.startretries:
             self.give_up()
         elif self.config.options.mood > SupervisorStates.RESTARTING and self._is_due(now):
+            if not self.start_requested:
+                self.start_by = SUPERVISORD
+                self.restarts += 1
             self.spawn()
 
     def _transition_starting(self, now: float) -> None:
@@ -345,6 +371,10 @@ class ProgramProcess(Subprocess):
         return now >= due
 
     @property
+    def _owner(self) -> notes.Owner:
+        return notes.Owner(self.group.config.name, self.config.name)
+
+    @property
     def _namespec(self) -> str:
         """Supervisord's whole name of it, for its log."""
         return str(make_namespec(self.group.config.name, self.config.name))
@@ -356,6 +386,11 @@ class ProgramProcess(Subprocess):
             shown.update(pid=self.pid, started_at=self.laststart)
         if self.ending:
             shown["ending"] = True
+        if self.restarts:
+            shown["restarts"] = self.restarts
+        since = time.monotonic() - _ORPHANS_SHOWN_SECONDS
+        if orphans := CONTEXT.orphans.of(self.group.config.name, self.config.name, since):
+            shown["orphans"] = sorted(orphans)
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown

@@ -7,6 +7,7 @@ from typing import Any
 from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig, read
 from daemon_programs.supervisor.plugin.context import CONTEXT
 from daemon_programs.supervisor.plugin.group import ProgramGroup
+from daemon_programs.supervisor.plugin.process import BOOT
 
 
 class Registry:
@@ -24,28 +25,28 @@ class Registry:
                 config = read(self.options, file)
                 # What was temporary has ended with the supervisord that ran it.
                 if not config.spec["temporary"]:
-                    self.add(config)
+                    self.add(config, BOOT)
             except (OSError, ValueError, KeyError, TypeError) as problem:
                 CONTEXT.log(f"left out: {file.name} can't be read ({problem!r})")
 
-    def apply(self, name: str) -> ProgramGroup:
+    def apply(self, name: str, by: str) -> ProgramGroup:
         """Bring one program to what its file says."""
         config = read(self.options, self.folder / f"{name}.json")
         group = self.find(name)
         if group is None:
-            return self.add(config)
+            return self.add(config, by)
         anew = group.withdrawn
-        group.replace(config)
+        group.replace(config, by)
         if anew and group.changing and config.spec["autostart"]:
             group.restarting = [each.name for each in config.process_configs]
         return self.supervisord.process_groups[name]
 
-    def add(self, config: ProgramGroupConfig) -> ProgramGroup:
+    def add(self, config: ProgramGroupConfig, by: str) -> ProgramGroup:
         """A program that supervisord does not know yet: started if it is one to start at boot."""
         self.supervisord.add_process_group(config)
         group: ProgramGroup = self.supervisord.process_groups[config.name]
         if config.spec["autostart"]:
-            group.to_start = list(group.processes)
+            group.queue(group.processes, by)
             CONTEXT.wakeup.poke()
         return group
 
@@ -54,7 +55,8 @@ class Registry:
         self.supervisord.remove_process_group(group.config.name)
         self.supervisord.add_process_group(config)
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
-        successor.to_start = [name for name in successor.processes if name in set(restart)]
+        wanted = set(restart)
+        successor.queue([name for name in successor.processes if name in wanted], group.changed_by)
         CONTEXT.tell_settled(config.name)
         CONTEXT.wakeup.poke()
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connections
+from django.db import DatabaseError, connections
 
-from hoody_site import stack
+from hoody_site import database, reconciliation, stack
 
 
 class Command(BaseCommand):
@@ -21,10 +21,18 @@ class Command(BaseCommand):
             stack.check_address()
             stack.prepare_database()
             stack.load_programs()
-        except stack.StackProblem as problem:
+            recovered = reconciliation.recover()
+            stack.write_supervisord_configuration()
+            first = stack.make_first_administrator()  # last: what it shows is shown only once
+        except (stack.StackProblem, database.DatabaseUnusable) as problem:
             raise CommandError(str(problem)) from problem
-        stack.write_supervisord_configuration()
-        self._introduce(stack.make_first_administrator())  # last: what it shows is shown only once
+        except (OSError, DatabaseError) as problem:
+            raise CommandError(
+                f"The state folder {settings.STATE_DIR} can't be written or read: {problem}"
+            ) from problem
+        if not first:
+            self.stdout.writelines(f"{difference.sentence()}\n" for difference in recovered)
+        self._introduce(first)
         connections.close_all()
         self.stdout.flush()
         stack.become_supervisord(lock)

@@ -1,0 +1,152 @@
+"""What has happened: recorded by the event listener, in order, each change once.
+
+The plugin's journal holds what isn't recorded yet. A batch of it is written in one transaction, with
+the deliveries that follow from it; only then is the plugin told that it may forget it. So a listener
+that is killed goes on where it was. What a killed supervisord could not tell any more is a *gap*: the
+next start closes it with a row for each process that was active when it was last heard of.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from daemon_programs import deliveries
+from daemon_programs.models import Event
+from daemon_programs.statuses import milliseconds
+from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.events import StateChange
+
+logger = logging.getLogger(__name__)
+
+GAP = "gap"  # what brought about a change that nobody has told of
+_AT_REST = ("stopped", "exited", "fatal")
+_LOST = "supervisord ended before it could tell how this ended"
+_MISSED = "changes before this one were lost"
+_ROWS_PER_PURGE = 5000
+
+
+def last_recorded(boot: str) -> int:
+    """How far the journal of this supervisord is recorded; 0: not at all."""
+    return Event.objects.filter(boot=boot).aggregate(last=Max("number"))["last"] or 0
+
+
+def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
+    """Record a batch of the journal; what is there already is left out."""
+    last = last_recorded(boot)
+    events = [_event(boot, change) for change in changes if change.number > last]
+    with transaction.atomic():
+        Event.objects.bulk_create(events)
+        deliveries.enqueue(events)
+    return events
+
+
+def close_gaps(states: dict[str, State], error: str = _LOST) -> list[Event]:
+    """Bring the history in line with what is, where no one has told what happened in between.
+
+    ``states`` are supervisord's, by group; none at the stack's start, when nothing runs.
+    """
+    now = datetime.now(UTC)
+    events = [
+        Event(
+            at=now,
+            group=last.group,
+            name=last.name,
+            port=last.port,
+            from_state=last.state,
+            state=state,
+            error=error,
+            by=GAP,
+            is_gap=True,
+        )
+        for last in _last_of_each_process()
+        if (state := _state_now(states, last)) != last.state
+    ]
+    with transaction.atomic():
+        Event.objects.bulk_create(events)
+        deliveries.enqueue(events)
+    return events
+
+
+def close_gaps_after_loss(states: dict[str, State]) -> list[Event]:
+    """As `close_gaps`, after the journal has overflowed because the listener was away for too long."""
+    return close_gaps(states, _MISSED)
+
+
+def _last_of_each_process() -> Iterable[Event]:
+    lasts = Event.objects.order_by().values("group", "port").annotate(last=Max("id")).values("last")
+    return Event.objects.filter(pk__in=lasts).order_by("id")
+
+
+def _state_now(states: dict[str, State], last: Event) -> str:
+    """What a process is now; one at rest that supervisord says nothing of has stayed what it was."""
+    name = last.group if last.port is None else str(last.port)
+    process = states.get(last.group, {}).get("processes", {}).get(name)
+    if process is not None:
+        return str(process["state"])
+    return last.state if last.state in _AT_REST else "stopped"
+
+
+def purge() -> int:
+    """Remove what is too old, or too much, with its deliveries; the newest rows stay in any case."""
+    removed = 0
+    while rows := _outdated():
+        Event.objects.filter(pk__in=rows).delete()
+        removed += len(rows)
+    return removed
+
+
+def _outdated() -> list[int]:
+    newest = Event.objects.aggregate(newest=Max("id"))["newest"] or 0
+    begins = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
+    kept = Event.objects.order_by("-id").values_list("pk", flat=True)
+    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_PURGE]
+    old = Event.objects.filter(at__lt=begins).exclude(pk=newest).order_by("id").values_list("pk", flat=True)
+    return list(surplus) or list(old[:_ROWS_PER_PURGE])
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """An event as JSON: of ``GET events`` and of its stream."""
+    document: dict[str, Any] = {
+        "id": event.pk,
+        "at": milliseconds(event.at),
+        "program_id": event.program_id,
+        "temporary_id": event.temporary_id,
+        "name": event.name,
+        "port": event.port,
+        "from_state": event.from_state,
+        "state": event.state,
+        "pid": event.pid,
+        "exit_code": event.exit_code,
+        "signal": event.signal or None,
+        "error": event.error or None,
+        "by": event.by,
+        "user": event.user or None,
+        "gap": event.is_gap,
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _event(boot: str, change: StateChange) -> Event:
+    ended = change.last_run or {}
+    by, _, user = change.by.partition(":")
+    return Event(
+        boot=boot,
+        number=change.number,
+        at=change.at,
+        group=change.group,
+        name=change.name,
+        port=change.port,
+        from_state=change.from_state,
+        state=change.state,
+        pid=change.pid,
+        exit_code=ended.get("exit_code"),
+        signal=ended.get("signal") or "",
+        error=ended.get("error") or "",
+        by=by,
+        user=user,
+    )

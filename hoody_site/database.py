@@ -1,0 +1,67 @@
+"""The database at the stack's start: looked over before anything is built on it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError, OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+
+_MIGRATIONS = "django_migrations"
+# What an OperationalError says of a database that isn't whole; others are of the moment.
+_NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column")
+
+
+class DatabaseUnusable(DatabaseError):
+    """Something is wrong with the database itself: what that is, and the way out."""
+
+    def __init__(self, why: str) -> None:
+        file = settings.STATE_DIR / "db.sqlite3"
+        super().__init__(
+            f"The database {file} can't be used ({why}): put a copy of it back, or move all {file}* away and "
+            f"start again, which takes the programs from {settings.PROGRAMS_FILE} and makes a new "
+            "administrator and token; other users, tokens and the history are lost then"
+        )
+
+
+def check() -> None:
+    """Raise DatabaseUnusable if it is corrupt, or was emptied, or is of a later version."""
+    file = settings.STATE_DIR / "db.sqlite3"
+    if not file.exists():
+        return
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=20)) as database:
+        try:
+            [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        except sqlite3.OperationalError as problem:
+            raise OperationalError(str(problem)) from problem  # of the moment, such as a full disk
+        except sqlite3.DatabaseError as problem:
+            raise DatabaseUnusable(str(problem)) from problem
+    if verdict != "ok":
+        raise DatabaseUnusable(" ".join(verdict.split()))
+    if _MIGRATIONS not in tables and (tables or settings.DEFAULT_PROGRAMS_FILE.exists()):
+        raise DatabaseUnusable("it is empty" if not tables else "it lacks tables")
+    if newer := sorted(_newer_migrations()):
+        raise DatabaseUnusable(f"a later version has made it: {', '.join(newer)}")
+
+
+def _newer_migrations() -> Iterator[str]:
+    loader = MigrationLoader(connection)
+    for app, name in loader.applied_migrations:
+        if app in loader.migrated_apps and (app, name) not in loader.disk_migrations:
+            yield f"{app} {name}"
+
+
+def migrate() -> None:
+    """Bring it to this version; DatabaseUnusable if parts of it are missing."""
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    except OperationalError as problem:
+        if any(words in str(problem) for words in _NOT_WHOLE):
+            raise DatabaseUnusable(str(problem)) from problem
+        raise
+    wanted = set(connection.introspection.django_table_names(include_views=False))
+    if missing := sorted(wanted - set(connection.introspection.table_names())):
+        raise DatabaseUnusable(f"it lacks the table {missing[0]}")

@@ -1,0 +1,55 @@
+"""What has happened, for tests: read from the API as clients do, or row by row from the database."""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from tests.stack import Api, Stack, eventually
+
+Event = dict[str, Any]
+
+
+def events(api: Api, id: int | None = None, **query: Any) -> list[Event]:
+    """All events, of a program or of everything, the oldest first."""
+    route = "events" if id is None else f"programs/{id}/events"
+    found: list[Event] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = api.get(route, **{"limit": 1000, **query, **cursor})
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["events"]
+        if answer.json()["next"] is None:
+            return found[::-1]
+        cursor = {"cursor": answer.json()["next"]}
+
+
+def changes(events: Iterable[Event]) -> list[tuple[str, str]]:
+    return [(event["from_state"], event["state"]) for event in events]
+
+
+def until_states(api: Api, id: int, *states: str, timeout: float = 15) -> list[Event]:
+    """Wait until a program has gone through exactly these states; its events."""
+
+    def there() -> list[Event] | None:
+        found = events(api, id)
+        return found if tuple(event["state"] for event in found) == states else None
+
+    return eventually(there, timeout, f"the events of program {id} are {states}")  # type: ignore[no-any-return]
+
+
+def rows(stack: Stack) -> list[sqlite3.Row]:
+    """The table itself, in the order of its ids."""
+    with sqlite3.connect(f"file:{stack.folder}/db.sqlite3?mode=ro", uri=True) as database:
+        database.row_factory = sqlite3.Row
+        return database.execute("SELECT * FROM daemon_programs_event ORDER BY id").fetchall()
+
+
+def check_chains(events: Iterable[Any]) -> None:
+    """Each process goes on from the state that it was last told to be in: nothing is missing between."""
+    by_process: dict[tuple[Any, Any], list[Any]] = {}
+    for event in events:
+        by_process.setdefault((event["group"], event["port"]), []).append(event)
+    for process, chain in by_process.items():
+        for before, after in pairwise(chain):
+            assert after["from_state"] == before["state"], (process, dict(before), dict(after))

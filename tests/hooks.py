@@ -1,0 +1,74 @@
+"""Programs with webhooks, and what has become of these."""
+
+import sqlite3
+from itertools import pairwise
+from typing import Any
+
+from tests.receivers import Receiver
+from tests.stack import Api, Stack, eventually
+
+PATIENT = "sleep 1000"
+
+
+def add(
+    api: Api, *urls: str, command: str = PATIENT, fields: dict[str, Any] | None = None, **block: Any
+) -> int:
+    """A program whose starts are told of: one event each, unless the block says otherwise."""
+    block = {"urls": list(urls), "events": "STARTING", **block}
+    return api.add(command, webhooks=block, **(fields or {}))
+
+
+def start(api: Api, id: int) -> None:
+    """One event, of a program that `add` has made."""
+    api.ok(f"programs/{id}/restart")
+
+
+def deliveries(api: Api, id: int, **query: Any) -> list[dict[str, Any]]:
+    """Those of a program, the oldest first."""
+    answer = api.get(f"programs/{id}/deliveries", **{"limit": 1000, **query})
+    assert answer.status_code == 200, answer.text
+    return list(reversed(answer.json()["deliveries"]))
+
+
+def settled(api: Api, id: int, number: int = 1, timeout: float = 30.0) -> list[dict[str, Any]]:
+    """All deliveries of a program, once there are so many and none is on its way."""
+
+    def look() -> list[dict[str, Any]] | None:
+        found = deliveries(api, id)
+        is_done = len(found) >= number and all(each["state"] != "pending" for each in found)
+        return found if is_done else None
+
+    return eventually(look, timeout, f"{number} deliveries are done")  # type: ignore[no-any-return]
+
+
+def new_secret(api: Api, id: int) -> str:
+    return str(api.ok(f"programs/{id}/webhooks/rotate-secret")["secret"])
+
+
+def gaps(receiver: Receiver) -> list[float]:
+    """The seconds between the requests."""
+    times = [each.at for each in receiver.received]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def run(stack: Stack, script: str) -> str:
+    """Run a script inside the project, against the stack's database; what it prints."""
+    done = stack.manage("shell", "-v", "0", "--no-imports", "-c", script)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(stack: Stack, query: str) -> list[tuple[Any, ...]]:
+    """What stands in the stack's database."""
+    connection = sqlite3.connect(f"file:{stack.folder / 'db.sqlite3'}?mode=ro", uri=True, timeout=20)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def export(stack: Stack) -> str:
+    """What ``export_programs`` writes."""
+    done = stack.manage("export_programs")
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,180 @@
+"""``GET events/stream``: every state change, once and in order."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.children import shell
+from tests.stack import Api, Stack, eventually
+from tests.streams import Listener, api_pid
+
+ROUTE = "events/stream"
+
+
+def states(listener: Listener, id: int, *, until: str) -> list[str]:
+    """The states that a program comes to, up to one of them."""
+    came: list[str] = []
+    while not came or came[-1] != until:
+        told = listener.until("state")
+        if told.data.get("program_id") == id:
+            came.append(told.data["state"])
+    return came
+
+
+def recorded(api: Api, **query: Any) -> list[dict[str, Any]]:
+    """All recorded events, the oldest first."""
+    events: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = api.get("events", limit=1000, **query, **cursor).json()
+        events += page["events"]
+        if page["next"] is None:
+            return events[::-1]
+        cursor = {"cursor": page["next"]}
+
+
+def test_changes_are_told_as_they_happen(api: Api, stack: Stack) -> None:
+    with Listener(stack, ROUTE) as listener:
+        id = api.add()
+        api.ok(f"programs/{id}/start", {"wait": True})
+        api.ok(f"programs/{id}/stop")
+        assert states(listener, id, until="stopped") == ["starting", "running", "stopping", "stopped"]
+
+
+def test_data_is_that_of_the_history(api: Api, stack: Stack) -> None:
+    with Listener(stack, ROUTE) as listener:
+        id = api.add(shell("exit 3"), autorestart="false")
+        api.ok(f"programs/{id}/start")
+        while (told := listener.until("state")).data.get("program_id") != id:
+            pass
+        newest = eventually(lambda: recorded(api))
+        assert told.data in newest
+        assert told.id == str(told.data["id"])
+
+
+def test_nothing_of_the_past_is_told_unless_it_is_asked_for(api: Api, stack: Stack) -> None:
+    id = api.add()
+    api.ok(f"programs/{id}/start", {"wait": True})
+    eventually(lambda: recorded(api)[-1]["state"] == "running")
+    last = recorded(api)[-1]["id"]
+    with Listener(stack, ROUTE) as listener:
+        api.ok(f"programs/{id}/stop")
+        assert listener.event().data["id"] > last
+
+
+def test_who_had_no_event_yet_can_go_on_all_the_same(api: Api, stack: Stack) -> None:
+    with Listener(stack, ROUTE) as listener:
+        eventually(lambda: listener._received or listener._receive(time.monotonic() + 10) or True)
+        head, _, _ = listener._received.partition(b"\n\n")
+    place = head.decode().split("id: ")[1]
+    id = api.add()
+    api.ok(f"programs/{id}/start", {"wait": True})
+    with Listener(stack, ROUTE, after=place) as listener:
+        assert states(listener, id, until="running") == ["starting", "running"]
+
+
+def test_client_that_comes_and_goes_misses_nothing(api: Api, stack: Stack) -> None:
+    id = api.add(shell("exit 0"), autorestart="true")
+    told: list[int] = []
+    listener = Listener(stack, ROUTE)
+    api.ok(f"programs/{id}/start")
+    for _ in range(30):
+        told += [int(listener.event(30).data["id"]) for _ in range(2)]
+        listener.close()
+        listener = Listener(stack, ROUTE, after=str(told[-1]))
+    listener.close()
+    api.ok(f"programs/{id}/stop")
+    first, last = told[0], told[-1]
+    assert told == [event["id"] for event in recorded(api) if first <= event["id"] <= last]
+
+
+def test_last_event_may_come_in_the_query(api: Api, stack: Stack) -> None:
+    id = api.add()
+    api.ok(f"programs/{id}/start", {"wait": True})
+    eventually(lambda: recorded(api)[-1]["state"] == "running")
+    before = recorded(api)[-2]["id"]
+    with Listener(stack, ROUTE, last_event_id=before) as listener:
+        assert listener.event().data["id"] == recorded(api)[-1]["id"]
+
+
+@pytest.mark.parametrize("id", ["x", "-1", "1.0", "٣", str(2**63)])
+def test_what_is_no_id_is_refused(stack: Stack, id: str) -> None:
+    answer = stack.api.get(ROUTE, last_event_id=id)
+    assert answer.status_code == 400
+    assert "'last_event_id'" in answer.json()["error"]
+
+
+def test_stream_needs_the_permission_to_see_programs(stack: Stack) -> None:
+    assert stack.client(None).get(ROUTE).status_code == 401
+    assert stack.client("wrong").get(ROUTE).status_code == 401
+
+
+def test_killed_api_loses_no_event(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    api = stack.api
+    ids = [api.add() for _ in range(5)]
+    listener = Listener(stack, ROUTE)
+    for id in ids:
+        api.ok(f"programs/{id}/start", {"wait": True})
+    had = [listener.event().data["id"]]
+    os.kill(api_pid(api), signal.SIGKILL)
+    had += [told.data["id"] for told in listener.rest()]
+    eventually(stack._is_up, 60)
+    for id in ids:
+        api.ok(f"programs/{id}/stop")
+    expected = [event["id"] for event in eventually(lambda: all_stopped(api, ids) and recorded(api))]
+    with Listener(stack, ROUTE, after=str(had[-1])) as again:
+        while had[-1] < expected[-1]:
+            had.append(again.event().data["id"])
+    assert had == [id for id in expected if id >= had[0]]
+
+
+def all_stopped(api: Api, ids: list[int]) -> bool:
+    stopped = [event["program_id"] for event in recorded(api) if event["state"] == "stopped"]
+    return set(ids) <= set(stopped)
+
+
+def test_purged_events_are_a_reset(own_stack: Stack) -> None:
+    stack = own_stack.start()
+    api = stack.api
+    id = api.add()
+    for _ in range(3):
+        api.ok(f"programs/{id}/start", {"wait": True})
+        api.ok(f"programs/{id}/stop")
+    events = eventually(lambda: len(found := recorded(api)) >= 12 and found)
+    code = (
+        f"from daemon_programs.models import Event; Event.objects.filter(pk__lte={events[6]['id']}).delete()"
+    )
+    assert stack.manage("shell", "-c", code).returncode == 0
+    with Listener(stack, ROUTE, after=str(events[2]["id"])) as listener:
+        told = listener.event()
+        assert (told.name, told.data, told.id) == ("reset", {"reason": "purged"}, None)
+        assert listener.event().data["id"] == events[7]["id"]
+    with Listener(stack, ROUTE, after=str(events[6]["id"])) as listener:
+        assert listener.event().data["id"] == events[7]["id"]  # nothing in between was removed
+    with Listener(stack, ROUTE, after="1000000") as listener:  # of a history that began anew since
+        assert listener.event().name == "reset"
+        assert listener.event().data["id"] == events[7]["id"]
+
+
+def test_stream_that_lags_behind_gets_everything(own_stack: Stack) -> None:
+    """More than is kept in memory for all, in blocks of its own."""
+    stack = own_stack.start()
+    assert stack.manage("shell", "-c", _MANY).returncode == 0
+    with Listener(stack, ROUTE, after="0") as listener:
+        ids = [listener.event(30).data["id"] for _ in range(3000)]
+    assert ids == list(range(ids[0], ids[0] + 3000))
+
+
+_MANY = """
+from datetime import UTC, datetime
+from daemon_programs.models import Event
+now = datetime.now(UTC)
+Event.objects.bulk_create(
+    Event(at=now, group="program-1", name="x", from_state="stopped", state="starting", by="api")
+    for _ in range(3000)
+)
+"""

@@ -1,0 +1,383 @@
+"""``GET events``: what has happened, who asked for it, and that nothing of it is lost."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from daemon_programs import history
+from daemon_programs.models import Event
+from daemon_programs.supervisor.plugin import journal
+from tests.children import shell
+from tests.happenings import changes, check_chains, events, rows, until_states
+from tests.launches import Quick, own_processes
+from tests.stack import Api, Stack, eventually, temporary_stack
+
+
+@pytest.fixture(scope="module")
+def eventful() -> Iterator[Stack]:
+    """A stack of this file's own: its history is read as a whole."""
+    with temporary_stack() as stack:
+        yield stack.start()
+
+
+# What an event says
+
+
+def test_a_start_and_a_stop_are_told_with_who_asked(api: Api) -> None:
+    id = api.add(name="told")
+    api.ok(f"programs/{id}/start", {"wait": True})
+    pid = api.pid(id)
+    api.ok(f"programs/{id}/stop")
+    told = until_states(api, id, "starting", "running", "stopping", "stopped")
+    assert changes(told) == [
+        ("stopped", "starting"),
+        ("starting", "running"),
+        ("running", "stopping"),
+        ("stopping", "stopped"),
+    ]
+    assert {(event["by"], event["user"]) for event in told} == {("api", "admin")}
+    assert {event["program_id"] for event in told} == {id}
+    assert {event["name"] for event in told} == {"told"}
+    assert [event.get("pid") for event in told] == [None, pid, pid, None]
+    assert told[-1]["signal"] == "SIGTERM"
+    assert not any(event["gap"] for event in told)
+    assert [event["id"] for event in told] == sorted(event["id"] for event in told)
+    assert [event["at"] for event in told] == sorted(event["at"] for event in told)
+
+
+def test_times_are_utc_to_the_millisecond(api: Api) -> None:
+    id = api.add()
+    before = datetime.now(UTC)
+    api.ok(f"programs/{id}/start")
+    told = until_states(api, id, "starting", "running")
+    for event in told:
+        assert event["at"].endswith("Z")
+        assert len(event["at"]) == len("2026-01-31T22:00:00.123Z")
+        at = datetime.fromisoformat(event["at"])
+        assert before - timedelta(milliseconds=1) <= at <= datetime.now(UTC)
+
+
+def test_what_follows_from_the_configuration_is_supervisords(api: Api) -> None:
+    id = api.add(shell("sleep 1.1; exit 3"), autorestart="true")
+    api.ok(f"programs/{id}/start")
+    told = eventually(lambda: len(found := events(api, id)) >= 5 and found)
+    assert changes(told)[:4] == [
+        ("stopped", "starting"),
+        ("starting", "running"),
+        ("running", "exited"),
+        ("exited", "starting"),
+    ]
+    assert [event["by"] for event in told][:5] == ["api", "api", "supervisord", "supervisord", "supervisord"]
+    assert told[2]["exit_code"] == 3
+    assert "user" not in told[3]
+
+
+def test_a_failing_start_is_told_try_by_try(api: Api) -> None:
+    id = api.add(shell("exit 7"))
+    api.ok(f"programs/{id}/start")
+    told = eventually(lambda: (found := events(api, id))[-1:] and found[-1]["state"] == "fatal" and found)
+    assert [event["state"] for event in told] == [*["starting", "backoff"] * 4, "fatal"]
+    assert {event["exit_code"] for event in told if event["state"] == "backoff"} == {7}
+
+
+def test_what_can_not_be_run_is_told_with_the_reason(api: Api) -> None:
+    id = api.add("/no/such/command", boot=True)
+    told = until_states(api, id, "starting", "fatal")
+    assert told[-1]["error"] == "command not found: /no/such/command"
+    assert "exit_code" not in told[-1]
+
+
+def test_a_kill_is_told_with_its_signal(api: Api) -> None:
+    id = api.add(autorestart="false")
+    api.ok(f"programs/{id}/start", {"wait": True})
+    os.kill(int(api.pid(id) or 0), signal.SIGKILL)
+    told = until_states(api, id, "starting", "running", "exited")
+    assert told[-1]["signal"] == "SIGKILL"
+    assert told[-1]["by"] == "supervisord"
+
+
+def test_instances_are_told_by_port(api: Api) -> None:
+    id = api.add("sleep {port}", name="range", port_range={"start": 21000, "end": 21001})
+    api.ok(f"programs/{id}/start", {"port": 21001})
+    told = until_states(api, id, "starting", "running")
+    assert {(event["name"], event["port"]) for event in told} == {("range", 21001)}
+
+
+def test_temporary_programs_are_told_by_their_id(api: Api, quick: Quick) -> None:
+    id = quick.run("true")
+    told = eventually(lambda: [e for e in events(api, state="exited") if e.get("temporary_id") == id])
+    assert "program_id" not in told[0]
+    assert told[0]["exit_code"] == 0
+
+
+def test_the_end_of_a_time_to_live_is_told(api: Api, quick: Quick) -> None:
+    id = quick.run(ttl=1)
+    told = eventually(lambda: [e for e in events(api, state="stopped") if e.get("temporary_id") == id])
+    assert told[0]["by"] == "ttl"
+
+
+def test_an_edit_is_told_as_the_editors(api: Api) -> None:
+    id = api.add(boot=True)
+    until_states(api, id, "starting", "running")
+    api.ok(f"programs/edit/{id}", {"environment": {"A": "1"}})
+    told = until_states(api, id, "starting", "running", "stopping", "stopped", "starting", "running")
+    assert {event["by"] for event in told} == {"api"}
+
+
+def test_the_name_is_that_of_the_time(api: Api) -> None:
+    id = api.add(name="before")
+    api.ok(f"programs/{id}/start")
+    until_states(api, id, "starting", "running")
+    api.ok(f"programs/edit/{id}", {"name": "after"})
+    eventually(lambda: {"before", "after"} == {event["name"] for event in events(api, id)})
+
+
+def test_the_history_outlives_its_program(api: Api) -> None:
+    id = api.add(name="gone soon")
+    api.ok(f"programs/{id}/start")
+    until_states(api, id, "starting", "running")
+    api.ok(f"programs/remove/{id}")
+    assert api.get(f"programs/{id}/events").status_code == 404
+    left = eventually(
+        lambda: (
+            (found := [e for e in events(api) if e.get("program_id") == id])[-1]["state"] == "stopped"
+            and found
+        )
+    )
+    assert {event["name"] for event in left} == {"gone soon"}
+
+
+# Which events are shown
+
+
+def test_newest_first_page_by_page(api: Api) -> None:
+    id = api.add(shell("exit 1"), autorestart="false")
+    for _ in range(3):
+        api.post(f"programs/{id}/start", {"wait": True})
+    until_states(api, id, *["starting", "exited"] * 3)
+    first = api.get(f"programs/{id}/events", limit=4).json()
+    assert [event["state"] for event in first["events"]] == ["exited", "starting"] * 2
+    second = api.get(f"programs/{id}/events", limit=4, cursor=first["next"]).json()
+    assert [event["state"] for event in second["events"]] == ["exited", "starting"]
+    assert second["next"] is None
+    ids = [event["id"] for event in [*first["events"], *second["events"]]]
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_a_page_that_is_just_full_is_the_last(api: Api) -> None:
+    id = api.add()
+    api.ok(f"programs/{id}/start")
+    until_states(api, id, "starting", "running")
+    assert api.get(f"programs/{id}/events", limit=2).json()["next"] is None
+
+
+def test_since_and_state(api: Api) -> None:
+    id = api.add()
+    api.ok(f"programs/{id}/start", {"wait": True})
+    api.ok(f"programs/{id}/stop")
+    told = until_states(api, id, "starting", "running", "stopping", "stopped")
+    stopping = told[2]["at"]
+    assert [event["state"] for event in events(api, id, since=stopping)] == ["stopping", "stopped"]
+    assert events(api, id, since="2999-01-01T00:00:00Z") == []
+    east = datetime.fromisoformat(stopping).astimezone(tz=None).isoformat()
+    assert len(events(api, id, since=east)) == 2
+    assert [event["state"] for event in events(api, id, state="running")] == ["running"]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"since": "yesterday"}, "Query parameter 'since' must be a time such as 2026-01-31T22:00:00Z"),
+        ({"since": ""}, "Query parameter 'since' must be a time such as 2026-01-31T22:00:00Z"),
+        ({"since": "9999-12-31T23:59:59-14:00"}, "Query parameter 'since' must be a time such as "),
+        ({"limit": "0"}, "Query parameter 'limit' must be an integer between 1 and 1000"),
+        ({"limit": "1001"}, "Query parameter 'limit' must be an integer between 1 and 1000"),
+        ({"cursor": "abc"}, "Query parameter 'cursor' must be the 'next' of an earlier answer"),
+        ({"cursor": "9" * 30}, "Query parameter 'cursor' must be the 'next' of an earlier answer"),
+        ({"state": "RUNNING"}, "Query parameter 'state' must be one of: running, stopped, starting, "),
+    ],
+)
+def test_bad_queries_are_refused(api: Api, query: dict[str, str], sentence: str) -> None:
+    answer = api.get("events", **query)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(sentence)
+
+
+def test_an_unknown_program_has_no_events(api: Api) -> None:
+    answer = api.get("programs/999999/events")
+    assert (answer.status_code, answer.json()["error"]) == (404, "Program with ID 999999 not found")
+
+
+# Nothing is lost, nothing is told twice
+
+
+def burst(stack: Stack, ports: int, command: str) -> int:
+    """Start all instances of a port range; its id."""
+    id = stack.api.add(
+        command,
+        port_range={"start": 30000, "end": 30000 + ports - 1},
+        autorestart="false",
+        logs_enabled=False,
+    )
+    stack.api.ok(f"programs/{id}/start", {"all": True})
+    return id
+
+
+def recorded(stack: Stack, id: int) -> list[Any]:
+    return [row for row in rows(stack) if row["group"] == f"program-{id}"]
+
+
+def check_complete(stack: Stack, boot: str) -> None:
+    """The journal's numbers, each once and in the order of the rows."""
+    numbers = [row["number"] for row in rows(stack) if row["boot"] == boot]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_burst_arrives_complete_and_in_order(eventful: Stack) -> None:
+    # Each instance is starting, exited: 2000 changes of a thousand processes.
+    id = burst(eventful, 1000, "true")
+    eventually(lambda: len(recorded(eventful, id)) >= 2000, 60)
+    found = recorded(eventful, id)
+    assert len(found) == 2000
+    check_chains(found)
+    check_complete(eventful, found[0]["boot"])
+    eventful.api.ok(f"programs/remove/{id}")
+
+
+def test_a_listener_killed_in_a_burst_loses_nothing(eventful: Stack) -> None:
+    id = burst(eventful, 400, shell("sleep 1.1"))
+    for _ in range(4):
+        eventually(lambda: own_processes(eventful, "listener"))
+        for process in own_processes(eventful, "listener"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        before = len(rows(eventful))
+        eventually(lambda before=before: len(rows(eventful)) > before or own_processes(eventful, "listener"))
+    eventually(lambda: sum(row["state"] == "exited" for row in recorded(eventful, id)) == 400, 60)
+    found = recorded(eventful, id)
+    check_chains(found)
+    check_complete(eventful, found[0]["boot"])
+    assert not any(row["is_gap"] for row in found)
+    eventful.api.ok(f"programs/remove/{id}")
+
+
+def test_what_a_killed_supervisord_could_not_tell_is_marked_as_a_gap(own_stack: Stack) -> None:
+    own_stack.start()
+    runs, rests = own_stack.api.add(name="runs"), own_stack.api.add(name="rests")
+    boots = own_stack.api.add(name="boots", boot=True)
+    for id in (runs, rests):
+        own_stack.api.ok(f"programs/{id}/start", {"wait": True})
+    own_stack.api.ok(f"programs/{rests}/stop")
+    until_states(own_stack.api, rests, "starting", "running", "stopping", "stopped")
+    until_states(own_stack.api, runs, "starting", "running")
+    until_states(own_stack.api, boots, "starting", "running")
+    os.kill(own_stack.supervisord_pid, signal.SIGKILL)
+    assert own_stack.process
+    own_stack.process.wait()
+
+    own_stack.start()
+    told = until_states(own_stack.api, boots, "starting", "running", "stopped", "starting", "running")
+    assert (told[2]["gap"], told[2]["by"], told[2]["from_state"]) == (True, "gap", "running")
+    assert told[2]["error"] == "supervisord ended before it could tell how this ended"
+    assert {event["by"] for event in told[3:]} == {"boot"}
+    assert [event["state"] for event in events(own_stack.api, runs)] == ["starting", "running", "stopped"]
+    assert len(events(own_stack.api, rests)) == 4
+    check_chains(rows(own_stack))
+
+
+def test_an_orderly_end_leaves_no_gap(own_stack: Stack) -> None:
+    own_stack.start()
+    id = own_stack.api.add(boot=True)
+    until_states(own_stack.api, id, "starting", "running")
+    assert own_stack.stop() == 0
+    own_stack.start()
+    told = until_states(
+        own_stack.api, id, "starting", "running", "stopping", "stopped", "starting", "running"
+    )
+    assert [event["by"] for event in told[2:4]] == ["shutdown", "shutdown"]
+    assert not any(event["gap"] for event in told)
+
+
+def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
+    pokes: list[None] = []
+    kept = journal.Journal(lambda: pokes.append(None))
+    for number in range(5):
+        kept.add({"change": number})
+    assert len(pokes) == 1
+    batch = kept.batch()
+    assert (batch["lost"], batch["entries"], batch["last"]) == (5, [], 5)
+    assert kept.batch()["lost"] == 5  # until somebody has dealt with it
+    kept.forget(5)
+    kept.add({"change": 5})
+    assert [entry["number"] for entry in kept.batch()["entries"]] == [6]
+    assert kept.batch()["lost"] == 0
+
+
+def test_who_has_taken_everything_is_poked_again() -> None:
+    pokes: list[None] = []
+    kept = journal.Journal(lambda: pokes.append(None))
+    kept.add({})
+    kept.add({})
+    assert len(pokes) == 1
+    kept.forget(kept.batch()["entries"][-1]["number"])
+    assert kept.batch()["entries"] == []
+    kept.add({})
+    assert len(pokes) == 2
+
+
+# Retention and gaps, in the table
+
+
+def past(state: str, *, days: float = 0, **fields: Any) -> Event:
+    at = datetime.now(UTC) - timedelta(days=days)
+    return Event.objects.create(
+        **{"at": at, "group": "program-1", "name": "web", "from_state": "stopped", "by": "api", **fields},
+        state=state,
+    )
+
+
+@pytest.mark.django_db
+def test_old_events_are_purged_but_never_the_newest(settings: Any) -> None:
+    settings.EVENTS_DAYS = 30
+    past("running", days=40)
+    past("stopped", days=31)
+    kept = past("running", days=29)
+    assert history.purge() == 2
+    assert list(Event.objects.all()) == [kept]
+    Event.objects.update(at=datetime.now(UTC) - timedelta(days=99))
+    assert history.purge() == 0
+    assert list(Event.objects.all()) == [kept]
+
+
+@pytest.mark.django_db
+def test_surplus_events_are_purged_the_oldest_first(settings: Any) -> None:
+    settings.EVENTS_MOST = 3
+    written = [past("running") for _ in range(5)]
+    assert history.purge() == 2
+    assert set(Event.objects.all()) == set(written[2:])
+
+
+@pytest.mark.django_db
+def test_gaps_are_closed_for_what_was_active_alone() -> None:
+    past("running")
+    past("stopped", group="program-2")
+    past("running", group="program-3", port=8000)
+    past("exited", group="program-3", port=8001)
+    past("running", group="program-4")
+    states = {
+        "program-3": {"processes": {"8000": {"state": "running"}, "8001": {"state": "exited"}}},
+        "program-4": {"processes": {"program-4": {"state": "backoff"}}},
+    }
+    closed = history.close_gaps(states)
+    assert [(event.group, event.port, event.from_state, event.state) for event in closed] == [
+        ("program-1", None, "running", "stopped"),
+        ("program-4", None, "running", "backoff"),
+    ]
+    assert all(event.is_gap for event in closed)
+    assert history.close_gaps(states) == []

@@ -1,0 +1,306 @@
+"""``manage.py reconcile``: each difference is told and mended; and what can't be mended holds up nobody."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from daemon_programs.supervisor.client import Supervisor
+from daemon_programs.supervisor.tree import identify
+from tests.children import PATIENT, started
+from tests.desk import PROGRAMS, Desk, errors_of, hire, live_of
+from tests.launches import Quick, own_processes
+from tests.sets import document, done, everything, mirrored, write
+from tests.stack import Stack, eventually, temporary_stack
+
+LINE = "Everything is in line.\n"
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Stack]:
+    """A stack whose queue stands still: nobody else reconciles."""
+    with temporary_stack() as stack:
+        stack.start()
+        processes = eventually(lambda: len(found := own_processes(stack, "scheduler")) >= 6 and found, 60)
+        for process in processes:
+            process.suspend()
+        yield stack
+        for process in processes:
+            process.resume()
+
+
+class Stray:
+    """A process that carries the marks of a stack, and a child of it that doesn't."""
+
+    def __init__(self, socket: str, group: str = "program-777") -> None:
+        marks = {
+            "SUPERVISOR_SERVER_URL": f"unix://{socket}",
+            "SUPERVISOR_GROUP_NAME": group,
+            "SUPERVISOR_PROCESS_NAME": group,
+        }
+        script = "env -i sleep 1000 & echo; exec sleep 1000"
+        self.process = subprocess.Popen(
+            ["sh", "-c", script], env={**os.environ, **marks}, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert self.process.stdout
+        self.process.stdout.readline()
+        self.pids = [self.process.pid, *(each.pid for each in psutil.Process(self.process.pid).children())]
+
+    @property
+    def lives(self) -> bool:
+        return any(identify(pid) for pid in self.pids)
+
+    def kill(self) -> None:
+        for pid in self.pids:
+            if psutil.pid_exists(pid):
+                os.kill(pid, 9)
+        self.process.wait()
+
+
+def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
+    quiet: Stack, tmp_path: Path
+) -> None:
+    api, folder = quiet.api, quiet.folder
+    supervisor = Supervisor(folder / "supervisor.sock")
+    lost, other, unknown, gone = (api.add(PATIENT, name=f"{name} one") for name in ("a", "b", "c", "d"))
+    ended = Quick(quiet).run("true")
+    pid = started(api, other)
+    mirrored(quiet)
+    eventually(lambda: ended not in (folder / "ephemeral.json").read_text())
+    assert done(quiet, "reconcile", "--dry-run") == LINE
+
+    (folder / "conf.d" / f"program-{lost}.json").unlink()
+    (folder / "conf.d" / "program-999999.json").write_text("{}")
+    (folder / "conf.d" / "quick_77.json").write_text("{}")
+    right = (folder / "conf.d" / f"program-{other}.json").read_text()
+    (folder / "conf.d" / f"program-{other}.json").write_text(
+        right.replace('"priority": 999', '"priority": 5')
+    )
+    supervisor.apply(f"program-{other}")
+    (folder / "conf.d" / f"program-{other}.json").write_text(right)
+    supervisor.remove(f"program-{unknown}")
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
+        database.execute("DELETE FROM daemon_programs_program WHERE id = ?", (gone,))
+        database.commit()
+    (folder / "programs.json").write_text("[")
+    (folder / "ephemeral.json").unlink()
+    stray, foreign = Stray(f"{folder}/supervisor.sock"), Stray(f"{tmp_path}/supervisor.sock")
+    pids = ", ".join(map(str, sorted(stray.pids)))
+    expected = [
+        (f"conf.d/program-{gone}.json belongs to no program", "removed"),
+        ("conf.d/program-999999.json belongs to no program", "removed"),
+        (f"conf.d/program-{lost}.json is not what the database says", "written anew"),
+        (f"supervisord does not have program-{other} as the database has it", "changed"),
+        (f"program-{unknown} is not known to supervisord", "registered"),
+        (f"program-{gone} is still known to supervisord", "withdrawn"),
+        ("programs.json is not what the database says", "written anew"),
+        ("quick_77 is still there after its end", "removed"),
+        ("ephemeral.json is not what the database says", "written anew"),
+        (f"program-777 has left processes that nobody watches (pid {pids})", "ended"),
+    ]
+    try:
+        before = everything(quiet)
+        for _ in range(2):
+            told = done(quiet, "reconcile", "--dry-run").splitlines()
+            assert sorted(told) == sorted(f"{what}: to be {remedy}" for what, remedy in expected)
+        assert everything(quiet) == before
+        assert stray.lives
+        told = done(quiet, "reconcile").splitlines()
+        assert sorted(told) == sorted(f"{what}: {remedy}" for what, remedy in expected)
+        assert not stray.lives
+        assert foreign.lives
+    finally:
+        stray.kill()
+        foreign.kill()
+    assert api.pid(other) == pid
+    assert (folder / "conf.d" / f"program-{other}.json").read_text() == right
+    eventually(lambda: f"program-{gone}" not in supervisor.states()["programs"])
+    assert done(quiet, "reconcile") == LINE
+    mirrored(quiet)
+
+
+def test_end_of_a_launch_that_nobody_has_told_of_is_recorded(quiet: Stack) -> None:
+    quick = Quick(quiet)
+    [listener] = own_processes(quiet, "listener")
+    listener.suspend()
+    try:
+        id = quick.run("true")
+        states = Supervisor(quiet.folder / "supervisor.sock")
+        eventually(lambda: states.states()["programs"][id]["over"])
+        assert done(quiet, "reconcile", "--dry-run") == f"{id} has ended unnoticed: to be recorded as ended\n"
+        assert f"{id} has ended unnoticed: recorded as ended\n" in done(quiet, "reconcile")
+    finally:
+        listener.resume()
+    assert quick.status(id)["last_run"]["exit_code"] == 0
+
+
+def test_what_runs_is_no_stray(quiet: Stack) -> None:
+    """Neither trees, nor orphans, nor what has lost its marks, nor what is being ended."""
+    command = "sh -c 'env -i sleep 1000 & (setsid sleep 1000 &); (env -i sleep 1000 &); exec sleep 1000'"
+    ids = [quiet.api.add(command), quiet.api.add("sleep 1000", port_range={"start": 64200, "end": 64203})]
+    pid = started(quiet.api, ids[0])
+    quiet.api.ok(f"programs/{ids[1]}/start", {"all": True})
+    mirrored(quiet)
+    assert done(quiet, "reconcile") == LINE
+    assert quiet.api.pid(ids[0]) == pid
+    assert len(psutil.Process(pid).children()) == 1
+    stubborn = quiet.api.add("sh -c \"trap '' TERM; echo ready; while :; do sleep 1; done\"")
+    started(quiet.api, stubborn)
+    eventually(lambda: quiet.api.logs(stubborn) == "ready")
+    Supervisor(quiet.folder / "supervisor.sock").stop(f"program-{stubborn}")
+    mirrored(quiet)
+    assert done(quiet, "reconcile") == LINE
+    assert quiet.api.word(stubborn) == "stopping"
+    for id in (*ids, stubborn):
+        quiet.api.ok(f"programs/remove/{id}")
+
+
+def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> None:
+    id = quiet.api.add(PATIENT)
+    mirrored(quiet)
+    stuck = quiet.folder / "conf.d" / "program-888888.json"
+    stuck.mkdir()
+    (quiet.folder / "conf.d" / f"program-{id}.json").unlink()
+    try:
+        ran = quiet.manage("reconcile")
+    finally:
+        stuck.rmdir()
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("CommandError: Not everything could be mended:\n")
+    assert "conf.d/program-888888.json belongs to no program: could not be removed (" in ran.stderr
+    assert f"conf.d/program-{id}.json is not what the database says: written anew" in ran.stderr
+    assert done(quiet, "reconcile") == LINE
+
+
+# What has vanished since a program was registered
+
+
+@pytest.fixture(scope="module")
+def haunted() -> Iterator[tuple[Stack, dict[str, int], Path]]:
+    """A stack that was started again after a user, folders and a command had gone."""
+    with temporary_stack() as stack:
+        api = stack.start().api
+        away = stack.folder.parent / "away"
+        away.mkdir()
+        (away / "command").write_text("#!/bin/sh\nexec sleep 1000\n")
+        (away / "command").chmod(0o755)
+        fields: dict[str, dict[str, Any]] = {
+            "user": {"boot": True},
+            "folder": {"boot": True, "directory": str(away)},
+            "command": {"boot": True, "command": f"{away}/command"},
+            "log": {"stdout_logfile": f"{away}/out.log"},
+            "at rest": {"directory": str(away)},
+            "ports": {"directory": str(away), "port_range": {"start": 64300, "end": 64301}},
+            "well": {"boot": True, "priority": 999},
+        }
+        ids = {name: api.add(**{"name": name, **each}) for name, each in fields.items()}
+        mirrored(stack)
+        assert stack.stop() == 0
+        shutil.rmtree(away)
+        away.touch()
+        with closing(sqlite3.connect(stack.folder / "db.sqlite3")) as database:
+            database.execute("UPDATE daemon_programs_program SET user = 'vanished' WHERE name = 'user'")
+            database.commit()
+        yield stack.start(), ids, away
+
+
+Haunted = tuple[Stack, dict[str, int], Path]
+NO_USER = 'User "vanished" does not exist on the system'
+
+
+def problems(away: Path) -> dict[str, str]:
+    folder = f"Working directory '{away}' does not exist"
+    return {
+        "user": NO_USER,
+        "folder": folder,
+        "command": f"command not found: {away}/command",
+        "log": f"Field 'stdout_logfile': the folder of '{away}/out.log' can't be made or written",
+        "at rest": folder,
+        "ports": folder,
+    }
+
+
+def test_programs_that_can_not_be_run_are_marked_and_hold_up_nobody(haunted: Haunted) -> None:
+    stack, ids, away = haunted
+    stack.api.until(ids["well"], "running")
+    reasons = {
+        "user": NO_USER,
+        "folder": f"Working directory '{away}' can't be entered: not a directory",
+        "command": f"command not found: {away}/command",
+    }
+    for name, reason in reasons.items():
+        assert stack.api.until(ids[name], "fatal")["last_run"]["error"] == reason
+    for name, problem in problems(away).items():
+        assert stack.api.status(ids[name])["problem"] == problem, name
+    assert stack.api.word(ids["at rest"]) == "stopped"
+    assert "problem" not in stack.api.status(ids["well"])
+
+
+def test_reconcile_tells_which_can_not_be_run_and_that_is_no_fault(haunted: Haunted) -> None:
+    stack, ids, away = haunted
+    expected = {f"'{name}' ({ids[name]}) can't be run: {why}" for name, why in problems(away).items()}
+    assert expected <= set(stack.output.read_text().splitlines())
+    mirrored(stack)
+    for options in ([], ["--dry-run"]):
+        assert set(done(stack, "reconcile", *options).splitlines()) == expected
+
+
+def test_admin_shows_why_a_program_can_not_be_run(haunted: Haunted) -> None:
+    stack, ids, away = haunted
+    hire(stack)
+    desk = Desk(stack)
+    for name, problem in problems(away).items():
+        assert f"It can't be run: {problem}" in live_of(desk.page(f"{PROGRAMS}{ids[name]}/change/"))
+    assert "It can't be run" not in live_of(desk.page(f"{PROGRAMS}{ids['well']}/change/"))
+
+
+def test_edit_checks_only_what_it_changes(haunted: Haunted) -> None:
+    stack, ids, away = haunted
+    for name, problem in problems(away).items():
+        edit = f"programs/edit/{ids[name]}"
+        assert stack.api.ok(edit, {"description": "gone"})["program"]["description"] == "gone"
+        whole = stack.api.get(f"programs/{ids[name]}").json()["program"]
+        assert stack.api.ok(edit, {**whole, "priority": 998})["program"]["priority"] == 998
+        assert problem
+    edit = f"programs/edit/{ids['user']}"
+    assert (
+        stack.api.refused(edit, {"user": "nobody-else"}) == 'User "nobody-else" does not exist on the system'
+    )
+    assert stack.api.refused(edit, {"priority": 0}) == "Field 'priority' must be between 1 and 999"
+    sentence = stack.api.refused(f"programs/edit/{ids['folder']}", {"directory": "/also/gone"})
+    assert sentence == "Working directory '/also/gone' does not exist"
+    fresh = {"name": "fresh", "command": "true", "user": "vanished"}
+    assert stack.api.refused("programs/add", fresh) == NO_USER
+
+
+def test_admin_saves_what_is_not_about_the_vanished(haunted: Haunted) -> None:
+    stack, ids, _ = haunted
+    hire(stack)
+    assert errors_of(Desk(stack).change(ids["user"], description="from the desk")) == []
+    assert stack.api.get(f"programs/{ids['user']}").json()["program"]["description"] == "from the desk"
+
+
+def test_sets_and_verbs_are_not_held_up_by_what_has_vanished(haunted: Haunted, tmp_path: Path) -> None:
+    """The last test of this module: it replaces the programs."""
+    stack, ids, _ = haunted
+    for verb in ("disable", "enable", "stop"):
+        stack.api.ok(f"programs/{ids['user']}/{verb}")
+    assert stack.api.refused(f"programs/{ids['user']}/start", {}).endswith(NO_USER)
+    programs = json.loads(done(stack, "export_programs"))["programs"]
+    for program in programs:
+        program["description"] = "imported"
+    file = write(tmp_path / "set.json", *programs)
+    assert "change 'user'" in done(stack, "import_programs", file)
+    stack.api.ok(f"programs/remove/{ids['command']}")
+    stack.api.ok("programs/reset")
+    assert done(stack, "reconcile") == LINE
+    file = write(tmp_path / "set.json", document(5, "new", user="vanished"))
+    assert NO_USER in stack.manage("import_programs", str(file)).stderr

@@ -1,0 +1,96 @@
+"""``stop_grace_seconds``: the time from SIGTERM to SIGKILL, of lasting and of temporary programs."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.children import shell, started, tree
+from tests.launches import Quick
+from tests.launches import tree as tree_of_launch
+from tests.stack import Api, Stack, eventually
+
+STUBBORN = shell(
+    "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & echo ready; while :; do sleep 1; done"
+)
+
+
+def ready(api: Api, id: int) -> None:
+    started(api, id)
+    eventually(lambda: api.logs(id) == "ready")
+
+
+def stop(api: Api, route: str) -> float:
+    """How long a stop takes."""
+    begun = time.monotonic()
+    api.ok(route)
+    return time.monotonic() - begun
+
+
+def test_nothing_is_asked_without_grace(api: Api, stack: Stack, tmp_path: Path) -> None:
+    """SIGKILL at once, to the whole tree: nobody hears of a SIGTERM."""
+    told = tmp_path / "told"
+    tidy = (
+        f"trap 'echo term > {told}; exit' TERM; setsid sleep 1000 & echo ready; while :; do sleep 0.05; done"
+    )
+    id = api.add(shell(tidy), stop_grace_seconds=0)
+    ready(api, id)
+    assert stop(api, f"programs/{id}/stop") < 8
+    assert tree(stack, id) == []
+    assert not told.exists()
+
+
+@pytest.mark.parametrize("grace", [0, 1])
+def test_tree_that_heeds_no_sigterm_is_killed_when_its_time_is_over(
+    api: Api, stack: Stack, grace: int
+) -> None:
+    id = api.add(STUBBORN, stop_grace_seconds=grace)
+    ready(api, id)
+    took = stop(api, f"programs/{id}/stop")
+    assert grace <= took < grace + 8
+    assert tree(stack, id) == []
+
+
+def test_change_is_for_the_next_stop_of_what_runs(api: Api, stack: Stack) -> None:
+    id = api.add(STUBBORN, stop_grace_seconds=300)
+    ready(api, id)
+    pid = api.pid(id)
+    api.ok(f"programs/edit/{id}", {"stop_grace_seconds": 1})
+    assert api.pid(id) == pid
+    assert stop(api, f"programs/{id}/stop") < 9
+    assert tree(stack, id) == []
+
+
+def test_what_a_program_leaves_behind_has_its_time_too(api: Api, stack: Stack) -> None:
+    left = shell("setsid sh -c \"trap '' TERM; echo ready; sleep 1000\" & sleep 0.5")
+    id = api.add(left, stop_grace_seconds=1, autorestart="false")
+    api.ok(f"programs/{id}/start")
+    eventually(lambda: api.logs(id) == "ready")
+    api.until(id, "exited")
+    eventually(lambda: tree(stack, id) == [], 9)
+
+
+def test_temporary_program_has_one_as_well(quick: Quick, stack: Stack) -> None:
+    id = quick.run(STUBBORN, stop_grace_seconds=1)
+    eventually(lambda: quick.logs(id) == "ready")
+    begun = time.monotonic()
+    quick.stop(id)
+    assert 1 <= time.monotonic() - begun < 9
+    assert tree_of_launch(stack, id) == []
+
+
+def test_end_of_the_stack_keeps_to_it(own_stack: Stack, tmp_path: Path) -> None:
+    """The time of each, side by side; one that needs more than ten seconds gets them."""
+    told = tmp_path / "told"
+    slow = f"trap 'sleep 12; echo done > {told}; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    api = own_stack.start().api
+    ids = [
+        api.add(shell(slow), stop_grace_seconds=60),
+        api.add(STUBBORN, stop_grace_seconds=1),
+        api.add(STUBBORN, stop_grace_seconds=0),
+    ]
+    for id in ids:
+        ready(api, id)
+    assert own_stack.stop(120) == 0
+    assert told.read_text() == "done\n"
+    assert own_stack.processes() == []
