@@ -128,9 +128,7 @@ def _check_log(field: str, path: str) -> None:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValidationError(
-            f"Field '{field}': the folder of '{path}' can't be made or written", VANISHED
-        )
+        raise ValidationError(f"Field '{field}': the folder of '{path}' can't be made or written", VANISHED)
 
 
 def _check_roots(field: str, path: str, roots: list[str]) -> None:

@@ -120,7 +120,7 @@ def check_what_runs(stack: Stack, api: Api, ids: dict[str, int], folder: Path) -
     error = api.until(ids["no directory"], "fatal")["last_run"]["error"]
     assert error == f"Working directory '{folder}/directory' can't be entered: no such file or directory"
     error = api.until(ids["no log"], "fatal")["last_run"]["error"]
-    assert error == "its logs or its terminal can't be made: file exists"
+    assert error == "its logs or its terminal can't be made: not a directory"
     assert len(tree(stack, ids["first"])) == 1
 
 

@@ -84,13 +84,13 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
     page.click("text=Save and continue editing")
 
     live = page.locator("#live")
-    expect(live.locator(".state")).to_have_text("stopped")
+    expect(live.locator(".live-head .state")).to_have_text("stopped")
     stored = api.get("programs", name=" by  hand ").json()["programs"]
     assert [program["environment"] for program in stored] == [{"GREETING": " hello\nworld "}]
     id = stored[0]["id"]
 
     live.get_by_role("button", name="Start", exact=True).click()
-    expect(live.locator(".state")).to_have_text("running")
+    expect(live.locator(".live-head .state")).to_have_text("running")
     expect(live).to_contain_text(f"ready on port {port}")
     expect(live.locator(".log-stdout pre")).to_contain_text("Serving HTTP")
     pid = api.pid(id)
@@ -105,7 +105,7 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
 
     open_program(page, id)
     live.get_by_role("button", name="Stop").click()
-    expect(live.locator(".state")).to_have_text("stopped")
+    expect(live.locator(".live-head .state")).to_have_text("stopped")
     page.click("text=Delete")
     page.click("text=Yes, I’m sure")
     expect(page.locator(".messagelist")).to_contain_text("was deleted successfully")
@@ -214,10 +214,10 @@ def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Ap
     open_program(page, id)
     page.fill("#live input[name=start]", "23204")
     page.click("text=Start instance")
-    row = page.locator("#live tr", has_text="23204")
+    row = page.locator("#live form tr", has_text="23204")
     expect(row.locator(".state")).to_have_text("running")
     row.get_by_role("button", name="Stop").click()
-    expect(page.locator("#live tr", has_text="23204")).to_have_count(0)
+    expect(page.locator("#live form tr", has_text="23204")).to_have_count(0)
     expect(page.locator(".messagelist")).to_contain_text("port 23204: stopped")
 
 
@@ -244,7 +244,7 @@ def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> N
     expect(page.locator("#result_list")).to_be_visible()
     expect(page.locator("select[name=action]")).to_have_count(0)
     open_program(page, id)
-    expect(page.locator("#live .state")).to_have_text("stopped")
+    expect(page.locator("#live .live-head .state")).to_have_text("stopped")
     expect(page.locator("#content button:visible, #content input[type=submit]")).to_have_count(0)
     page.close()
 

@@ -336,11 +336,12 @@ def _is_free(port: int) -> bool:
 def test_calls_of_the_readme_work_as_they_stand(own_stack: Stack) -> None:
     own_stack.start()
     port = free_port()
-    register, start, quick = calls(read("README.md"))
+    register, start, quick, happened = calls(read("README.md"))
     run(adapt(register, own_stack, {9000: port}))
     assert eventually(lambda: _answers(port), what="the program of the README answers")
     assert run(adapt(start, own_stack, {9000: port})) == '{"success":true,"already_running":true}'
     assert '"stdout":"Linux' in run(adapt(quick, own_stack, {9000: port}))
+    assert '"state":"exited"' in run(adapt(happened, own_stack, {}))
 
 
 def _answers(port: int) -> bool:

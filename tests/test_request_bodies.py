@@ -153,8 +153,9 @@ VALUES = st.recursive(
 )
 FIELDS = st.sampled_from([
     "id", "name", "description", "enabled", "boot", "delay_seconds", "autorestart", "user", "environment",
-    "stop_grace_seconds", "directory", "priority", "stdout_logfile", "stderr_logfile", "logs_enabled", "log_max_bytes",
-    "log_backups", "lazy_load", "display", "port_range", "port_param", "port", "all", "timeout", "wait",
+    "stop_grace_seconds", "directory", "priority", "stdout_logfile", "stderr_logfile", "logs_enabled",
+    "log_max_bytes", "log_backups", "lazy_load", "display", "port_range", "port_param", "port", "all",
+    "timeout", "wait",
 ])  # fmt: skip
 
 

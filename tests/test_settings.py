@@ -15,7 +15,8 @@ from tests.stack import PROJECT, free_port
 
 NAMES = [
     "STATE_DIR", "BIND_HOST", "BIND_PORT", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "THREADS",
-    "PASSED_ENVIRONMENT", "ALLOWED_USERS", "WORK_ROOTS", "LOG_ROOTS", "KIT_ROOT", "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
+    "PASSED_ENVIRONMENT", "ALLOWED_USERS", "WORK_ROOTS", "LOG_ROOTS", "KIT_ROOT",
+    "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
     "ENVIRONMENT_PROBLEMS", "UNKNOWN_VARIABLES", "SESSION_COOKIE_SECURE", "SECURE_PROXY_SSL_HEADER",
     "SECRET_KEY",
 ]  # fmt: skip
@@ -157,7 +158,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("STATE_DIR", "var", ABSOLUTE),
     ("STATE_DIR", "~/var", ABSOLUTE),
     *[(variable, f"/srv,{text}", f"must be absolute paths with commas between them; '{text}' is none")
-      for variable in ("WORK_ROOTS", "LOG_ROOTS") for text in ("", "logs", "~/x", "/a b", "/%(here)s", "/a;b")],
+      for variable in ("WORK_ROOTS", "LOG_ROOTS")
+      for text in ("", "logs", "~/x", "/a b", "/%(here)s", "/a;b")],
     *[("ALLOWED_USERS", f"web,{text}", f"must be names of users with commas between them; '{text}' is none")
       for text in ("", "a b", "%s", "a;b", "/root")],
     ("KIT_ROOT", "./kits", ABSOLUTE),

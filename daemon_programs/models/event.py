@@ -31,8 +31,7 @@ class Event(models.Model):
     by = models.CharField("asked by", max_length=20, help_text="Or what brought it about.")
     user = models.CharField(max_length=150, blank=True, default="", help_text="Who asked, if somebody did.")
     is_gap = models.BooleanField(
-        "gap",
-        default=False, help_text="Not told by supervisord: something in between was lost."
+        "gap", default=False, help_text="Not told by supervisord: something in between was lost."
     )
     # Where it stood in the plugin's journal, so that nothing is recorded twice.
     boot = models.CharField(max_length=32, blank=True, default="")
