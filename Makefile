@@ -33,7 +33,7 @@ unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against re
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
-	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills -s -rA
+	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA
 
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -1,6 +1,7 @@
 """``stop_grace_seconds``: the time from SIGTERM to SIGKILL, of lasting and of temporary programs."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,23 @@ def test_temporary_program_has_one_as_well(quick: Quick, stack: Stack) -> None:
     quick.stop(id)
     assert 1 <= time.monotonic() - begun < 9
     assert tree_of_launch(stack, id) == []
+
+
+def test_slow_stops_leave_room_for_others(own_stack: Stack) -> None:
+    """A quarter of the threads may wait for them. Who finds no room is told soon that it goes on."""
+    own_stack.environment["DAEMON_THREADS"] = "8"
+    api = own_stack.start().api
+    ids = [api.add(STUBBORN, stop_grace_seconds=20) for _ in range(8)]
+    for id in ids:
+        ready(api, id)
+    with ThreadPoolExecutor(len(ids)) as pool:
+        stops = list(pool.map(lambda each: own_stack.api.post(f"programs/{each}/stop"), ids))
+        codes = [answer.status_code for answer in stops]
+    assert sorted(codes) == [200, 200, *[504] * 6]
+    refused = next(answer for answer in stops if answer.status_code == 504)
+    assert refused.json()["error"].endswith("is still being stopped")
+    for id in ids:
+        api.until(id, "stopped", timeout=40)
 
 
 def test_end_of_the_stack_keeps_to_it(own_stack: Stack, tmp_path: Path) -> None:
