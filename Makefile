@@ -30,7 +30,7 @@ types: $(VENV)/.installed-dev ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
 	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA

@@ -9,11 +9,13 @@ import os
 import secrets
 import socket
 import sys
+import time
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.db import connection, transaction
+from django.utils import timezone
 
 from daemon_programs import backups, history, sync
 from daemon_programs import tasks as program_tasks
@@ -96,8 +98,24 @@ def lock_state_folder() -> int:
     return lock
 
 
-def check_address() -> None:
-    """Make sure that the API can have its address."""
+def check_address(patience_seconds: float = 0.0) -> None:
+    """Make sure that the API can have its address.
+
+    Have patience after survivors were ended: the threads of a killed process may still have its sockets
+    for a moment when it has gone from the process table.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while problem := _bind():
+        if time.monotonic() > deadline:
+            raise StackProblem(
+                f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): stop what "
+                "listens there, or set DAEMON_BIND to another host:port"
+            ) from problem
+        time.sleep(0.05)
+
+
+def _bind() -> OSError | None:
+    """Take the address for a moment; why that can't be done."""
     host = settings.BIND_HOST.strip("[]")
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -107,10 +125,8 @@ def check_address() -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as problem:
-        raise StackProblem(
-            f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): stop what "
-            "listens there, or set DAEMON_BIND to another host:port"
-        ) from problem
+        return problem
+    return None
 
 
 def end_survivors() -> int:
@@ -183,7 +199,13 @@ def _make_schedules() -> None:
     for name, function, minutes in schedules:
         Schedule.objects.update_or_create(
             name=name,
-            defaults={"func": function, "schedule_type": Schedule.MINUTES, "minutes": minutes},
+            defaults={
+                "func": function,
+                "schedule_type": Schedule.MINUTES,
+                "minutes": minutes,
+                # django-q2 would go there minute by minute from whenever it ran last.
+                "next_run": timezone.now(),
+            },
         )
     Schedule.objects.exclude(name__in=names).delete()
 

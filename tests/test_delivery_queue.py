@@ -16,7 +16,7 @@ from tests.hooks import settled, start
 from tests.receivers import Receiver, Trust
 from tests.stack import PROJECT, Stack, eventually, temporary_stack
 
-BURST = 1000
+BURST = 300
 # A burst of state changes, recorded as the event listener does it: in batches, each in a transaction.
 MAKE_BURST = """
 from datetime import UTC, datetime

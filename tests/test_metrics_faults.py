@@ -12,7 +12,7 @@ from tests.launches import Quick
 from tests.scrapes import Scrape, get, scrape
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 
-MANY = 300
+MANY = 100
 
 
 def test_killed_supervisord_is_told_with_what_is_known_all_the_same(own_stack: Stack) -> None:

@@ -201,7 +201,7 @@ def test_killed_api_harms_no_program(fragile: Stack) -> None:
 
 
 def test_ends_that_nobody_has_heard_of_are_found_by_the_sweep(quick: Quick, stack: Stack) -> None:
-    with suspended(stack, "listener"):
+    with suspended(stack, "listener", "scheduler"):  # whose own sweep might come first
         failed = quick.run(shell("exit 3"), autorestart="false")
         stopped = quick.run(ttl=1)
         never_begun = quick.run(delay_seconds=1000, ttl=1)

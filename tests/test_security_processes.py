@@ -133,7 +133,7 @@ def test_names_of_programs_lead_nowhere_but_into_the_folder_of_logs(api: Api, st
         assert path.parent.parent == logs, name
         api.ok(f"programs/{id}/start", {"wait": True})
         api.until(id, "exited")
-        assert path.read_text() == "here\n"
+        assert path.read_text().endswith("here\n")  # another test may have used the name before
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,8 @@ def test_address_that_leads_nowhere_ends_with_the_time_out(settings: Any) -> Non
             filler.setblocking(False)
             filler.connect_ex(deaf.getsockname())
         outcome = post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", {}, b"{}", Line(1))
-    assert outcome.error == "No whole answer within 1 seconds"
+    # Whichever of two clocks, both set to that second, comes first.
+    assert outcome.error in ("No whole answer within 1 seconds", "It can't be reached in time")
     assert 900 < outcome.milliseconds < 5000
 
 

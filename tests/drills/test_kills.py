@@ -30,7 +30,7 @@ from tests.drills.answers import Client, Tally
 from tests.launches import api_pid
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 
-SHOTS = 5 if ROUNDS < 2 else ROUNDS
+SHOTS = 3 if ROUNDS < 2 else ROUNDS
 LONGEST_PAUSE = 1 if ROUNDS < 2 else 8  # a call of the API to supervisord waits for 5 seconds
 SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 CLIENTS = 8

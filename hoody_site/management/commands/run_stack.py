@@ -18,7 +18,7 @@ class Command(BaseCommand):
             lock = stack.lock_state_folder()
             if survivors := stack.end_survivors():
                 self.stdout.write(f"Ended {survivors} processes that a killed stack had left behind.")
-            stack.check_address()
+            stack.check_address(patience_seconds=5 if survivors else 0)
             stack.prepare_database()
             stack.load_programs()
             recovered = reconciliation.recover()
