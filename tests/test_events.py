@@ -19,7 +19,6 @@ from tests.launches import Quick, own_processes
 from tests.stack import Api, Stack, eventually, temporary_stack
 from tests.streams import Listener
 
-
 RANGES = 1 if ROUNDS < 2 else 5  # of 500 ports each
 
 
