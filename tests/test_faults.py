@@ -101,6 +101,34 @@ def check_that_the_next_start_is_healthy(
     assert stack.processes() == []
 
 
+def test_change_that_supervisord_has_no_time_for_is_not_made_later(other: Stack) -> None:
+    api = other.api
+    id, new = api.add(), {"name": "late", "command": "true", "user": OWN_USER}
+    pid = started(api, id)
+    supervisord = psutil.Process(other.supervisord_pid)
+    with ThreadPoolExecutor(4) as pool:
+        supervisord.suspend()
+        try:
+            late = [
+                pool.submit(api.post, route, body)
+                for route, body in (
+                    (f"programs/{id}/stop", {}),
+                    (f"programs/{id}/restart", {}),
+                    ("programs/add", new),
+                )
+            ]
+            for each in late:
+                assert each.result().json()["error"] == UNREACHABLE
+        finally:
+            supervisord.resume()
+    known = api.get("programs").json()["programs"]
+    assert "late" not in [program["name"] for program in known]
+    assert api.pid(id) == pid
+    assert not [
+        event for event in api.get(f"programs/{id}/events").json()["events"] if event["state"] == "stopping"
+    ]
+
+
 # The configuration can't be written
 
 

@@ -95,7 +95,7 @@ def test_children_that_were_waited_for_are_counted(api: Api, stack: Stack) -> No
     id = api.add(WAITS)
     started(api, id)
     eventually(lambda: api.logs(id) == "ended", 30)
-    assert (cpu_seconds(stack, id) or 0) >= 0.3  # nobody had looked at it before
+    assert (cpu_seconds(stack, id) or 0) >= 0.25  # nobody had looked at it before
     assert api.status(id)["stats"]["process_count"] == 1
 
 
@@ -105,7 +105,7 @@ def test_children_that_nobody_waits_for_stay_counted(api: Api, stack: Stack) -> 
     eventually(lambda: api.logs(id) == "burnt", 30)
     counted = cpu_seconds(stack, id)
     assert counted is not None
-    assert counted >= 0.3
+    assert counted >= 0.25  # ticks are hundredths, of two processes
     (child,) = psutil.Process(root).children()
     child.kill()
     eventually(lambda: not child.is_running())

@@ -112,3 +112,10 @@ def test_end_of_the_stack_keeps_to_it(own_stack: Stack, tmp_path: Path) -> None:
     assert own_stack.stop(120) == 0
     assert told.read_text() == "done\n"
     assert own_stack.processes() == []
+
+
+def test_end_of_the_stack_takes_no_longer_for_each_program(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    for _ in range(60):
+        api.add()  # which do not even run
+    assert own_stack.stop(30) == 0

@@ -76,6 +76,27 @@ def test_trees_of_two_programs_are_told_apart(api: Api, stack: Stack) -> None:
     assert all(process.is_running() for process in others)
 
 
+# Its main thread ends, another one goes on: it looks like a zombie, and isn't one.
+THREADS_ONLY = python(
+    "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1000,)).start(); "
+    "ctypes.CDLL(None).pthread_exit(None)"
+)
+
+
+@pytest.mark.parametrize("command", [THREADS_ONLY, shell(f"setsid {THREADS_ONLY} & exec sleep 1000")])
+def test_process_whose_main_thread_has_ended_is_stopped(api: Api, stack: Stack, command: str) -> None:
+    root = psutil.Process(started(api, id := api.add(command)))
+
+    def headless() -> list[psutil.Process]:
+        family = [root, *root.children()]
+        return [each for each in family if each.status() == psutil.STATUS_ZOMBIE and each.num_threads() > 1]
+
+    (process,) = eventually(headless)
+    api.ok(f"programs/{id}/stop")
+    assert not psutil.pid_exists(process.pid)
+    assert api.word(id) == "stopped"
+
+
 def test_trees_of_two_instances_are_told_apart(api: Api, stack: Stack) -> None:
     id = api.add(shell("(setsid sleep 1000 &) ; exec sleep 1000"), port_range={"start": 64000, "end": 64001})
     started(api, id, 64000)

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 import xml.parsers.expat
 import xmlrpc.client
 from collections.abc import Callable
@@ -116,9 +117,11 @@ class Supervisor:
 
     def _change(self, method: str, *arguments: str) -> Any:
         # Escaped, since not every text can be sent in XML; `events.read` has it as it was.
-        return self._call(method, *arguments, self._actor().encode("unicode_escape").decode())
+        by = self._actor().encode("unicode_escape").decode()
+        # What isn't answered in time must not be done later on: it is said that nothing was changed.
+        return self._call(method, *arguments, by, time.monotonic() + _PATIENCE_SECONDS)
 
-    def _call(self, method: str, *arguments: str | int) -> Any:
+    def _call(self, method: str, *arguments: str | float) -> Any:
         return self._ask(lambda proxy: json.loads(getattr(proxy.daemon, method)(*arguments)))
 
     def _ask(self, question: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:

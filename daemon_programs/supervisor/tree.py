@@ -25,9 +25,12 @@ class Identity(NamedTuple):
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process; None when it is gone or a zombie."""
+    """The identity of a living process; None when it is gone or a zombie.
+
+    One whose main thread has ended looks like a zombie, and lives as long as another thread does.
+    """
     fields = _stat(pid)
-    if fields is None or fields[0] in (b"Z", b"X"):
+    if fields is None or (fields[0] in (b"Z", b"X") and int(fields[17]) <= 1):
         return None
     return Identity(pid, int(fields[19]))
 
@@ -98,12 +101,25 @@ def descend(roots: Iterable[int]) -> set[Identity]:
 
 def environment(pid: int) -> dict[bytes, bytes]:
     """What the process was given as its environment; empty when it can't be read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as environ:
-            pairs = environ.read().split(b"\0")
-    except OSError:
-        return {}
+    pairs = (_environ(f"/proc/{pid}/environ") or _environ_of_threads(pid)).split(b"\0")
     return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
+
+
+def _environ_of_threads(pid: int) -> bytes:
+    """As the other threads have it: the main one may have ended."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return b""
+    return next(filter(None, (_environ(f"/proc/{pid}/task/{thread}/environ") for thread in threads)), b"")
+
+
+def _environ(file: str) -> bytes:
+    try:
+        with open(file, "rb") as environ:
+            return environ.read()
+    except OSError:
+        return b""
 
 
 def processes() -> Iterator[int]:
