@@ -115,7 +115,8 @@ def _remove(group: str) -> None:
 
 def recover() -> list[Difference]:
     """At the stack's start, when nothing runs yet: what was live has ended with the stack before."""
-    return mend((*_lost(), *_left_in_folder(), *of_mirror(mirror.ephemeral)))
+    # One after the other: the mirror may have been current until the records were completed.
+    return [*mend(_lost()), *mend(_left_in_folder()), *mend(of_mirror(mirror.ephemeral))]
 
 
 def _lost() -> Iterator[Difference]:

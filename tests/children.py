@@ -61,12 +61,17 @@ def tree(stack: Stack, id: int) -> list[psutil.Process]:
 def carriers(stack: Stack, group: str) -> Iterator[psutil.Process]:
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get("SUPERVISOR_GROUP_NAME") == group and _lives(process):
+            if process.environ().get("SUPERVISOR_GROUP_NAME") == group and is_alive(process):
                 yield process
 
 
-def _lives(process: psutil.Process) -> bool:
-    return process.status() != psutil.STATUS_ZOMBIE
+def is_alive(process: psutil.Process) -> bool:
+    """False as well of what has ended and waits for a parent to take notice, as an orphan of a killed
+    supervisord does forever where the container's init doesn't care."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def is_root() -> bool:

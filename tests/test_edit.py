@@ -81,8 +81,8 @@ def test_running_program_runs_the_new_configuration_when_edit_answers(api: Api, 
     api.ok(f"programs/edit/{id}", {"environment": {"VERSION": "2"}})
     new = api.pid(id)
     assert new not in (None, old)
+    assert eventually(lambda: environment(new)).get(b"VERSION") == b"2"  # which it has from its exec on
     assert [process.pid for process in tree(stack, id)] == [new]
-    assert eventually(lambda: environment(new)).get(b"VERSION") == b"2"
 
 
 CHANGES: list[dict[str, Any]] = [

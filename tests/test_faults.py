@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.children import shell, started, tree
+from tests.children import is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
 UNREACHABLE = "supervisord can't be reached; nothing was changed"
@@ -90,7 +90,7 @@ def check_that_the_next_start_is_healthy(
     before = kept(stack)
     stack.start()
     assert "processes that a killed stack had left behind" in stack.output.read_text()
-    assert not any(process.is_running() for process in survivors)
+    assert not any(is_alive(process) for process in survivors)
     assert kept(stack) == before
     api = stack.api
     assert api.word(running) == "stopped"

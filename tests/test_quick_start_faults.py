@@ -98,6 +98,7 @@ def test_killed_supervisord_takes_its_temporary_programs_along(fragile: Stack) -
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(fragile.api.post, "quick-start", {**BODY, "wait": "exit", "timeout": 300})
         waited_for = eventually(lambda: next(iter(set(quick.listed()) - ids), None))
+        eventually(lambda: set(mirrored(fragile)) >= {waited_for, *ids}, what="the mirror is current")
         os.kill(fragile.supervisord_pid, signal.SIGKILL)
         assert fragile.process is not None
         fragile.process.wait(10)

@@ -75,6 +75,20 @@ def test_program_may_tidy_up_on_sigterm(api: Api, tmp_path: Path) -> None:
     assert told.read_text() == "term\ndone\n"
 
 
+def test_suspended_program_goes_on_to_tidy_up(api: Api, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    child = "trap 'echo child >> $1; exit' TERM; kill -STOP $$; sleep 1000"
+    parent = 'sh -c "$2" sh $1 "$2" & trap \'wait; echo parent >> $1; exit\' TERM; kill -STOP $$'
+    id = api.add(shell(parent, str(told), child))
+    pid = started(api, id)
+    family = [psutil.Process(pid), *eventually(lambda: psutil.Process(pid).children())]
+    eventually(lambda: all(each.status() == psutil.STATUS_STOPPED for each in family))
+    begun = time.monotonic()
+    api.ok(f"programs/{id}/stop")
+    assert time.monotonic() - begun < 5, "it was not SIGTERM that ended it"
+    assert told.read_text() == "child\nparent\n"
+
+
 def test_stop_right_after_start_is_not_lost(api: Api, stack: Stack) -> None:
     id = api.add()
     for _ in range(20):

@@ -85,7 +85,7 @@ def end(search: Callable[[], Found], grace_of: Callable[[Owner], float]) -> set[
             if now >= grace:
                 tree.send(identity, signal.SIGKILL)
             elif identity not in told:
-                tree.send(identity, signal.SIGTERM)
+                tree.terminate(identity)
             if now >= grace + _KILL_SECONDS:
                 raise TimeoutError(f"process {identity.pid} lives on after SIGKILL")
         told |= set(found)

@@ -142,6 +142,12 @@ def send(identity: Identity, signum: signal.Signals) -> bool:
         os.close(descriptor)
 
 
+def terminate(identity: Identity) -> None:
+    """Ask a process to end. One that is suspended goes on, or it would hear of that only at its end."""
+    if send(identity, signal.SIGTERM):
+        send(identity, signal.SIGCONT)
+
+
 def _kill_by(descriptor: int, signum: signal.Signals) -> bool:
     try:
         signal.pidfd_send_signal(descriptor, signum)

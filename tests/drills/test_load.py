@@ -23,11 +23,11 @@ from tests.drills.agreement import agree, complaints, explained
 from tests.drills.answers import Client, Tally
 from tests.stack import OWN_USER, Api, Stack, temporary_stack
 
-SECONDS = float(os.environ.get("DRILL_SECONDS", "8" if ROUNDS < 2 else "60"))
+SECONDS = float(os.environ.get("DRILL_SECONDS", "4" if ROUNDS < 2 else "60"))
 SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 CLIENTS = 16
 WAITS = 32  # half of the threads: all that may wait
-PROGRAMS = 200 if ROUNDS < 2 else 1000
+PROGRAMS = 100 if ROUNDS < 2 else 1000
 EVERYBODYS = range(1, 6)
 # As fast as it can, and its log is rotated all the time.
 CHATTER = {"command": "yes 'a line of a program that prints as fast as it can'", "log_max_bytes": 256 * 1024}

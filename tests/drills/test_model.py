@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.children import is_alive
 from tests.drills import ROUNDS
 from tests.drills.agreement import agree, explained, marked, settle
 from tests.launches import api_pid
@@ -259,7 +260,7 @@ class Machine(RuleBasedStateMachine):
         """It comes back: nobody has asked for its end."""
         for process in self.processes(f"program-{id}"):
             process.kill()
-            eventually(lambda process=process: not process.is_running())
+            eventually(lambda process=process: not is_alive(process))
 
     @rule(index=st.integers(0, 1))
     def kill_api(self, index: int) -> None:
@@ -291,7 +292,7 @@ class Machine(RuleBasedStateMachine):
         processes = self.processes(part)
         if index < len(processes):
             processes[index].kill()
-            eventually(lambda: not processes[index].is_running())
+            eventually(lambda: not is_alive(processes[index]))
 
     def processes(self, group: str) -> list[psutil.Process]:
         found = [each for (name, _), some in marked(self.stack).items() if name == group for each in some]

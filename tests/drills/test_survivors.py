@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import python, shell, tree
+from tests.children import is_alive, python, shell, tree
 from tests.drills import ROUNDS
 from tests.drills.agreement import agree
 from tests.launches import Quick
@@ -129,11 +129,8 @@ def _arguments(process: psutil.Process) -> list[str]:
         return []
 
 
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def pid_is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and is_alive(psutil.Process(pid))
 
 
 def test_program_that_is_killed_with_supervisord_and_comes_back_at_once(
@@ -146,12 +143,12 @@ def test_program_that_is_killed_with_supervisord_and_comes_back_at_once(
     id = own_stack.api.add(shell(one_at_a_time), boot=True, user=OWN_USER)
     for _ in range(2 + ROUNDS):
         own_stack.api.until(id, "running")
-        pid = own_stack.api.pid(id)
+        survivor = psutil.Process(own_stack.api.pid(id))
         os.kill(own_stack.supervisord_pid, signal.SIGKILL)
         own_stack.process.wait()
         own_stack.start()
-        assert not psutil.pid_exists(pid)
-        alive = [each for each in seen.read_text().split() if psutil.pid_exists(int(each))]
+        assert not is_alive(survivor)
+        alive = [pid for pid in map(int, seen.read_text().split()) if pid_is_alive(pid)]
         assert len(alive) <= 1
     agreed = own_stack.api.until(id, "running")
     assert agreed["status"]["pid"] == int(seen.read_text().split()[-1])

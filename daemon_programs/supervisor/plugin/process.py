@@ -35,7 +35,7 @@ from supervisor.states import (
 from daemon_programs.supervisor import notes
 from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.context import CONTEXT
-from daemon_programs.supervisor.tree import Identity, descend, send
+from daemon_programs.supervisor.tree import Identity, descend, send, terminate
 
 _LOOK_AGAIN_SECONDS = 0.02  # how often a tree that was told to end is looked at
 _ORPHANS_SHOWN_SECONDS = 0.2  # how old a look at the orphans may be that is only to be shown
@@ -275,8 +275,10 @@ class ProgramProcess(Subprocess):
         """
         tree = self.tree(since)
         for identity in sorted(tree, key=lambda identity: (identity.start_time, identity.pid)):
-            if signum == signal.SIGKILL or identity not in self.signalled:
+            if signum == signal.SIGKILL:
                 send(identity, signum)
+            elif identity not in self.signalled:
+                terminate(identity)
                 if self.config.terminal:
                     send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
