@@ -8,9 +8,15 @@ from django.db import DatabaseError
 from daemon_programs import actors, gateway, sync
 from daemon_programs.exceptions import DaemonError
 
+# What an installation is to be checked for. Django's other checks are for who changes the code: they load all
+# of the API, which takes longer than most commands do.
+CHECKS = ["environment"]
+
 
 class DaemonCommand(BaseCommand):
     """Works on a running stack, and on a stopped one: then supervisord learns of it at its start."""
+
+    requires_system_checks = CHECKS
 
     def run(self, options: dict[str, Any]) -> str:
         """Do it, and return what to print; DaemonErrors are reported."""

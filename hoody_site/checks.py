@@ -13,7 +13,7 @@ _SAFE_PATH = re.compile(r"[^\s%;#'\"\\,]+")
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
 
 
-@register
+@register("environment")
 def check_environment(**kwargs: Any) -> list[CheckMessage]:
     """Each DAEMON_ variable must be known and have a value that can be used."""
     errors: list[CheckMessage] = [
@@ -36,7 +36,7 @@ def check_environment(**kwargs: Any) -> list[CheckMessage]:
     return errors
 
 
-@register
+@register("environment")
 def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
     """What receivers of webhooks are verified with must be there, and be certificates."""
     if not settings.WEBHOOKS_CA_FILE:
@@ -55,7 +55,7 @@ def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register
+@register("environment")
 def check_paths(**kwargs: Any) -> list[CheckMessage]:
     """The state folder and the project must lie where sockets and configuration can name them."""
     errors: list[CheckMessage] = []

@@ -158,7 +158,7 @@ LOGIN_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [
     "hoody_site",  # before the admin, one of whose templates it extends
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # found by urls.py: what answers no requests needs none
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

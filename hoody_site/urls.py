@@ -9,6 +9,8 @@ from hoody_site.health import HealthView
 from hoody_site.home import HomeView
 from hoody_site.metrics import MetricsViewSet
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),

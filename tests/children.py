@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from daemon_programs.supervisor.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
 # It lives until it is told to end, without a process besides its own, and doesn't mind arguments.
@@ -59,10 +60,24 @@ def tree(stack: Stack, id: int) -> list[psutil.Process]:
 
 
 def carriers(stack: Stack, group: str) -> Iterator[psutil.Process]:
+    """All that carry a group's mark, as soon as nobody is between fork and exec, without a mark yet."""
+    eventually(lambda: not any(map(_is_like_its_parent, _children(stack))))
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("SUPERVISOR_GROUP_NAME") == group and is_alive(process):
                 yield process
+
+
+def _children(stack: Stack) -> list[psutil.Process]:
+    with contextlib.suppress(FileNotFoundError, psutil.Error):  # it may not run
+        return [psutil.Process(pid) for pid in children(stack.supervisord_pid) if identify(pid)]
+    return []
+
+
+def _is_like_its_parent(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline() in ([], process.parent().cmdline())
+    return False
 
 
 def is_alive(process: psutil.Process) -> bool:

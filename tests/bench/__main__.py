@@ -15,8 +15,8 @@ from tests.bench.measure import Times, measure, medians
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # background jobs ignore the first
+        signal.signal(signum, _interrupt)
     load = os.getloadavg()[0]
     try:
         times = _run(options.sizes, options.rounds)

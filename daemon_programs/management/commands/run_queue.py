@@ -38,6 +38,7 @@ class Queue(cluster.Cluster):
 
 class Command(BaseCommand):
     help = "Run the queue (supervisord runs this as the scheduler)."
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         ask_for_dispatch()  # there may be something left of before

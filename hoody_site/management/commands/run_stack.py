@@ -6,11 +6,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
+from daemon_programs.commands import CHECKS
 from hoody_site import database, reconciliation, stack
 
 
 class Command(BaseCommand):
     help = "Set up what is missing, then run the whole stack in the foreground until Ctrl-C or SIGTERM."
+    requires_system_checks = CHECKS
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
