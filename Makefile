@@ -17,9 +17,9 @@ help: ## Show what can be made
 run: $(VENV)/.installed ## Install what is missing and run the stack in the foreground
 	@exec $(BIN)/python manage.py run_stack
 
-test: $(VENV)/.installed-dev lint types unit ## Everything that must pass: lint, types, schema, tests
+test: $(VENV)/.installed-dev lint types unit ## Everything that must pass: lint, types, tests
 
-lint: $(VENV)/.installed-dev ## Style, rooms, migrations
+lint: $(VENV)/.installed-dev ## Style, import rules, migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

@@ -178,9 +178,9 @@ def _make_room(programs: list[Program]) -> None:
 def _save(program: Program, **how: bool) -> None:
     try:
         program.full_clean()
+        program.save(**how)  # which makes sure that no temporary program has its terminal
     except ValidationError as problem:
         raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
-    program.save(**how)
 
 
 def _programs_of(documents: Documents) -> list[Program]:

@@ -109,7 +109,7 @@ redeliver = extend_schema(
     ],
     request=NoFieldsSerializer,
     responses=Success,
-    examples=[sent("Nothing to say"), answered("On its way")],
+    examples=[sent("Empty body"), answered("On its way")],
 )
 rotate_secret = extend_schema(
     tags=_TAGS,
@@ -123,7 +123,7 @@ rotate_secret = extend_schema(
     request=NoFieldsSerializer,
     responses=SecretAnswer,
     examples=[
-        sent("Nothing to say"),
+        sent("Empty body"),
         answered("A new secret", secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3yvEpkbLMfM="),  # noqa: S106
     ],
 )

@@ -15,6 +15,7 @@ EXAMPLE = {
     "name": "web",
     "from_state": "running",
     "state": "exited",
+    "pid": 4711,
     "exit_code": 1,
     "by": "supervisord",
     "gap": False,

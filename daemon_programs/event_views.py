@@ -16,11 +16,13 @@ from daemon_programs.streams.feed import EventStream
 from daemon_programs.streams.queries import EventStreamQuerySerializer, stream_query
 from daemon_programs.views import VIEW, DaemonViewSet, checked
 
+_VIEW_EVENTS = [*VIEW, "daemon_programs.view_event"]
+
 
 class EventViewSet(DaemonViewSet):
     """State changes, of all programs and of one."""
 
-    permissions_of = {"list": VIEW, "of_program": VIEW, "stream": VIEW}
+    permissions_of = {"list": _VIEW_EVENTS, "of_program": _VIEW_EVENTS, "stream": _VIEW_EVENTS}
 
     @shapes.list_events
     def list(self, request: Request) -> Response:
@@ -35,7 +37,7 @@ class EventViewSet(DaemonViewSet):
     @stream_schemas.event_stream
     def stream(self, request: Request) -> StreamResponse:
         query = checked(EventStreamQuerySerializer, stream_query(request))
-        return stream_answer(request, VIEW, EventStream(**query))
+        return stream_answer(request, _VIEW_EVENTS, EventStream(**query))
 
 
 def _page(events: EventQuerySet, query: dict[str, Any]) -> Response:

@@ -138,10 +138,10 @@ EDIT_PROGRAM = [
     sent("Two fields", description="v2", environment={"A": "1"}),
     answered("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
 ]
-REMOVE_PROGRAM = [sent("Nothing to say"), answered("Removed", id=2)]
-RESET_PROGRAMS = [sent("Nothing to say"), answered("Reset")]
-ENABLE_PROGRAM = [sent("Nothing to say"), answered("Enabled", program=WEB)]
-DISABLE_PROGRAM = [sent("Nothing to say"), answered("Disabled", program={**WEB, "enabled": False})]
+REMOVE_PROGRAM = [sent("Empty body"), answered("Removed", id=2)]
+RESET_PROGRAMS = [sent("Empty body"), answered("Reset")]
+ENABLE_PROGRAM = [sent("Empty body"), answered("Enabled", program=WEB)]
+DISABLE_PROGRAM = [sent("Empty body"), answered("Disabled", program={**WEB, "enabled": False})]
 START_PROGRAM = [
     sent("Start"),
     sent("Until it runs", wait=True, timeout=10),

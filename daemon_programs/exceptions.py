@@ -7,12 +7,14 @@
     ├── DeliveryNotFound       no delivery of that id and program
     ├── Refused                the verb doesn't fit the program or its state; the sentence says why
     ├── SupervisorUnavailable  supervisord can't be reached
+    │   ├── Busy               other changes take too long
+    │   └── ShuttingDown       the stack is being stopped
     ├── ChangeNotTaken         supervisord was reached and did not take the change
     │   └── NotRegistered      since it does not have the program
     ├── WaitTimedOut           what was waited for did not happen in time
     ├── TooManyWaits           more requests wait than the stack has room for
     ├── TooManyStreams         more streams are open than the settings allow
-    ├── StreamsUnavailable     the server can't hand over its connections, which streams need
+    ├── StreamsUnavailable     the server can't hand over its connections, or the system has no more to give
     └── BackupUnusable         a file to load programs from is missing, corrupt or wrong
 
 ``hoody_site.errors`` holds the one table that makes HTTP statuses of them.
@@ -54,6 +56,14 @@ class SupervisorUnavailable(DaemonError):
         super().__init__(sentence)
 
 
+class Busy(SupervisorUnavailable):
+    code = "busy"
+
+
+class ShuttingDown(SupervisorUnavailable):
+    code = "shutting_down"
+
+
 class ChangeNotTaken(DaemonError):
     code = "change_not_taken"
 
@@ -78,8 +88,10 @@ class TooManyStreams(DaemonError):
 class StreamsUnavailable(DaemonError):
     code = "streams_unavailable"
 
-    def __init__(self) -> None:
-        super().__init__("Streams are served by the stack's own server only, which `make run` starts")
+    def __init__(
+        self, sentence: str = "Streams are served by the stack's own server only, which `make run` starts"
+    ) -> None:
+        super().__init__(sentence)
 
 
 class BackupUnusable(DaemonError):

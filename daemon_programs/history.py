@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from daemon_programs import deliveries
 from daemon_programs.models import Event
@@ -59,11 +59,12 @@ def close_gaps(states: dict[str, State], error: str = _LOST) -> list[Event]:
             port=last.port,
             from_state=last.state,
             state=state,
+            pid=last.pid,
             error=error,
             by=GAP,
             is_gap=True,
         )
-        for last in _last_of_each_process()
+        for last in _last_of_each_process(states)
         if (state := _state_now(states, last)) != last.state
     ]
     with transaction.atomic():
@@ -77,9 +78,11 @@ def close_gaps_after_loss(states: dict[str, State]) -> list[Event]:
     return close_gaps(states, _MISSED)
 
 
-def _last_of_each_process() -> Iterable[Event]:
+def _last_of_each_process(states: dict[str, State]) -> Iterable[Event]:
+    """Without those at rest that supervisord says nothing of: they have stayed what they were."""
     lasts = Event.objects.order_by().values("group", "port").annotate(last=Max("id")).values("last")
-    return Event.objects.filter(pk__in=lasts).order_by("id")
+    gone_and_at_rest = Q(state__in=_AT_REST) & ~Q(group__in=list(states))
+    return Event.objects.filter(pk__in=lasts).exclude(gone_and_at_rest).order_by("id")
 
 
 def _state_now(states: dict[str, State], last: Event) -> str:
@@ -105,7 +108,7 @@ def _outdated() -> list[int]:
     begins = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
     kept = Event.objects.order_by("-id").values_list("pk", flat=True)
     surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_PURGE]
-    old = Event.objects.filter(at__lt=begins).exclude(pk=newest).order_by("id").values_list("pk", flat=True)
+    old = Event.objects.filter(at__lt=begins).exclude(pk=newest).order_by("at").values_list("pk", flat=True)
     return list(surplus) or list(old[:_ROWS_PER_PURGE])
 
 

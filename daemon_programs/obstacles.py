@@ -5,13 +5,15 @@ import pwd
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 from django.core.exceptions import ValidationError
 
 from daemon_programs import rules
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.spec import PORT
+
+# What comes of a row that somebody has changed behind our back.
+BROKEN = (ValueError, TypeError, LookupError, AttributeError)
 
 
 def obstacle(program: SupervisedProgram) -> str | None:
@@ -21,6 +23,10 @@ def obstacle(program: SupervisedProgram) -> str | None:
             check()
     except ValidationError as problem:
         return str(problem.messages[0])
+    except OSError as problem:
+        return f"it can't be looked at: {problem}"
+    except BROKEN as problem:
+        return f"what is stored of it can't be understood ({type(problem).__name__})"
     return None
 
 
@@ -40,8 +46,8 @@ def _check_command(program: SupervisedProgram) -> None:
     if PORT in command:
         return
     path = program.environment.get("PATH") or os.environ.get("PATH") or os.defpath
-    file = Path(program.directory or pwd.getpwnam(program.user).pw_dir) / command
-    if not (file.is_file() if "/" in command else shutil.which(command, path=path)):
+    file = os.path.join(program.directory or pwd.getpwnam(program.user).pw_dir, command)
+    if not (os.path.isfile(file) if "/" in command else shutil.which(command, path=path)):
         raise ValidationError(f"command not found: {command}")
     if "/" in command and not os.access(file, os.X_OK):
         raise ValidationError(f"command is not executable: {command}")

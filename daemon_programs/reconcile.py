@@ -7,11 +7,13 @@ programs are not looked at: `quick_start.lifecycle` does that, and `hoody_site.r
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from daemon_programs import mirror, obstacles
 from daemon_programs.exceptions import DaemonError
@@ -35,9 +37,13 @@ class Difference:
     fault: str = ""  # why it could not be mended
 
     def sentence(self, *, dry_run: bool = False) -> str:
+        told = self.what
         if self.fault:
-            return f"{self.what}: could not be {self.remedy} ({self.fault})"
-        return f"{self.what}: {'to be ' if dry_run else ''}{self.remedy}" if self.remedy else self.what
+            told += f": could not be {self.remedy} ({self.fault})"
+        elif self.remedy:
+            told += f": {'to be ' if dry_run else ''}{self.remedy}"
+        # Of names and commands, which the terminal that shows it must not obey.
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in told)
 
 
 def mend(differences: Iterable[Difference], *, dry_run: bool = False) -> list[Difference]:
@@ -93,9 +99,12 @@ def in_the_way() -> list[Difference]:
 
 
 def _wanted() -> dict[str, str]:
-    return {
-        program.group: program.specification().render() for program in Program.objects.filter(enabled=True)
-    }
+    """The files by group. One that can't be made is left out: `in_the_way` tells of it."""
+    wanted = {}
+    for program in Program.objects.filter(enabled=True):
+        with suppress(ValidationError, *obstacles.BROKEN):
+            wanted[program.group] = program.specification().render()
+    return wanted
 
 
 def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:

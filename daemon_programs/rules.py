@@ -9,7 +9,6 @@ import pwd
 import re
 import shlex
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +32,7 @@ VANISHED = "vanished"
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # How the tree of a program is found again; the plugin sets them.
 _OWN_VARIABLES = frozenset(
-    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
+    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME", "PROCESS_KEY")
 )
 _DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?")
 _LONGEST_PATH = 4095
@@ -93,7 +92,7 @@ def check_user(user: str) -> None:
 
 def check_directory(directory: str) -> None:
     _check_path("directory", directory)
-    if not Path(directory).is_dir():
+    if not os.path.isdir(directory):
         raise ValidationError(f"Working directory '{directory}' does not exist", VANISHED)
     _check_roots("directory", directory, settings.WORK_ROOTS)
 
@@ -104,7 +103,7 @@ def check_home(user: str) -> None:
         home = pwd.getpwnam(user).pw_dir
     except (KeyError, ValueError):
         return  # which is said of the user
-    _check_roots("directory", home if Path(home).is_dir() else "/", settings.WORK_ROOTS)
+    _check_roots("directory", home if os.path.isdir(home) else "/", settings.WORK_ROOTS)
 
 
 def check_stdout_logfile(path: str) -> None:
@@ -122,12 +121,12 @@ def _check_log(field: str, path: str) -> None:
         raise ValidationError(f"Field '{field}' must not contain control characters")
     if not is_below(path, str(settings.LOGS_DIR)):  # where logs are that programs don't name
         _check_roots(field, path, settings.LOG_ROOTS)
-    if path.endswith("/") or Path(path).is_dir():
+    if path.endswith("/") or os.path.isdir(path):
         raise ValidationError(f"Field '{field}' must name a file: '{path}' is a folder", VANISHED)
-    folder = Path(path).parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    folder = os.path.dirname(path)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise ValidationError(f"Field '{field}': the folder of '{path}' can't be made or written", VANISHED)
 
 

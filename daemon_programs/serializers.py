@@ -112,7 +112,10 @@ class ProgramSerializer(SupervisedProgramSerializer):
     ignored_keys = frozenset({"hoody_kit", "status", "stats"})
 
     id = StrictInteger(
-        min_value=1, max_value=2**53 - 1, required=False, help_text="Free for the taking; ignored by edit."
+        min_value=1,
+        max_value=2**53 - 1,
+        required=False,
+        help_text="An unused id of your choice; ignored by edit.",
     )
     description = StrictString(max_length=rules.DESCRIPTION_LENGTH, required=False)
     enabled = StrictBoolean(required=False)

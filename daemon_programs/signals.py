@@ -34,7 +34,7 @@ def withdraw_from_supervisord(sender: Any, instance: Program, **kwargs: Any) -> 
 
 @receiver([post_save, post_delete], sender=Program)
 def mirror_programs(sender: Any, **kwargs: Any) -> None:
-    transaction.on_commit(mirror.touch)
+    transaction.on_commit(mirror.touch, robust=True)
 
 
 @receiver(state_changed)

@@ -152,8 +152,8 @@ def _process_stats(pid: int) -> dict[str, Any] | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return None
+            if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
+                return None  # with more, only its main thread has ended
             times = process.cpu_times()
             return {
                 "pid": process.pid,
@@ -167,5 +167,9 @@ def _process_stats(pid: int) -> dict[str, Any] | None:
 
 def _command(process: psutil.Process) -> str:
     """The command line as text: bytes that are no UTF-8 are replaced."""
-    command = " ".join(process.cmdline()) or process.name()
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.ZombieProcess:
+        command = ""  # its main thread has ended, and what it was given with it
+    command = command or process.name()
     return command.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:_LONGEST_COMMAND]

@@ -4,6 +4,7 @@ DRF's own fields read ``"5"`` as an integer and ``0`` as false; the contract doe
 a whole sentence that names its field.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -200,7 +201,8 @@ class QueryTime(QueryField):
 
     def to_internal_value(self, data: str) -> datetime:
         try:
-            moment = datetime.fromisoformat(data)
+            # A + that is not escaped arrives as a blank.
+            moment = datetime.fromisoformat(re.sub(r"(?<=T)(.+) (?=\d\d:?\d\d$)", r"\1+", data))
             return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         except (ValueError, OverflowError):
             raise serializers.ValidationError(

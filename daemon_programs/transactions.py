@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
-from daemon_programs.exceptions import SupervisorUnavailable
+from daemon_programs.exceptions import Busy
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def write_transaction() -> Iterator[None]:
         yield
         return
     if not _lock.acquire(timeout=_PATIENCE_SECONDS):
-        raise SupervisorUnavailable("Other changes take too long at the moment; nothing was changed")
+        raise Busy("Other changes take too long at the moment; nothing was changed")
     _local.undo = []
     try:
         with transaction.atomic():

@@ -115,15 +115,13 @@ class _Table:
 
 
 def _read(pid: int) -> _Process | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            fields = stat.read().rpartition(b")")[2].split()
-    except OSError:
+    fields = tree.stat(pid)
+    if fields is None:
         return None
     return _Process(
         tree.Identity(pid, int(fields[19])),
         parent=int(fields[1]),
-        is_alive=fields[0] not in (b"Z", b"X"),
+        is_alive=tree.is_alive(fields),
         cpu_seconds=sum(map(int, fields[11:15])) * _TICK_SECONDS,
         memory_rss_bytes=int(fields[21]) * _PAGE_BYTES,
     )

@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "retry": 3,
 }
 
+_LONGEST_NAME = 253  # of the domain name system
 _LONGEST_URL = 2048
 _LONGEST_HEADER = 4096
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -135,12 +136,12 @@ def _event_names(events: Any) -> list[str]:
     names = [events] if isinstance(events, str) else events
     if not _are_strings(names) or not names:
         raise _error("events must be a name, a list of names, or '*'")
+    for name in names:
+        if name.upper() not in EVENTS and name.lower() not in ALL:
+            raise _error(f"has an unknown event '{name[:128]}': it must be one of {', '.join(EVENTS)}")
     if any(name.lower() in ALL for name in names):
         return list(EVENTS)
     chosen = {name.upper() for name in names}
-    for name in names:
-        if name.upper() not in EVENTS:
-            raise _error(f"has an unknown event '{name[:128]}': it must be one of {', '.join(EVENTS)}")
     return [name for name in EVENTS if name in chosen]
 
 
@@ -183,7 +184,9 @@ def _check_name(name: str) -> None:
     if settings.WEBHOOKS_DEVELOPMENT and f".{name}".endswith(_LOOPBACK_NAMES):
         return
     # With a number at its end it could only be an address, and it is none.
-    is_name = _HOST_NAME.fullmatch(name) and not _is_number(name.rpartition(".")[2])
+    is_name = (
+        _HOST_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and not _is_number(name.rpartition(".")[2])
+    )
     if not is_name or f".{name}".endswith(_INTERNAL_NAMES):
         raise _error(f"urls must not point to a name of this host or network: '{name}'")
 

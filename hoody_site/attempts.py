@@ -33,7 +33,7 @@ class _Failures(NamedTuple):
 
 
 class Attempts:
-    """Failures by kind and client. ``count`` and ``wait`` answer with the seconds to wait, or 0."""
+    """Failures by kind and client. ``count`` answers with the seconds to wait, or 0; ``forget`` clears."""
 
     def __init__(
         self,

@@ -30,7 +30,8 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != "bearer":
             raise AuthenticationFailed("The Authorization header must be: Bearer <token>")
-        # Before anybody is refused for too many failures: they may be those of others at the same address.
+        # Looked up first: a valid token is never refused for failures, which may be another client's at this
+        # address.
         token = ApiToken.find(credentials.strip())
         if token is None or not token.user.is_active:
             self._count_failure(request)

@@ -68,11 +68,11 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response:
         if wait := getattr(exception, "wait", None):
             response["Retry-After"] = str(wait)
         return response
-    if isinstance(exception, daemon.DaemonError):
-        return _answer(_status_of(exception), str(exception), exception.code, **exception.extra)
     code = _status_of(exception)
-    if code >= 500:
-        logger.error("%s failed", _name_of(context), exc_info=exception)
+    if code in (500, 503):
+        logger.error("%s: %s", _name_of(context), exception, exc_info=exception if code == 500 else None)
+    if isinstance(exception, daemon.DaemonError):
+        return _answer(code, str(exception), exception.code, **exception.extra)
     return _answer(code, SENTENCE_OF[code], "internal_error" if code == 500 else None)
 
 

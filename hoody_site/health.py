@@ -46,8 +46,8 @@ class Health(serializers.Serializer):
     memory = Memory()
     fds = serializers.IntegerField(help_text="Open file descriptors.")
     pid = serializers.IntegerField()
-    ip = serializers.CharField(help_text="Yours.")
-    userAgent = serializers.CharField(help_text="Yours.")  # noqa: N815  (the contract's name)
+    ip = serializers.CharField(help_text="The address of the client.")
+    userAgent = serializers.CharField(help_text="The client's User-Agent.")  # noqa: N815  (the contract's name)
 
 
 EXAMPLE = {

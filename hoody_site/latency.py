@@ -33,7 +33,7 @@ in_flight = Gauge(
 
 
 class LatencyMiddleware:
-    """Measures every request that isn't answered with a stream. The outermost of all."""
+    """Measures every request that isn't answered with a stream. The outermost but for the headers."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -176,7 +176,12 @@ def _recorded() -> Iterator[Metric]:
         [],
         [([], Delivery.objects.pending().count())],
     )
-    yield _gauge("daemon_queue_tasks", "Tasks in the queue.", [], [([], OrmQ.objects.count())])
+    yield _gauge(
+        "daemon_queue_tasks",
+        "Tasks that wait in the queue or are under way.",
+        [],
+        [([], OrmQ.objects.count())],
+    )
 
 
 def _by_state(name: str, text: str, words: Iterable[str]) -> Metric:

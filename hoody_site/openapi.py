@@ -4,10 +4,10 @@ from typing import Any
 
 _TAGS = {
     "programs": "What is to run: registered once, supervised until it is removed.",
-    "status": "What runs.",
+    "status": "What runs, and what it uses.",
     "logs": "What it has written.",
     "events": "What has happened.",
-    "webhooks": "Who was told of it.",
+    "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Programs that clean up after themselves.",
     "metrics": "What a monitoring system scrapes.",
     "health": "That the API answers. Open to everybody.",

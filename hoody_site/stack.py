@@ -25,7 +25,7 @@ from daemon_programs.models import Program
 from daemon_programs.supervisor import survivors, tree
 from daemon_programs.supervisor.notes import Owner
 from daemon_programs.supervisor.spec import Specification
-from hoody_site import database
+from hoody_site import database, tasks
 from hoody_site.models import ApiToken
 from quick_start import tasks as quick_start_tasks
 
@@ -55,6 +55,10 @@ _FOLDERS = (
     settings.LOGS_DIR,
     settings.STACK_LOGS_DIR,
 )
+# One of these shows that a folder is a stack's, or is meant to be: who moves in may bring the programs.
+_OWN_FILES = {
+    file.name for file in (settings.LOCK_FILE, settings.PROGRAMS_FILE, settings.DEFAULT_PROGRAMS_FILE)
+} | {"db.sqlite3"}
 # Above `minfds`, so that supervisord leaves it alone when it sets itself up anew.
 _LOCK_DESCRIPTOR = 500
 
@@ -69,11 +73,26 @@ def make_state_folder() -> None:
     for folder in _FOLDERS:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
             if folder.stat().st_uid != os.geteuid():
                 raise PermissionError(f"{folder} belongs to somebody else, who could change all of it")
+            if folder == settings.STATE_DIR and _is_of_others():
+                raise PermissionError(
+                    f"{folder} holds other things: DAEMON_STATE_DIR must be a folder of its own"
+                )
+            folder.chmod(0o700)
         except OSError as problem:
             raise StackProblem(f"The state folder can't be used: {problem}") from problem
+
+
+def _is_of_others() -> bool:
+    """Whether a folder that a mistyped setting names, such as /srv, would be closed to who uses it."""
+    names = {entry.name for entry in settings.STATE_DIR.iterdir()} - {"lost+found"}
+    is_open = settings.STATE_DIR.stat().st_mode & 0o077
+    return bool(is_open and names and not names & _OWN_FILES)
+
+
+def make_secret_key() -> None:
+    """On the first start. Called with the lock held: there is one key, whoever starts at the same time."""
     if not settings.SECRET_KEY_FILE.exists():
         replace_text(settings.SECRET_KEY_FILE, secrets.token_urlsafe(50) + "\n")
 
@@ -194,7 +213,7 @@ def _make_groups(known: set[str]) -> None:
 def _make_schedules() -> None:
     from django_q.models import Schedule
 
-    schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES]
+    schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES, *tasks.SCHEDULES]
     names = [name for name, _, _ in schedules]
     for name, function, minutes in schedules:
         Schedule.objects.update_or_create(
@@ -203,7 +222,7 @@ def _make_schedules() -> None:
                 "func": function,
                 "schedule_type": Schedule.MINUTES,
                 "minutes": minutes,
-                # django-q2 would go there minute by minute from whenever it ran last.
+                # Else django-q2 would step forward from its last run, one interval at a time.
                 "next_run": timezone.now(),
             },
         )

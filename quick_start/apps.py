@@ -4,7 +4,6 @@ from django.apps import AppConfig
 class QuickStartConfig(AppConfig):
     name = "quick_start"
     verbose_name = "Quick start"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from quick_start import signals  # noqa: F401  (connected by being imported)

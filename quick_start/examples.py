@@ -49,7 +49,7 @@ LOGS = [
     )
 ]
 STOP = [
-    sent("Nothing to say"),
+    sent("Empty body"),
     answered(
         "Stopped", temporary_id=_ID, cleaned_up=True, message="Program stopped and configuration removed"
     ),

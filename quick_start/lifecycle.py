@@ -51,7 +51,7 @@ def finish(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
                 setattr(current, name, value)
             current.save()
             # Only now: what supervisord has forgotten is known from the record alone.
-            transaction.on_commit(partial(forget, current.group))
+            transaction.on_commit(partial(forget, current.group), robust=True)
     return current
 
 

@@ -13,4 +13,3 @@ def _present_text() -> str:
 
 ephemeral = Mirror(settings.EPHEMERAL_FILE, _present_text)
 touch = ephemeral.touch
-write = ephemeral.write

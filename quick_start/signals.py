@@ -27,7 +27,7 @@ def launch_in_supervisord(sender: Any, instance: EphemeralProgram, created: bool
 
 @receiver(post_save, sender=EphemeralProgram)
 def mirror_ephemeral_programs(sender: Any, **kwargs: Any) -> None:
-    transaction.on_commit(mirror.touch)
+    transaction.on_commit(mirror.touch, robust=True)
 
 
 @receiver(program_ended)

@@ -139,11 +139,6 @@ def follow(stack: Stack, id: int, **options: Any) -> Listener:
     return Listener(stack, f"programs/{id}/logs/stream", **options)
 
 
-def threads_of_api(stack: Stack) -> list[str]:
-    """The names of the API process' threads."""
-    return [(task / "comm").read_text().strip() for task in proc_of_api(stack).joinpath("task").iterdir()]
-
-
 def proc_of_api(stack: Stack) -> Any:
     from pathlib import Path
 

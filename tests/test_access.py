@@ -30,6 +30,7 @@ from hoody_site.models import ApiToken
 for name, groups, permissions in [
     ("viewer", ["viewers"], []), ("operator", ["operators"], []), ("nobody", [], []),
     ("starter", [], ["view_program", "operate_program"]),
+    ("looker", [], ["view_program"]),
     ("blind", [], ["operate_program", "change_program", "add_program", "delete_program"]),
     ("inactive", ["operators"], []),
 ]:
@@ -49,7 +50,7 @@ def users(stack: Stack) -> Iterator[dict[str, Api]]:
     """Clients of users with different permissions, by the users' names."""
     made = stack.manage("shell", "-v", "0", "-c", MAKE_USERS)
     tokens = re.findall(r"^token (\w+) (\S+)$", made.stdout, re.M)
-    assert len(tokens) == 6, made.stderr
+    assert len(tokens) == 7, made.stderr
     yield {name: stack.client(token) for name, token in tokens}
     assert stack.manage("shell", "-v", "0", "-c", FORGET_USERS).returncode == 0
 
@@ -96,6 +97,15 @@ def test_viewer_may_change_nothing(api: Api, users: dict[str, Api], route: str) 
 def test_viewer_may_read(api: Api, users: dict[str, Api], route: str) -> None:
     id = api.add()
     assert send(users["viewer"], "get", route, id).json() == send(api, "get", route, id).json()
+
+
+def test_events_have_a_permission_of_their_own(api: Api, users: dict[str, Api]) -> None:
+    """They tell of temporary programs too."""
+    id = api.add()
+    for route in ("events", "events/stream", f"programs/{id}/events"):
+        assert users["looker"].get(route).status_code == 403
+    for route in ("events", f"programs/{id}/events"):
+        assert users["viewer"].get(route).status_code == 200
 
 
 @PROTECTED

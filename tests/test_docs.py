@@ -236,7 +236,7 @@ def test_signals_table_has_every_receiver_and_no_other() -> None:
     assert set(documented) == connected
 
 
-def test_rooms_list_every_module_and_no_other() -> None:
+def test_modules_list_every_module_and_no_other() -> None:
     rooms = re.findall(r"^### `([a-z_/]+)/`", read("docs/architecture.md"), re.MULTILINE)
     documented = {
         f"{room}/{module.replace('.', '/')}.py"
@@ -252,9 +252,9 @@ def test_rooms_list_every_module_and_no_other() -> None:
     assert documented == modules
 
 
-def test_rooms_list_every_import_contract_and_no_other() -> None:
+def test_modules_list_every_import_contract_and_no_other() -> None:
     contracts = set(re.findall(r'^id = "(\w+)"', read("pyproject.toml"), re.MULTILINE))
-    text = section(read("docs/architecture.md"), "## The rooms").partition("### ")[0]
+    text = section(read("docs/architecture.md"), "## The modules").partition("### ")[0]
     assert first_cells(text) == contracts
 
 

@@ -328,6 +328,20 @@ def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.Monkey
     assert kept.batch()["lost"] == 0
 
 
+def test_a_loss_is_told_also_when_the_listener_goes_on_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
+    kept = journal.Journal(lambda: None)
+    kept.add({})
+    assert kept.batch()["last"] == 1  # recorded while the next ones come in
+    for _ in range(4):
+        kept.add({})
+    kept.forget(1)
+    batch = kept.batch()
+    assert (batch["lost"], batch["entries"], batch["last"]) == (5, [], 5)
+    kept.forget(batch["last"])
+    assert kept.batch()["lost"] == 0
+
+
 def test_who_has_taken_everything_is_poked_again() -> None:
     pokes: list[None] = []
     kept = journal.Journal(lambda: pokes.append(None))

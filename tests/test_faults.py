@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.children import is_alive, shell, started, tree
+from tests.children import environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
 UNREACHABLE = "supervisord can't be reached; nothing was changed"
@@ -22,7 +22,8 @@ MOST_WAITS = 4  # half of the threads
 @pytest.fixture(scope="module")
 def other() -> Iterator[Stack]:
     """A second stack beside the session's, small, and killed at in many ways."""
-    with temporary_stack(DAEMON_THREADS=str(MOST_WAITS * 2)) as stack:
+    odd = {"DAEMON_PASS_ENVIRONMENT": "ODD", "ODD": "no \udcff UTF-8"}
+    with temporary_stack(DAEMON_THREADS=str(MOST_WAITS * 2), **odd) as stack:
         yield stack.start()
 
 
@@ -129,6 +130,12 @@ def test_change_that_supervisord_has_no_time_for_is_not_made_later(other: Stack)
     ]
 
 
+def test_environment_of_the_stack_need_not_be_text(other: Stack) -> None:
+    """What it was started with is passed on byte by byte."""
+    pid = started(other.api, other.api.add())
+    assert environment(pid)[b"ODD"] == b"no \xff UTF-8"
+
+
 # The configuration can't be written
 
 
@@ -148,6 +155,8 @@ def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, sta
         ):
             sentence = api.refused(route, body, 503)
             assert sentence == "The state of the daemon can't be written or read at the moment"
+        log = (stack.folder / "stack-logs" / "api.log").read_text()
+        assert "ERROR hoody_site.errors: ProgramViewSet.edit: [Errno 21] Is a directory" in log
         assert (api.get("programs").json(), (stack.folder / "programs.json").read_text()) == before
         assert api.pid(id) == pid
     finally:
@@ -188,6 +197,19 @@ def test_folder_that_can_not_be_used_is_told(stack: Stack, tmp_path: Path) -> No
     assert answer.returncode == 1
     assert answer.stderr.startswith("CommandError: The state folder can't be used: ")
     assert "Traceback" not in answer.stderr
+
+
+def test_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / ".somebody.1.tmp").touch()
+    answer = Stack(tmp_path).manage("run_stack")
+    assert answer.returncode == 1
+    assert answer.stderr.strip() == (
+        f"CommandError: The state folder can't be used: {tmp_path} holds other things: DAEMON_STATE_DIR must "
+        "be a folder of its own"
+    )
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [file.name for file in tmp_path.iterdir()] == [".somebody.1.tmp"]
 
 
 def test_two_stacks_run_side_by_side(api: Api, stack: Stack, other: Stack) -> None:

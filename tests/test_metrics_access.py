@@ -170,7 +170,7 @@ def test_program_that_is_just_being_given_ports_breaks_nothing(
     program = Program(name="ports", command="true", user="root", port_start=9000, port_end=9001)
     Program.objects.bulk_create([program])
     running = {"state": "running", "started_at": 1.0}
-    state = {"changing": True, "total": 1, "processes": {program.group: running}}
+    state = {"changing": True, "processes": {program.group: running}}
     told = {"pid": 1, "stack": {}, "programs": {program.group: state}}
     monkeypatch.setattr(supervisor, "_call", lambda method: told)
     found = read(admin_client)

@@ -185,7 +185,9 @@ def test_delayed_launch_is_starting_meanwhile(quick: Quick) -> None:
     assert "pid" not in quick.status(later)
 
 
-def test_terminal_session_can_be_attached_to_and_is_nobody_elses(quick: Quick, api: Api) -> None:
+def test_terminal_session_can_be_attached_to_and_is_nobody_elses(
+    quick: Quick, api: Api, tmp_path: Path
+) -> None:
     launched = quick.launch("sleep 1000", terminal_id=4100, terminal_shell="tmux", wait=True)
     assert re.fullmatch(r"tmux -S \S+ attach -t \S+", launched["attach"])
     taken = "Terminal 4100 is already in use by another program"
@@ -193,6 +195,10 @@ def test_terminal_session_can_be_attached_to_and_is_nobody_elses(quick: Quick, a
     assert api.refused("quick-start", body) == taken
     lasting = {"name": "lasting", "command": "true", "user": OWN_USER, "terminal_id": 4100}
     assert api.refused("programs/add", lasting) == taken
+    file = tmp_path / "programs.json"
+    file.write_text(json.dumps({"programs": [{"id": 9100, **lasting}]}))
+    imported = quick.stack.manage("import_programs", "--keep-others", str(file))
+    assert imported.stderr.strip() == f"CommandError: Program 'lasting': {taken}"
     quick.stop(launched["temporary_id"])
     assert "attach" not in quick.status(launched["temporary_id"])
     api.add(terminal_id=4100)

@@ -1,6 +1,7 @@
 """What all streams have in common: they cost no threads, hold up nobody, and end when they should."""
 
 import contextlib
+import errno
 import os
 import signal
 import statistics
@@ -8,11 +9,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
 import requests
 
+from daemon_programs.exceptions import StreamsUnavailable
+from daemon_programs.streams import pump
 from tests.children import python, shell
 from tests.desk import PASSWORD
 from tests.stack import Api, Stack, eventually, temporary_stack
@@ -197,7 +201,7 @@ from django.contrib.auth.models import Permission, User
 from hoody_site.models import ApiToken
 number = User.objects.count()
 user = User.objects.create(username=f"listener {number}")
-user.user_permissions.add(Permission.objects.get(codename="view_program"))
+user.user_permissions.add(*Permission.objects.filter(codename__in=["view_program", "view_event"]))
 print(ApiToken.issue(user, "a token"))
 """
 _REVOKE = """
@@ -242,6 +246,26 @@ def test_stop_of_the_stack_ends_streams_at_once(own_stack: Stack) -> None:
     for listener in opened:
         assert listener.is_ended(10)
     assert time.monotonic() - begun < 3
+
+
+def test_streams_are_refused_while_the_system_has_no_more_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pump, "Watcher", none_left)
+        streams, source = pump.Pump(1), cast("pump.Source", _Source())
+        with pytest.raises(StreamsUnavailable, match=r"^Files can't be followed .*: Too many open files$"):
+            streams.admit(source)
+        assert streams.count == 0
+    monkeypatch.setattr(pump.changes, "listen", lambda listener: None)
+    streams.admit(source)
+    assert streams.count == 1
+    streams.close()
+
+
+class _Source:
+    """It tells nothing."""
 
 
 def test_other_servers_say_that_they_can_not_stream(db: None) -> None:

@@ -6,6 +6,8 @@ import signal
 import psutil
 import pytest
 
+from daemon_programs import usage
+from daemon_programs.supervisor.client import Supervisor
 from tests.children import python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
@@ -92,6 +94,11 @@ def test_process_whose_main_thread_has_ended_is_stopped(api: Api, stack: Stack, 
         return [each for each in family if each.status() == psutil.STATUS_ZOMBIE and each.num_threads() > 1]
 
     (process,) = eventually(headless)
+    family = {root.pid, *(child.pid for child in root.children())}
+    assert {each["pid"] for each in api.status(id)["stats"]["processes"]} == family
+    programs = Supervisor(stack.folder / "supervisor.sock").states()["programs"]
+    (used,) = usage.measure({f"program-{id}": programs[f"program-{id}"]}).values()
+    assert used.process_count == len(family)
     api.ok(f"programs/{id}/stop")
     assert not psutil.pid_exists(process.pid)
     assert api.word(id) == "stopped"

@@ -19,6 +19,7 @@ UNKNOWN_EVENT = "Field 'webhooks' has an unknown event '{}': it must be one of "
 
 
 REFUSED: list[tuple[Any, str]] = [
+    ({"events": ["*", "x"]}, UNKNOWN_EVENT.format("x")),
     *[(value, "Field 'webhooks' must be an object") for value in ([], "*", 5, True, URL, [URL])],
     ({"url": URL}, "Field 'webhooks' has an unknown key 'url'"),
     ({"\ud800": URL}, "Field 'webhooks' has an unknown key '?'"),

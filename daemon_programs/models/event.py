@@ -61,8 +61,3 @@ class Event(models.Model):
     def temporary_id(self) -> str | None:
         """The id of a temporary program."""
         return None if not self.group or self.program_id is not None else self.group
-
-    @property
-    def process(self) -> tuple[str, int | None]:
-        """What it is about: a program's only process, or one of its instances."""
-        return self.group, self.port

@@ -104,6 +104,8 @@ class Follower:
         files, found = log_files.open_files(self.path, self._user, lambda file: file.has(cursor))
         self._take(files)
         if not self._files:
+            if cursor != BEGINNING:
+                self._news.append(Reset("rotated", True, BEGINNING))
             return
         self._begin_at(cursor.offset if found else 0)
         self._news.append(self._opened())

@@ -119,9 +119,9 @@ def open_files(
         if not _rotated_since(path, files):
             break
         # Which name is whose has changed meanwhile. What is open holds up the next change.
-        held = files
-        files, found = _collect(path, user, wanted, backups)
-        close_all(held)
+        with contextlib.ExitStack() as held:
+            held.callback(close_all, files)
+            files, found = _collect(path, user, wanted, backups)
     return files, found
 
 

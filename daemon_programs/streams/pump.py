@@ -14,14 +14,14 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from django.conf import settings
 from django.db import DatabaseError
 
-from daemon_programs.exceptions import SupervisorUnavailable, TooManyStreams
+from daemon_programs.exceptions import ShuttingDown, StreamsUnavailable, TooManyStreams
 from daemon_programs.gateway import changes
 from daemon_programs.streams import sse
 from daemon_programs.streams.permit import Permit
@@ -108,9 +108,10 @@ class Pump:
         """Take a place for as long as the source lives."""
         with self._lock:
             if self._closing:
-                raise SupervisorUnavailable("The daemon is shutting down")
+                raise ShuttingDown("The daemon is shutting down")
             if len(self._admitted) >= self._most_streams:
                 raise TooManyStreams(f"{self._most_streams} streams are open already; try again later")
+            self._ensure_thread()
             self._admitted.add(source)
 
     def take(self, connection: socket.socket, head: bytes, source: Source, permit: Permit) -> None:
@@ -118,7 +119,6 @@ class Pump:
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._arrivals.append(_Stream(connection, head, source, permit))
-        self._start()
         os.eventfd_write(self._alarm, 1)
 
     def close(self) -> None:
@@ -127,17 +127,24 @@ class Pump:
         if self._alarm >= 0:
             os.eventfd_write(self._alarm, 1)
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is not None:
-                return
-            self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            self._selector = selectors.DefaultSelector()
-            self._watcher = Watcher()
-            self._selector.register(self._alarm, selectors.EVENT_READ, self._answer_alarm)
-            self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.tell)
-            self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
-            self._thread.start()
+    def _ensure_thread(self) -> None:
+        """Start it with the first stream. An inotify instance is what a host may have no more of."""
+        if self._thread is not None:
+            return
+        try:
+            with ExitStack() as undo:
+                self._watcher = undo.enter_context(closing(Watcher()))
+                self._selector = undo.enter_context(selectors.DefaultSelector())
+                self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                undo.pop_all()
+        except OSError as problem:
+            raise StreamsUnavailable(
+                f"Files can't be followed at the moment: {problem.strerror}"
+            ) from problem
+        self._selector.register(self._alarm, selectors.EVENT_READ, self._answer_alarm)
+        self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.tell)
+        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._thread.start()
         changes.listen(self._hear)
 
     def _hear(self, line: dict[str, Any] | None) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from daemon_programs.exceptions import SupervisorUnavailable, TooManyWaits
+from daemon_programs.exceptions import ShuttingDown, TooManyWaits
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Watch:
         self._changed.wait(seconds)
         self._changed.clear()
         if self.closing:
-            raise SupervisorUnavailable("The daemon is shutting down; what was asked for is under way")
+            raise ShuttingDown("The daemon is shutting down; what was asked for is under way")
 
 
 class Changes:

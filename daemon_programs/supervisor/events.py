@@ -20,7 +20,7 @@ class StateChange:
     state: str
     at: datetime
     by: str  # who has brought it about: see `daemon_programs.actors`
-    pid: int | None
+    pid: int | None  # of a run that has just ended too
     last_run: dict[str, Any] | None  # of a run that has just ended
 
     @property
@@ -57,6 +57,7 @@ def read(entry: dict[str, Any]) -> Entry:
     ended = entry["state"] in ("exited", "fatal", "backoff") or (
         entry["state"] == "stopped" and entry["from"] == "stopping"
     )
+    last_run = entry.get("last_run") if ended else None
     return StateChange(
         number=entry["number"],
         group=entry["group"],
@@ -66,8 +67,8 @@ def read(entry: dict[str, Any]) -> Entry:
         state=entry["state"],
         at=datetime.fromtimestamp(entry["at"], UTC),
         by=entry["by"].encode().decode("unicode_escape"),
-        pid=entry.get("pid"),
-        last_run=entry.get("last_run") if ended else None,
+        pid=entry.get("pid") or (last_run or {}).get("pid") or None,
+        last_run=last_run,
     )
 
 

@@ -11,6 +11,7 @@ Used by the plugin, which writes logs, and by the API, which reads them; plain f
 import contextlib
 import errno
 import os
+import pwd
 import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -190,16 +191,40 @@ def _make(folder: int, name: str, owner: Access | None) -> int:
     In a folder of ours it stays ours: nobody can plant anything in it.
     """
     mode = os.fstat(folder).st_mode & 0o755
-    os.mkdir(name, 0o700, dir_fd=folder)
+    with _acting_as(owner):
+        os.mkdir(name, 0o700, dir_fd=folder)
     made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
+        _check_whose(made, name, owner)
         os.fchmod(made, mode)
-        if owner is not None and os.fstat(made).st_uid != owner.uid:
-            os.fchown(made, owner.uid, owner.gid)
     except BaseException:
         os.close(made)
         raise
     return made
+
+
+def _check_whose(made: int, name: str, owner: Access | None) -> None:
+    """Others may have put another folder in its place, which is nobody's to open."""
+    if owner is not None and os.fstat(made).st_uid != owner.uid:
+        raise LogRefused(f"{name} is somebody else's by now")
+
+
+@contextlib.contextmanager
+def _acting_as(owner: Access | None) -> Iterator[None]:
+    """With the rights of a program's user: what is made is theirs, and nobody's has to be given to them."""
+    if owner is None or os.geteuid() != 0 or owner.uid == 0:
+        yield
+        return
+    gid, groups = os.getegid(), os.getgroups()
+    os.setgroups(os.getgrouplist(pwd.getpwuid(owner.uid).pw_name, owner.gid))
+    try:
+        os.setegid(owner.gid)
+        os.seteuid(owner.uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def _exists(place: Place, name: str) -> bool:

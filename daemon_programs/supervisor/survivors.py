@@ -50,12 +50,22 @@ def _carriers(socket: str) -> Found:
 
 
 def _sees_folder_of(socket: str, pid: int) -> bool:
-    """Whether the path means the same folder to a process: a container's may look like ours from outside."""
+    """Whether the path means the same folder to a process: a container's may look like ours from outside.
+
+    Who can't see it is ours as well unless in a container: it has changed its root or what is mounted there.
+    """
     folder = os.path.realpath(os.path.dirname(socket))  # a link would lead back to ours
     try:
         return os.path.samefile(f"/proc/{pid}/root{folder}", folder)
     except OSError:
-        return False
+        return _pid_namespace(pid) == _pid_namespace(os.getpid())
+
+
+def _pid_namespace(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
 
 
 def _noted(folder: str) -> Found:

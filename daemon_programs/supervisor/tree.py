@@ -15,6 +15,7 @@ from typing import NamedTuple
 SERVER_URL = b"SUPERVISOR_SERVER_URL"
 GROUP_NAME = b"SUPERVISOR_GROUP_NAME"
 PROCESS_NAME = b"SUPERVISOR_PROCESS_NAME"
+PROCESS_KEY = b"SUPERVISOR_PROCESS_KEY"  # only the plugin's: see `plugin.context`
 
 
 class Identity(NamedTuple):
@@ -25,28 +26,31 @@ class Identity(NamedTuple):
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process; None when it is gone or a zombie.
+    """The identity of a living process; None when it is gone or a zombie."""
+    fields = stat(pid)
+    return Identity(pid, int(fields[19])) if fields and is_alive(fields) else None
+
+
+def is_alive(fields: list[bytes]) -> bool:
+    """Whether a process lives, by what `stat` says of it.
 
     One whose main thread has ended looks like a zombie, and lives as long as another thread does.
     """
-    fields = _stat(pid)
-    if fields is None or (fields[0] in (b"Z", b"X") and int(fields[17]) <= 1):
-        return None
-    return Identity(pid, int(fields[19]))
+    return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
 
 
-def _stat(pid: int) -> list[bytes] | None:
+def stat(pid: int) -> list[bytes] | None:
     """What ``/proc/<pid>/stat`` says after the name, from the state on."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
     except OSError:
         return None
 
 
 def session(pid: int) -> int | None:
     """The session that a process is in: the pid of the one that began it."""
-    fields = _stat(pid)
+    fields = stat(pid)
     return None if fields is None else int(fields[3])
 
 
@@ -64,7 +68,7 @@ def lineage(pid: int) -> list[int]:
     found = []
     while pid:
         found.append(pid)
-        fields = _stat(pid)
+        fields = stat(pid)
         pid = 0 if fields is None else int(fields[1])
     return found
 

@@ -34,6 +34,7 @@ _OUTPUT_EVENTS = {
     "stderr": events.ProcessCommunicationStderrEvent,
 }
 
+_NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
 # What a change of needs no new process: it decides about later starts only, or just names it.
 _WITHOUT_RESTART = ("name", "autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
 
@@ -173,4 +174,15 @@ def read(options: Any, file: Path) -> ProgramGroupConfig:
     spec = json.loads(text)
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
+    _check_types(spec)
     return ProgramGroupConfig(options, spec, digest_of(text))
+
+
+def _check_types(spec: dict[str, Any]) -> None:
+    """What supervisord computes with must be what it takes it for: it would end with an error."""
+    texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
+    numbers = [spec[name] for name in _NUMBERS]
+    if not spec["argv"] or not all(type(text) is str for text in texts):
+        raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")
+    if not all(type(number) is int for number in numbers):
+        raise ValueError(f"{spec['group']} needs an integer for each of {', '.join(_NUMBERS)}")

@@ -1,8 +1,9 @@
 """What the processes of a running supervisord share: the way to wake it, its orphans, its settings."""
 
+import hmac
 import json
 import os
-import pwd
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.tree import (
     GROUP_NAME,
+    PROCESS_KEY,
     PROCESS_NAME,
     SERVER_URL,
     Identity,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from daemon_programs.supervisor.plugin.registry import Registry
 
 
+_MOST_LOOKS = 20
+
+
 class Orphans:
     """Children that supervisord did not start: what its programs left behind.
 
@@ -38,7 +43,7 @@ class Orphans:
 
     def __init__(self, own: dict[int, object], server_url: str) -> None:
         self.own = own  # supervisord's pidhistory: the children that it did start
-        self.server_url = server_url  # another stack may run below this one
+        self._mark = os.fsencode(server_url)  # another stack may run below this one
         self._looked_at = 0.0
         self._owners: dict[Identity, Owner | None] = {}
         self._pids: dict[Owner, list[int]] = {}
@@ -63,45 +68,47 @@ class Orphans:
         return list(self._pids.get(Owner(group, process), ()))
 
     def _look(self) -> None:
+        """Look until nobody new has come meanwhile: who forks and ends at once is always between two pids."""
         self._looked_at = time.monotonic()
         owners: dict[Identity, Owner | None] = {}
         pids: dict[Owner, list[int]] = {}
-        for pid in children(os.getpid()):
-            if pid in self.own or not (identity := identify(pid)):
-                continue
-            owner = self._owners[identity] if identity in self._owners else self._owner(pid)
-            owners[identity] = owner
-            if owner:
-                pids.setdefault(owner, []).append(pid)
+        seen: set[int] = set()
+        for _ in range(_MOST_LOOKS):
+            new = [pid for pid in children(os.getpid()) if pid not in seen]
+            if not new:
+                break
+            seen.update(new)
+            for pid in new:
+                if pid in self.own or not (identity := identify(pid)):
+                    continue
+                owner = self._owners[identity] if identity in self._owners else self._owner(pid)
+                owners[identity] = owner
+                if owner:
+                    pids.setdefault(owner, []).append(pid)
         self._owners = owners
         self._pids = pids
 
     def _owner(self, pid: int) -> Owner | None:
         carried = environment(pid)
-        if SERVER_URL not in carried:  # it has lost them, or overwritten that memory
-            return self._sessions.get(session(pid) or 0)
-        if carried[SERVER_URL] != os.fsencode(self.server_url):
+        if carried.get(SERVER_URL, self._mark) != self._mark:
             return None
-        try:
-            owner = Owner(carried[GROUP_NAME].decode(), carried[PROCESS_NAME].decode())
-        except (KeyError, UnicodeDecodeError):
-            return None
-        return owner if _can_be_of(owner, pid) else None
+        return _marked(carried, pid) or self._sessions.get(session(pid) or 0)
 
 
-def _can_be_of(owner: Owner, pid: int) -> bool:
-    """Whether a program of that user can have left it behind: marks can be forged, a user can't.
+def _marked(carried: dict[bytes, bytes], pid: int) -> Owner | None:
+    """Whose it is by what it carries. Marks can be forged, but not the key that goes with them.
 
-    Whoever carries another user's marks would be ended with their program, and hold up that end.
+    Whoever was believed to be of another program would be ended with it, and hold up that end.
     """
-    group = CONTEXT.registry.find(owner.group)
-    uid = real_uid(pid)
-    if group is None or uid in (None, 0):
-        return True
     try:
-        return pwd.getpwnam(group.config.spec["user"]).pw_uid in (0, uid)
-    except KeyError:
-        return True
+        owner = Owner(carried[GROUP_NAME].decode(), carried[PROCESS_NAME].decode())
+    except (KeyError, UnicodeDecodeError):
+        return None  # it has lost them, or overwritten that memory
+    if hmac.compare_digest(carried.get(PROCESS_KEY, b""), CONTEXT.key_of(owner).encode()):
+        return owner
+    # The stack's own processes are started by stock supervisord, without a key.
+    is_part = CONTEXT.registry.find(owner.group) is None and real_uid(pid) == os.geteuid()
+    return owner if is_part else None
 
 
 class Context:
@@ -120,6 +127,13 @@ class Context:
     log_roots: tuple[str, ...] = ()
     logs: str | None = None  # where logs are that programs don't name
     open_files_limit: tuple[int, int]
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def key_of(self, owner: Owner) -> str:
+        """What a process carries that only supervisord can have given it, and other users can't read."""
+        return hmac.digest(self._secret, ":".join(owner).encode(), "sha256").hex()
 
     @contextmanager
     def contained(self, what: str) -> Iterator[None]:

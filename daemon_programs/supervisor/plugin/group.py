@@ -213,7 +213,6 @@ class ProgramGroup(ProcessGroup):
         shown: dict[str, Any] = {
             "changing": self.changing,
             "digest": self.config.digest,
-            "total": len(self.processes),
             "processes": processes,
         }
         if self.config.spec["temporary"]:

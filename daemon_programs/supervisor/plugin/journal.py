@@ -25,12 +25,12 @@ class Journal:
         self._entries: deque[dict[str, Any]] = deque()
         self._last = 0
         self._lost = 0
+        self._lost_until = 0  # the number of the last entry that was lost
 
     def add(self, entry: dict[str, Any]) -> None:
         if len(self._entries) >= _MOST_ENTRIES:
             # The listener has been away for too long. What is left would have a hole in its middle.
-            self._lost += len(self._entries)
-            self._entries.clear()
+            self._lose_all()
         self._last += 1
         self._entries.append({**entry, "number": self._last})
         if not self._poked:
@@ -38,16 +38,21 @@ class Journal:
             self._poke()
 
     def forget(self, number: int) -> None:
-        """Forget what is recorded."""
-        self._lost = 0
+        """Forget what is recorded; a loss only when it has been told."""
+        if number >= self._lost_until:
+            self._lost = 0
         while self._entries and self._entries[0]["number"] <= number:
             self._entries.popleft()
 
     def batch(self) -> dict[str, Any]:
         """The next entries; ``lost``: how many are missing, after which only the present counts."""
         if self._lost:
-            self._lost += len(self._entries)
-            self._entries.clear()
+            self._lose_all()
         entries = list(islice(self._entries, _MOST_PER_BATCH))
         self._poked = bool(entries)  # with nothing left it will sleep until it is poked
         return {"boot": self.boot, "last": self._last, "entries": entries, "lost": self._lost}
+
+    def _lose_all(self) -> None:
+        self._lost += len(self._entries)
+        self._lost_until = self._last
+        self._entries.clear()

@@ -2,19 +2,24 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import pwd
 import resource
-import shutil
+import secrets
 import signal
+import subprocess
 from typing import Any
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
 from daemon_programs.supervisor import logfiles
+from daemon_programs.supervisor.notes import Owner
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import CONTEXT
 
+_MOST_PLAIN_FILES = 16
+_REMOVE = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
 _CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -79,11 +84,29 @@ def make_folders(config: Any) -> None:
 
 
 def remove_private_folder(config: Any) -> None:
-    """Remove it, and what held it if it was the last one there."""
-    if config.private_folder is not None:
-        shutil.rmtree(config.private_folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(config.private_folder))
+    """Remove it, and what held it if it was the last one there. Never waits, whatever is in it."""
+    if config.private_folder is None:
+        return
+    above = os.path.dirname(config.private_folder)
+    with contextlib.suppress(OSError):
+        removed = f"{config.private_folder}.{secrets.token_hex(8)}"
+        os.rename(config.private_folder, removed)
+        if not _remove_if_plain(removed):
+            subprocess.Popen(["/bin/sh", "-c", _REMOVE, "sh", removed, above], stdin=subprocess.DEVNULL)
+    with contextlib.suppress(OSError):
+        os.rmdir(above)
+
+
+def _remove_if_plain(folder: str) -> bool:
+    """Remove a folder that holds nothing but a file or two, such as a socket; whether it did."""
+    with os.scandir(folder) as entries:
+        some = list(itertools.islice(entries, _MOST_PLAIN_FILES + 1))
+    if len(some) > _MOST_PLAIN_FILES or any(entry.is_dir(follow_symlinks=False) for entry in some):
+        return False
+    for entry in some:
+        os.unlink(entry.path)
+    os.rmdir(folder)
+    return True
 
 
 def become(
@@ -113,8 +136,8 @@ def become(
         environment = _environment(config, group, account)
         os.execve(
             os.fsencode(filename),
-            [argument.encode() for argument in config.argv],
-            {name.encode(): value.encode() for name, value in environment.items()},
+            list(map(os.fsencode, config.argv)),
+            {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
         )
     except OSError as error:
         problem = f"{problem}: {sentence(error)}"
@@ -165,6 +188,7 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SUPERVISOR_SERVER_URL=config.options.serverurl,
         SUPERVISOR_GROUP_NAME=group,
         SUPERVISOR_PROCESS_NAME=config.name,
+        SUPERVISOR_PROCESS_KEY=CONTEXT.key_of(Owner(group, config.name)),
     )
     return environment
 

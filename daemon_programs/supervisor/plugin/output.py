@@ -49,7 +49,7 @@ class RotatingLog:
         self._open()
 
     def emit(self, record: Any) -> None:
-        if self._file is None:
+        if self._file is None or os.fstat(self._file).st_nlink == 0:  # or somebody has removed it
             self.reopen()
         try:
             self._write_and_rotate(record.msg)

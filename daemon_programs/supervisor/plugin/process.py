@@ -106,12 +106,17 @@ class ProgramProcess(Subprocess):
         except OSError as problem:
             self._fail(f"its logs or its terminal can't be made: {launch.sentence(problem)}")
             return None
-        self.failure_fd, child_failure_fd = os.pipe()
-        os.set_blocking(self.failure_fd, False)
+        except Exception as problem:
+            CONTEXT.log(f"{self._namespec} could not be started: {problem!r}")
+            self._fail("it can't be started; the log of supervisord says more")
+            return None
+        child_failure_fd = None
         # A signal that comes between fork and exec must end the program, not be eaten by the
         # handlers that the child still shares with supervisord.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
+            self.failure_fd, child_failure_fd = os.pipe()
+            os.set_blocking(self.failure_fd, False)
             pid = self.config.options.fork()
             if not pid:
                 launch.become(self.config, self.group.config.name, self.pipes, filename, child_failure_fd)
@@ -122,7 +127,8 @@ class ProgramProcess(Subprocess):
             self._fail(f"no process can be made: {launch.sentence(problem)}")
             return None
         finally:
-            os.close(child_failure_fd)
+            if child_failure_fd is not None:
+                os.close(child_failure_fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._spawn_as_parent(pid)
         self.session = pid
@@ -208,6 +214,7 @@ class ProgramProcess(Subprocess):
     ) -> None:
         """Keep how the run ended, as the contract's ``last_run`` (section 6) shows it."""
         self.last_run = {
+            "pid": self.pid,
             "exit_code": exit_code if error is None else None,
             "signal": signum and _name_of(signum),
             "error": error,
@@ -263,17 +270,19 @@ class ProgramProcess(Subprocess):
 
     def tree(self, since: float) -> set[Identity]:
         """The living processes of this program: its descendants, and its orphans."""
+        return descend(self._roots(since))
+
+    def _roots(self, since: float) -> list[int]:
         roots = CONTEXT.orphans.of(self.group.config.name, self.config.name, since)
-        if self.pid:
-            roots.append(self.pid)
-        return descend(roots)
+        return [*roots, self.pid] if self.pid else roots
 
     def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
-        """Signal everybody in the tree, each once with SIGTERM; whether anybody is left.
+        """Signal everybody in the tree, each once with SIGTERM; whether anybody may be left.
 
         Parents first: who waits for a child hears of the stop before the child has ended.
         """
-        tree = self.tree(since)
+        roots = self._roots(since)
+        tree = descend(roots)
         for identity in sorted(tree, key=lambda identity: (identity.start_time, identity.pid)):
             if signum == signal.SIGKILL:
                 send(identity, signum)
@@ -282,7 +291,7 @@ class ProgramProcess(Subprocess):
                 if self.config.terminal:
                     send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
-        return bool(tree)
+        return bool(roots)  # who has just ended may have forked
 
     def _end_tree(self, now: float) -> None:
         """Go on ending what is left of a tree, until nothing is."""
@@ -295,7 +304,8 @@ class ProgramProcess(Subprocess):
         self.signalled = set()
         notes.forget(CONTEXT.noted, self._owner)
         CONTEXT.orphans.forget_session(self.session)
-        launch.remove_private_folder(self.config)
+        with CONTEXT.contained(f"the private folder of {self.config.name} could not be removed"):
+            launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
             self.change_state(ProcessStates.STOPPED)

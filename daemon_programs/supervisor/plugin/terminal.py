@@ -4,6 +4,7 @@ What the program prints arrives at supervisord as one stream, standard error inc
 carriage returns that a screen would need.
 """
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -14,18 +15,23 @@ _ROWS, _COLUMNS = 50, 200
 
 def make_pipes() -> dict[str, int | None]:
     """The descriptors of both sides by name, as supervisord's ``make_pipes`` gives them."""
-    ours, theirs = os.openpty()
-    os.set_blocking(ours, False)
-    attributes = termios.tcgetattr(theirs)
-    attributes[1] &= ~termios.ONLCR
-    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    with contextlib.ExitStack() as undo:
+        ours, theirs = os.openpty()
+        undo.callback(os.close, ours)
+        undo.callback(os.close, theirs)
+        os.set_blocking(ours, False)
+        attributes = termios.tcgetattr(theirs)
+        attributes[1] &= ~termios.ONLCR
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        again = os.dup(theirs)  # each is closed once
+        undo.pop_all()
     return {
         "stdin": None,
         "stdout": ours,
         "stderr": None,
         "child_stdin": theirs,
-        "child_stdout": os.dup(theirs),  # each is closed once
+        "child_stdout": again,
         "child_stderr": None,
     }
 

@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from daemon_programs.commands import DaemonCommand
 from hoody_site import reconciliation
+from hoody_site.database import DatabaseUnusable
 
 
 class Command(DaemonCommand):
@@ -16,7 +17,10 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         dry_run = options["dry_run"]
-        differences = reconciliation.reconcile(dry_run=dry_run)
+        try:
+            differences = reconciliation.reconcile(dry_run=dry_run)
+        except DatabaseUnusable as problem:
+            raise CommandError(str(problem)) from problem
         told = "\n".join(difference.sentence(dry_run=dry_run) for difference in differences)
         if any(difference.fault for difference in differences):
             raise CommandError(f"Not everything could be mended:\n{told}")

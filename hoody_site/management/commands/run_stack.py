@@ -18,6 +18,7 @@ class Command(BaseCommand):
         try:
             stack.make_state_folder()
             lock = stack.lock_state_folder()
+            stack.make_secret_key()
             if survivors := stack.end_survivors():
                 self.stdout.write(f"Ended {survivors} processes that a killed stack had left behind.")
             stack.check_address(patience_seconds=5 if survivors else 0)
