@@ -47,7 +47,7 @@ def test_a_start_and_a_stop_are_told_with_who_asked(api: Api) -> None:
     assert {(event["by"], event["user"]) for event in told} == {("api", "admin")}
     assert {event["program_id"] for event in told} == {id}
     assert {event["name"] for event in told} == {"told"}
-    assert [event.get("pid") for event in told] == [None, pid, pid, None]
+    assert [event.get("pid") for event in told] == [None, pid, pid, pid]
     assert told[-1]["signal"] == "SIGTERM"
     assert not any(event["gap"] for event in told)
     assert [event["id"] for event in told] == sorted(event["id"] for event in told)
@@ -190,6 +190,8 @@ def test_since_and_state(api: Api) -> None:
     assert events(api, id, since="2999-01-01T00:00:00Z") == []
     east = datetime.fromisoformat(stopping).astimezone(tz=None).isoformat()
     assert len(events(api, id, since=east)) == 2
+    # As curl would send what somebody has pasted: the + as a blank.
+    assert len(events(api, id, since=stopping.replace("Z", " 00:00"))) == 2
     assert [event["state"] for event in events(api, id, state="running")] == ["running"]
 
 
@@ -388,7 +390,7 @@ def test_surplus_events_are_purged_the_oldest_first(settings: Any) -> None:
 
 @pytest.mark.django_db
 def test_gaps_are_closed_for_what_was_active_alone() -> None:
-    past("running")
+    past("running", pid=4711)
     past("stopped", group="program-2")
     past("running", group="program-3", port=8000)
     past("exited", group="program-3", port=8001)
@@ -403,4 +405,5 @@ def test_gaps_are_closed_for_what_was_active_alone() -> None:
         ("program-4", None, "running", "backoff"),
     ]
     assert all(event.is_gap for event in closed)
+    assert [event.pid for event in closed] == [4711, None]
     assert history.close_gaps(states) == []

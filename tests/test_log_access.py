@@ -51,6 +51,27 @@ def secret(tmp_path: Path) -> Path:
     return file
 
 
+def test_folder_that_was_exchanged_while_it_was_made_stays_whose_it_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = home / "private"
+    private.mkdir(0o700)
+    mkdir = os.mkdir
+
+    def exchanged(name: str, mode: int, **options: int) -> None:
+        mkdir(name, mode, **options)
+        (home / "new").rename(home / "away")
+        private.rename(home / "new")
+
+    monkeypatch.setattr(os, "mkdir", exchanged)
+    way = located(str(home / "new" / "log"), ACCESS, make=True)
+    with pytest.raises(LogRefused, match="somebody else's"), way:
+        pass
+    status = (home / "new").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o700)
+    assert (home / "away").stat().st_uid == USER.pw_uid
+
+
 def theirs(path: Path, content: str | None = None) -> Path:
     """A folder, or a file, of the program's user's."""
     if content is None:

@@ -314,6 +314,20 @@ def test_going_on_after_everything_has_gone_begins_with_the_oldest_file(log: Log
     assert resets(news)[0] == ("rotated", True)
 
 
+def test_going_on_when_there_is_no_file_any_more_tells_that_something_may_be_missing(log: Log) -> None:
+    log.write(b"one\n")
+    first = log.follow(10)
+    cursor = place(told(first))
+    first.close()
+    log.path.unlink()
+    news = told(log.follow(10, cursor))
+    assert [(each.exists, each.offset) for each in news if isinstance(each, Opened)] == [(False, 0)]
+    assert resets(news) == [("rotated", True)]
+    log.write(b"two\n")
+    again = told(log.follow(10, place(news)))
+    assert (texts(again), resets(again)) == (["two"], [])
+
+
 def test_going_on_in_a_log_that_was_emptied(log: Log) -> None:
     log.write(b"one\ntwo\n")
     cursor = place(told(log.follow(10)))

@@ -96,6 +96,15 @@ def test_without_backups_a_new_file_takes_its_place(path: Path) -> None:
     log.close()
 
 
+def test_log_that_somebody_has_removed_is_made_anew(path: Path) -> None:
+    log = RotatingLog(str(path), 0, 2)
+    emit(log, b"one\n")
+    path.unlink()
+    emit(log, b"two\n", b"three\n")
+    assert contents(path) == [b"two\nthree\n"]
+    log.close()
+
+
 @pytest.mark.parametrize("backups", [0, 1, 2])
 def test_file_is_not_rotated_away_before_its_follower_has_come_to_it(path: Path, backups: int) -> None:
     log = RotatingLog(str(path), 4, backups)

@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
+from daemon_programs.reconcile import Difference
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.tree import identify
-from tests.children import PATIENT, started
+from tests.children import PATIENT, is_root, started
 from tests.desk import PROGRAMS, Desk, errors_of, hire, live_of
 from tests.launches import Quick, own_processes
 from tests.sets import document, done, everything, mirrored, write
@@ -183,6 +184,56 @@ def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> 
 # What has vanished since a program was registered
 
 
+TOO_LONG = "/bin/" + "a" * 300  # not even that it isn't there can be found out
+
+
+DAMAGE = {
+    "no text": ("command", "'unclosed"),
+    "no command": ("command", ""),
+    "no map": ("environment", "[1]"),
+    "no number": ("priority", "x"),
+}
+
+
+def test_damaged_rows_keep_nobody_from_starting(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    ids = {name: api.add(name=name, boot=True) for name in (*DAMAGE, "well")}
+    for name, (column, value) in DAMAGE.items():
+        change_row(own_stack, name, column, value)
+    told = own_stack.manage("reconcile")
+    assert "Traceback" not in told.stderr
+    assert api.until(ids["well"], "running")
+    own_stack.stop()
+    api = own_stack.start().api
+    api.until(ids["well"], "running")
+    said = own_stack.output.read_text()
+    for name in ("no text", "no command", "no map"):
+        assert f"'{name}' ({ids[name]}) can't be run: " in said
+    assert f"left out: program-{ids['no number']}.json can't be read" in said
+
+
+def change_row(stack: Stack, name: str, column: str, value: str) -> None:
+    with closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
+        database.execute(f"UPDATE daemon_programs_program SET {column} = ? WHERE name = ?", (value, name))
+        database.commit()
+
+
+def test_differences_hold_nothing_that_a_terminal_obeys() -> None:
+    told = Difference("'x\x1b[2J\u202ey' is gone", "removed").sentence()
+    assert told == "'x\\x1b[2J\\u202ey' is gone: removed"
+
+
+@pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
+def test_command_of_another_user_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    os.chown(tmp_path, 65534, 65534)
+    told = Stack(tmp_path).manage("reconcile")
+    assert told.stderr.strip() == (
+        f"CommandError: The state folder {tmp_path} belongs to another user: run this as that user"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def haunted() -> Iterator[tuple[Stack, dict[str, int], Path]]:
     """A stack that was started again after a user, folders and a command had gone."""
@@ -199,6 +250,7 @@ def haunted() -> Iterator[tuple[Stack, dict[str, int], Path]]:
             "log": {"stdout_logfile": f"{away}/out.log"},
             "at rest": {"directory": str(away)},
             "ports": {"directory": str(away), "port_range": {"start": 64300, "end": 64301}},
+            "name": {"boot": True, "command": TOO_LONG},
             "well": {"boot": True, "priority": 999},
         }
         ids = {name: api.add(**{"name": name, **each}) for name, each in fields.items()}
@@ -225,6 +277,7 @@ def problems(away: Path) -> dict[str, str]:
         "log": f"Field 'stdout_logfile': the folder of '{away}/out.log' can't be made or written",
         "at rest": folder,
         "ports": folder,
+        "name": f"command not found: {TOO_LONG}",
     }
 
 
@@ -235,6 +288,7 @@ def test_programs_that_can_not_be_run_are_marked_and_hold_up_nobody(haunted: Hau
         "user": NO_USER,
         "folder": f"Working directory '{away}' can't be entered: not a directory",
         "command": f"command not found: {away}/command",
+        "name": f"command not found: {TOO_LONG}",
     }
     for name, reason in reasons.items():
         assert stack.api.until(ids[name], "fatal")["last_run"]["error"] == reason

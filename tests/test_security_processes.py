@@ -34,8 +34,9 @@ FORGE = "(SUPERVISOR_GROUP_NAME=$1 SUPERVISOR_PROCESS_NAME=$1 setsid sleep $2 &)
 
 
 @needs_root
-def test_forged_marks_of_another_users_program_are_worth_nothing(api: Api, stack: Stack) -> None:
-    victim = api.add("sleep 1000", user="daemon", directory="/")
+@pytest.mark.parametrize("user", ["daemon", "root"])
+def test_forged_marks_of_another_users_program_are_worth_nothing(api: Api, stack: Stack, user: str) -> None:
+    victim = api.add("sleep 1000", user=user, directory="/")
     victims = started(api, victim)
     seconds = str(100_000 + victim)
     forger = api.add(shell(FORGE, f"program-{victim}", seconds), user=USER.pw_name, directory="/")

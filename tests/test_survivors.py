@@ -4,6 +4,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -78,6 +79,16 @@ def end(table: Table, grace: float) -> set[int]:
 
 
 # Who is found
+
+
+@pytest.mark.skipif(not is_root(), reason="it takes root to change the root folder")
+def test_process_that_sees_no_state_folder_in_its_root_is_found(table: Table, tmp_path: Path) -> None:
+    jail = tmp_path / "jail"
+    jail.mkdir()
+    code = f'import os, time; os.chroot("{jail}"); time.sleep(1000)'
+    pid = table.run(f"exec {sys.executable} -c '{code}'")
+    eventually(lambda: Path(f"/proc/{pid}/root").readlink() == jail)
+    assert table.pids() == {pid}
 
 
 def test_tree_is_found_whatever_has_become_of_parents_sessions_and_marks(table: Table) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import PATIENT, is_root, shell, started, tree
+from tests.children import PATIENT, is_root, python, shell, started, tree
 from tests.rooms import Room
 from tests.stack import Api, Stack, eventually
 
@@ -22,6 +22,19 @@ pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 @pytest.fixture
 def room(api: Api, tmp_path: Path) -> Room:
     return Room(api, tmp_path)
+
+
+def test_folder_that_its_program_has_filled_holds_up_no_stop(api: Api, stack: Stack) -> None:
+    nest = "import os, time; os.chdir(os.path.dirname(os.environ['TMUX'].split(',')[0]))\n"
+    nest += "for _ in range(3000): os.mkdir('d'); os.chdir('d')\n"
+    nest += "print('nested', flush=True); time.sleep(1000)"
+    id = api.add(python(nest), terminal_id=77, terminal_shell="tmux", stop_grace_seconds=1)
+    started(api, id)
+    eventually(lambda: "nested" in api.logs(id), 30)
+    folder = Path(shlex.split(api.status(id)["status"]["attach"])[2]).parent
+    api.ok(f"programs/{id}/stop")
+    assert api.word(id) == "stopped"
+    eventually(lambda: not list(folder.parent.glob(f"{folder.name}*")), what="it is removed all the same")
 
 
 class Person:

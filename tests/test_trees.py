@@ -78,6 +78,25 @@ def test_trees_of_two_programs_are_told_apart(api: Api, stack: Stack) -> None:
     assert all(process.is_running() for process in others)
 
 
+# It has another pid whenever somebody looks.
+HOPPER = python(
+    "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "if os.fork(): time.sleep(1000)\n"
+    "while True:\n"
+    "    if os.fork(): os._exit(0)\n"
+    "    os.setsid()"
+)
+
+
+def test_stop_catches_what_forks_and_ends_without_a_pause(api: Api, stack: Stack) -> None:
+    id = api.add(HOPPER, stop_grace_seconds=0)
+    for _ in range(5):
+        api.ok(f"programs/{id}/start", {"wait": True})
+        api.ok(f"programs/{id}/stop")
+        for _ in range(5):
+            assert tree(stack, id) == []
+
+
 # Its main thread ends, another one goes on: it looks like a zombie, and isn't one.
 THREADS_ONLY = python(
     "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(1000,)).start(); "
