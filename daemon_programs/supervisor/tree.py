@@ -18,6 +18,9 @@ PROCESS_NAME = b"SUPERVISOR_PROCESS_NAME"
 PROCESS_KEY = b"SUPERVISOR_PROCESS_KEY"  # only the plugin's: see `plugin.context`
 
 
+_PF_EXITING = 0x4  # of the kernel's sched.h
+
+
 class Identity(NamedTuple):
     """A process that can't be confused with a later one of the same pid."""
 
@@ -37,6 +40,12 @@ def is_alive(fields: list[bytes]) -> bool:
     One whose main thread has ended looks like a zombie, and lives as long as another thread does.
     """
     return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
+
+
+def is_ending(pid: int) -> bool:
+    """Whether a process is on its way out: it runs no more of its program, and may still be a parent."""
+    fields = stat(pid)
+    return fields is not None and bool(int(fields[6]) & _PF_EXITING)
 
 
 def stat(pid: int) -> list[bytes] | None:

@@ -23,6 +23,7 @@ from daemon_programs.supervisor.tree import (
     children,
     environment,
     identify,
+    is_ending,
     real_uid,
     session,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _MOST_LOOKS = 20
+_LONGEST_END_SECONDS = 1.0
 
 
 class Orphans:
@@ -47,6 +49,7 @@ class Orphans:
         self._looked_at = 0.0
         self._owners: dict[Identity, Owner | None] = {}
         self._pids: dict[Owner, list[int]] = {}
+        self._settled_at = 0.0
         self._sessions: dict[int, Owner] = {}
 
     def add_session(self, pid: int, owner: Owner) -> None:
@@ -67,11 +70,20 @@ class Orphans:
             self._look()
         return list(self._pids.get(Owner(group, process), ()))
 
+    @property
+    def may_get_more(self) -> bool:
+        """Whether somebody was ending at the last look: without marks by then, and still a parent.
+
+        Not for ever: what the kernel can't end must not hold up others.
+        """
+        return 0 < self._looked_at - self._settled_at < _LONGEST_END_SECONDS
+
     def _look(self) -> None:
         """Look until nobody new has come meanwhile: who forks and ends at once is always between two pids."""
         self._looked_at = time.monotonic()
         owners: dict[Identity, Owner | None] = {}
         pids: dict[Owner, list[int]] = {}
+        unsettled = False
         seen: set[int] = set()
         for _ in range(_MOST_LOOKS):
             new = [pid for pid in children(os.getpid()) if pid not in seen]
@@ -85,7 +97,10 @@ class Orphans:
                 owners[identity] = owner
                 if owner:
                     pids.setdefault(owner, []).append(pid)
+                unsettled |= owner is None and is_ending(pid)
         self._owners = owners
+        if not unsettled:
+            self._settled_at = self._looked_at
         self._pids = pids
 
     def _owner(self, pid: int) -> Owner | None:

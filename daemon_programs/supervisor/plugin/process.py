@@ -291,7 +291,7 @@ class ProgramProcess(Subprocess):
                 if self.config.terminal:
                     send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
-        return bool(roots)  # who has just ended may have forked
+        return bool(roots) or CONTEXT.orphans.may_get_more  # who has just ended may have forked
 
     def _end_tree(self, now: float) -> None:
         """Go on ending what is left of a tree, until nothing is."""
