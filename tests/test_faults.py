@@ -12,6 +12,8 @@ import psutil
 import pytest
 import requests
 
+from daemon_programs import transactions
+from daemon_programs.exceptions import Busy
 from tests.children import environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
@@ -164,6 +166,22 @@ def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, sta
         file.write_text(text)
 
 
+def test_change_that_others_hold_up_for_too_long_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "_PATIENCE_SECONDS", 0.01)
+    sentence = r"take too long at the moment; nothing was changed$"
+    with transactions._lock, pytest.raises(Busy, match=sentence), transactions.write_transaction():
+        pytest.fail("it has begun")
+    assert Busy.code == "busy"
+
+
+def test_requests_for_other_hosts_fill_no_log(other: Stack) -> None:
+    answer = other.client(None).session.get(
+        f"{other.url}/api/v1/daemon/health", headers={"Host": "elsewhere.example"}, timeout=30
+    )
+    assert answer.status_code == 400
+    assert "elsewhere.example" not in (other.folder / "stack-logs" / "api.log").read_text()
+
+
 # A second stack
 
 
@@ -301,6 +319,8 @@ def test_waits_leave_room_for_others_and_end_with_the_stack(other: Stack) -> Non
     ends = [(503, "The daemon is shutting down; what was asked for is under way")]
     ends += [(400, f"Program with ID {id} was stopped while it was starting") for id in ids]
     assert {(answer.status_code, answer.json()["error"]) for answer in answers} <= set(ends)
+    codes = {503: "shutting_down", 400: "refused"}
+    assert all(answer.json()["code"] == codes[answer.status_code] for answer in answers)
     assert other.process.wait(60) == 0
     assert other.processes() == []
 

@@ -72,6 +72,14 @@ def test_folder_that_was_exchanged_while_it_was_made_stays_whose_it_is(
     assert (home / "away").stat().st_uid == USER.pw_uid
 
 
+def test_folder_is_made_for_a_user_who_has_vanished(home: Path) -> None:
+    uid = 54321
+    os.chown(home, uid, uid)
+    with located(str(home / "new" / "log"), Access(uid, uid), make=True):
+        status = (home / "new").stat()
+    assert (status.st_uid, status.st_gid) == (uid, uid)
+
+
 def theirs(path: Path, content: str | None = None) -> Path:
     """A folder, or a file, of the program's user's."""
     if content is None:

@@ -216,7 +216,7 @@ def _acting_as(owner: Access | None) -> Iterator[None]:
         yield
         return
     gid, groups = os.getegid(), os.getgroups()
-    os.setgroups(os.getgrouplist(pwd.getpwuid(owner.uid).pw_name, owner.gid))
+    os.setgroups(_groups_of(owner))
     try:
         os.setegid(owner.gid)
         os.seteuid(owner.uid)
@@ -225,6 +225,13 @@ def _acting_as(owner: Access | None) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
+
+
+def _groups_of(owner: Access) -> list[int]:
+    try:
+        return os.getgrouplist(pwd.getpwuid(owner.uid).pw_name, owner.gid)
+    except KeyError:  # the user has vanished while the program runs on
+        return [owner.gid]
 
 
 def _exists(place: Place, name: str) -> bool:

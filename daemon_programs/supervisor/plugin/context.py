@@ -49,7 +49,7 @@ class Orphans:
         self._looked_at = 0.0
         self._owners: dict[Identity, Owner | None] = {}
         self._pids: dict[Owner, list[int]] = {}
-        self._settled_at = 0.0
+        self._unsettled_since: float | None = None
         self._sessions: dict[int, Owner] = {}
 
     def add_session(self, pid: int, owner: Owner) -> None:
@@ -76,7 +76,8 @@ class Orphans:
 
         Not for ever: what the kernel can't end must not hold up others.
         """
-        return 0 < self._looked_at - self._settled_at < _LONGEST_END_SECONDS
+        since = self._unsettled_since
+        return since is not None and self._looked_at - since < _LONGEST_END_SECONDS
 
     def _look(self) -> None:
         """Look until nobody new has come meanwhile: who forks and ends at once is always between two pids."""
@@ -99,9 +100,11 @@ class Orphans:
                     pids.setdefault(owner, []).append(pid)
                 unsettled |= owner is None and is_ending(pid)
         self._owners = owners
-        if not unsettled:
-            self._settled_at = self._looked_at
         self._pids = pids
+        if not unsettled:
+            self._unsettled_since = None
+        elif self._unsettled_since is None:
+            self._unsettled_since = self._looked_at
 
     def _owner(self, pid: int) -> Owner | None:
         carried = environment(pid)

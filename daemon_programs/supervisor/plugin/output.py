@@ -49,9 +49,9 @@ class RotatingLog:
         self._open()
 
     def emit(self, record: Any) -> None:
-        if self._file is None or os.fstat(self._file).st_nlink == 0:  # or somebody has removed it
-            self.reopen()
         try:
+            if self._file is None or os.fstat(self._file).st_nlink == 0:  # or somebody has removed it
+                self.reopen()
             self._write_and_rotate(record.msg)
         except OSError:
             self._give_up_for_now()
