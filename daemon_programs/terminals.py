@@ -42,15 +42,23 @@ _RUN_AND_STAY = {
 
 # $1 the folder, $2 the session, $3 what the pane runs; then the command, each argument quoted for sh.
 # It goes by way of a file: tmux would take an argument's last `;` for its own, and no more than 16 KiB.
+# The server may be killed at any time: nobody waits for another one to open the fifo, only for the end
+# of what is in it.
 _TMUX_SESSION = """
 folder=$1 session=$2 pane=$3
 shift 3
 mkfifo "$folder/output" && printf ' %s' set -- "$@" > "$folder/command" || exit 1
 tmux -S "$folder/socket" -f /dev/null new-session -d -s "$session" -x 200 -y 50 -- \
     sh -c "$pane" "$folder" || exit 1
-tmux -S "$folder/socket" pipe-pane -t "$session" "exec cat > '$folder/output'"
+exec 3<> "$folder/output" 4< "$folder/output"
+cat <&4 3<&- 4<&- &
+exec 4<&-
+tmux -S "$folder/socket" pipe-pane -t "$session" \
+    "exec 1<> '$folder/output'; tmux -S '$folder/socket' wait-for -S piped < /dev/null; exec cat" &&
+    tmux -S "$folder/socket" wait-for piped
+exec 3<&-
 tmux -S "$folder/socket" wait-for -S ready
-cat "$folder/output"
+wait
 read -r code < "$folder/exit-code" || code=1
 exit "$code"
 """

@@ -188,6 +188,23 @@ def test_server_that_is_killed_ends_the_program(room: Room, stack: Stack) -> Non
     eventually(lambda: tree(stack, id) == [])
 
 
+@pytest.mark.parametrize("then", ["true", "exit 0"], ids=["its client fails", "its client says nothing"])
+def test_server_that_is_killed_before_its_output_is_read_ends_the_program(
+    room: Room, stack: Stack, then: str
+) -> None:
+    installed = shutil.which("tmux")
+    deadly = room.home / "tmux"
+    deadly.write_text(
+        f'#!/bin/sh\ncase "$*" in *pipe-pane*) {installed} -S "$2" kill-server; {then} ;; esac\n'
+        f'exec {installed} "$@"\n'
+    )
+    deadly.chmod(0o755)
+    id = room.add("tmux", PATIENT, environment={"PATH": f"{room.home}:{os.environ['PATH']}"})
+    room.api.ok(f"programs/{id}/start")
+    assert room.api.until(id, "exited")["last_run"]["exit_code"] == 1
+    eventually(lambda: tree(stack, id) == [])
+
+
 def test_interactive_true_keeps_the_session_after_the_command(room: Room) -> None:
     id = room.run("tmux", shell("echo END"), terminal_interactive=True)
     socket = ready(room, id)
