@@ -19,13 +19,15 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
-from daemon_programs import delivery_admin, desk, event_admin, runtime, verbs
+from daemon_programs import desk, runtime, verbs
 from daemon_programs.exceptions import Refused
 from daemon_programs.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
+from daemon_programs.history import admin as event_admin
 from daemon_programs.live_admin import FAULTS, LiveAdmin, action, attempt, sentence_of
 from daemon_programs.models import Program
 from daemon_programs.supervisor.client import State
 from daemon_programs.transactions import write_transaction
+from daemon_programs.webhooks import admin as delivery_admin
 
 # How long a button waits for what it has started, so that its page tells how that went.
 _BUTTON_PATIENCE_SECONDS = 5

@@ -8,8 +8,9 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs import rules, terminals, webhooks
+from daemon_programs import rules, terminals
 from daemon_programs.statuses import STATUSES
+from daemon_programs.webhooks import block
 
 
 class PortRange(serializers.Serializer):
@@ -74,7 +75,7 @@ class Webhooks(serializers.Serializer):
 
     enabled = serializers.BooleanField()
     urls = serializers.ListField(child=serializers.CharField())
-    events = serializers.ListField(child=serializers.ChoiceField(choices=webhooks.EVENTS))
+    events = serializers.ListField(child=serializers.ChoiceField(choices=block.EVENTS))
     headers = serializers.DictField(child=serializers.CharField())
     timeout = serializers.IntegerField()
     retry = serializers.IntegerField()

@@ -11,7 +11,6 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import NOT_PROVIDED
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
-from daemon_programs import webhooks
 from daemon_programs.models import Program
 from daemon_programs.serializers import AutorestartField, SupervisedProgramSerializer
 from daemon_programs.strict_fields import (
@@ -21,6 +20,7 @@ from daemon_programs.strict_fields import (
     StrictString,
     StrictStringMap,
 )
+from daemon_programs.webhooks import block
 
 # The inside of character classes, spelled so that every dialect of regular expressions reads the same.
 _NUL = r"\u0000"
@@ -63,23 +63,23 @@ PATTERNS = {
     "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
 }
 
-_EVENT = {"type": "string", "pattern": _in_any_case(*webhooks.EVENTS, *webhooks.ALL)}
+_EVENT = {"type": "string", "pattern": _in_any_case(*block.EVENTS, *block.ALL)}
 _WEBHOOKS: dict[str, Any] = {
     "enabled": {"type": "boolean", "default": True},
     "urls": {
         "type": "array",
-        "maxItems": webhooks.MOST_URLS,
+        "maxItems": block.MOST_URLS,
         "items": {"type": "string", "maxLength": 2048},
         "description": "Of an enabled block at least one, each https and none to a private address.",
     },
     "events": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}], "default": "*"},
     "headers": {
         "type": "object",
-        "maxProperties": webhooks.MOST_HEADERS,
+        "maxProperties": block.MOST_HEADERS,
         "additionalProperties": {"type": "string", "pattern": r"^[\t\u0020-\u007e]*$", "maxLength": 4096},
     },
-    "timeout": _between(webhooks.TIMEOUT, default=10),
-    "retry": _between(webhooks.RETRY, default=3),
+    "timeout": _between(block.TIMEOUT, default=10),
+    "retry": _between(block.RETRY, default=3),
 }
 
 # Where the rules that JSON Schema can't say need words, or the admin's own words don't fit.

@@ -1,7 +1,9 @@
 """What django-q2 calls on schedule: one call each. A safety net, never a clock."""
 
-from daemon_programs import delivery_dispatch, history, strays
+from daemon_programs import strays
+from daemon_programs.history import store
 from daemon_programs.reconcile import logged, reconcile
+from daemon_programs.webhooks import dispatch
 
 # Name, function, minutes. The stack's start makes the schedules of these (`hoody_site.stack`).
 SCHEDULES = [
@@ -13,11 +15,11 @@ SCHEDULES = [
 
 
 def deliver_webhooks() -> None:
-    delivery_dispatch.dispatch()
+    dispatch.dispatch()
 
 
 def purge_events() -> int:
-    return history.purge()
+    return store.purge()
 
 
 def reconcile_programs() -> list[str]:

@@ -2,9 +2,9 @@
 
 from django.urls import path
 
-from daemon_programs.delivery_views import DeliveryViewSet
-from daemon_programs.event_views import EventViewSet
+from daemon_programs.history.views import EventViewSet
 from daemon_programs.views import ProgramViewSet, StatusViewSet
+from daemon_programs.webhooks.views import DeliveryViewSet
 
 urlpatterns = [
     path("programs", ProgramViewSet.as_view({"get": "list"}), name="programs"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from daemon_programs import readiness, runtime, statuses, sync, webhooks
+from daemon_programs import readiness, runtime, statuses, sync
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
@@ -17,6 +17,7 @@ from daemon_programs.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL, State
 from daemon_programs.transactions import write_transaction
+from daemon_programs.webhooks import block
 
 _PROBE_EVERY_SECONDS = 0.05  # nothing tells when a port is opened
 _BIGGEST_ID = 2**63 - 1  # the database's
@@ -49,7 +50,7 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
         program = get_program(id)
         before = copy(program)
         if values.get("webhooks") is not None:
-            values = {**values, "webhooks": webhooks.merge(program.webhooks, values["webhooks"])}
+            values = {**values, "webhooks": block.merge(program.webhooks, values["webhooks"])}
         for name, value in values.items():
             setattr(program, name, value)
         program.full_clean(validate_constraints=False)  # `clean` has their sentences

@@ -8,7 +8,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs import backups, obstacles, readiness, runtime, stats, statuses, stream_schemas, verbs
+from daemon_programs import backups, obstacles, readiness, runtime, stats, statuses, verbs
 from daemon_programs import schemas as shapes
 from daemon_programs.documents import program_document
 from daemon_programs.filters import filter_programs
@@ -25,6 +25,7 @@ from daemon_programs.serializers import (
     StopSerializer,
 )
 from daemon_programs.streams import log_stream
+from daemon_programs.streams import schemas as stream_schemas
 from daemon_programs.streams.answer import StreamResponse, stream_answer
 from daemon_programs.streams.queries import LogStreamQuerySerializer, stream_query
 from daemon_programs.supervisor.client import State

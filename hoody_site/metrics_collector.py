@@ -14,12 +14,13 @@ from django_q.models import OrmQ
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from daemon_programs import deliveries, stats, statuses, usage
+from daemon_programs import stats, statuses, usage
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.gateway import supervisor
 from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.streams.pump import pump
 from daemon_programs.supervisor.client import State
+from daemon_programs.webhooks import deliveries
 from hoody_site import __version__
 from quick_start.models import EphemeralProgram
 

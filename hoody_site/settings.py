@@ -287,7 +287,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ProcessStatusEnum": "daemon_programs.statuses.STATUSES",
         "StreamEnum": ["stdout", "stderr"],
-        "EventsEnum": "daemon_programs.webhooks.EVENTS",
+        "EventsEnum": "daemon_programs.webhooks.block.EVENTS",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",

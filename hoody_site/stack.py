@@ -17,10 +17,11 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection, transaction
 from django.utils import timezone
 
-from daemon_programs import backups, history, sync
+from daemon_programs import backups, sync
 from daemon_programs import tasks as program_tasks
 from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import remove_leftovers, replace_text
+from daemon_programs.history import store as history
 from daemon_programs.models import Program
 from daemon_programs.supervisor import survivors, tree
 from daemon_programs.supervisor.notes import Owner

@@ -3,10 +3,10 @@
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs import stream_schemas
 from daemon_programs.answers import LastRun, LogAnswer, ProcessStatus, Success
 from daemon_programs.schemas import LOG_QUERY
 from daemon_programs.serializers import NoFieldsSerializer
+from daemon_programs.streams import schemas as stream_schemas
 from quick_start import examples
 from quick_start.serializers import LaunchSerializer
 

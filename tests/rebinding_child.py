@@ -14,7 +14,7 @@ import trustme
 from django.conf import settings
 
 import tests.conftest  # noqa: F401  (sets Django up)
-from daemon_programs.webhook_request import Line, post
+from daemon_programs.webhooks.request import Line, post
 from tests.receivers import Receiver
 
 PORT = 8443

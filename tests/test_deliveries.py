@@ -445,7 +445,7 @@ from daemon_programs.models import Delivery
 for delivery in Delivery.objects.filter(program_id={id}):
     delivery.queued_at -= timedelta(hours=1)
     delivery.save()
-from daemon_programs.delivery_dispatch import dispatch
+from daemon_programs.webhooks.dispatch import dispatch
 dispatch()
 """
     hooks.run(hooked, script)
@@ -456,7 +456,7 @@ dispatch()
 
 
 def test_outcomes_are_counted(api: Api, hooked: Stack, receiver: Receiver) -> None:
-    script = "from daemon_programs import deliveries; print(deliveries.counts())"
+    script = "from daemon_programs.webhooks import deliveries; print(deliveries.counts())"
     before = eval(hooks.run(hooked, script))
     id = hooks.add(api, receiver.url(), retry=1)
     receiver.answers = [500, 204, 410]

@@ -21,7 +21,7 @@ BURST = 300
 MAKE_BURST = """
 from datetime import UTC, datetime
 from django.db import transaction
-from daemon_programs import deliveries
+from daemon_programs.webhooks import deliveries
 from daemon_programs.models import Event
 for batch in range({batches}):
     with transaction.atomic():
@@ -148,7 +148,7 @@ def test_what_was_left_by_a_killed_stack_is_delivered_by_the_next(stack: Stack, 
     assert settled(stack.api, id)[0]["state"] == "delivered"
 
 
-DISPATCH = "from daemon_programs import delivery_dispatch as d; d._SECONDS = {seconds}; d.dispatch()"
+DISPATCH = "from daemon_programs.webhooks import dispatch as d; d._SECONDS = {seconds}; d.dispatch()"
 
 
 def without_queue(stack: Stack) -> None:

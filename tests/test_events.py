@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs import history
+from daemon_programs.history import store
 from daemon_programs.models import Event
 from daemon_programs.supervisor.plugin import journal
 from tests.children import shell
@@ -373,10 +373,10 @@ def test_old_events_are_purged_but_never_the_newest(settings: Any) -> None:
     past("running", days=40)
     past("stopped", days=31)
     kept = past("running", days=29)
-    assert history.purge() == 2
+    assert store.purge() == 2
     assert list(Event.objects.all()) == [kept]
     Event.objects.update(at=datetime.now(UTC) - timedelta(days=99))
-    assert history.purge() == 0
+    assert store.purge() == 0
     assert list(Event.objects.all()) == [kept]
 
 
@@ -384,7 +384,7 @@ def test_old_events_are_purged_but_never_the_newest(settings: Any) -> None:
 def test_surplus_events_are_purged_the_oldest_first(settings: Any) -> None:
     settings.EVENTS_MOST = 3
     written = [past("running") for _ in range(5)]
-    assert history.purge() == 2
+    assert store.purge() == 2
     assert set(Event.objects.all()) == set(written[2:])
 
 
@@ -399,11 +399,11 @@ def test_gaps_are_closed_for_what_was_active_alone() -> None:
         "program-3": {"processes": {"8000": {"state": "running"}, "8001": {"state": "exited"}}},
         "program-4": {"processes": {"program-4": {"state": "backoff"}}},
     }
-    closed = history.close_gaps(states)
+    closed = store.close_gaps(states)
     assert [(event.group, event.port, event.from_state, event.state) for event in closed] == [
         ("program-1", None, "running", "stopped"),
         ("program-4", None, "running", "backoff"),
     ]
     assert all(event.is_gap for event in closed)
     assert [event.pid for event in closed] == [4711, None]
-    assert history.close_gaps(states) == []
+    assert store.close_gaps(states) == []

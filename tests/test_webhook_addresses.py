@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from daemon_programs import webhooks
+from daemon_programs.webhooks import addresses
+from daemon_programs.webhooks.block import check
 
 URL = "https://example.com/hook"
 PRIVATE = "Field 'webhooks' urls must not point to a private or reserved address: "
@@ -69,7 +70,7 @@ NO_URLS = [
 
 def refusal(url: str) -> str:
     with pytest.raises(ValidationError) as refused:
-        webhooks.check({"urls": [URL, url]})
+        check({"urls": [URL, url]})
     assert len(refused.value.messages) == 1
     return refused.value.messages[0]
 
@@ -109,7 +110,7 @@ def test_every_url_is_checked_not_only_the_first() -> None:
         urls = [URL] * 5
         urls[place] = "https://127.1"
         with pytest.raises(ValidationError, match=r"127\.0\.0\.1"):
-            webhooks.check({"urls": urls})
+            check({"urls": urls})
 
 
 FORBIDDEN_NETWORKS = [
@@ -170,7 +171,7 @@ _pieces = st.sampled_from(
 @given(st.lists(_pieces, min_size=1, max_size=7).map(lambda pieces: "https://" + "".join(pieces)))
 def test_what_is_accepted_means_the_same_host_to_a_client(url: str) -> None:
     try:
-        host = webhooks.host_of(url)
+        host = addresses.host_of(url)
     except ValidationError:
         return
     try:
@@ -189,7 +190,7 @@ def test_what_is_accepted_means_the_same_host_to_a_client(url: str) -> None:
 def test_development_setting_permits_http_and_loopback(settings: Any, url: str) -> None:
     assert refusal(url)
     settings.WEBHOOKS_DEVELOPMENT = True
-    webhooks.check({"urls": [url]})
+    check({"urls": [url]})
 
 
 @pytest.mark.parametrize(

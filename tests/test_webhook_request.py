@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs.webhook_request import Line, post
+from daemon_programs.webhooks.request import Line, post
 from tests import hooks
 from tests.receivers import Receiver
 from tests.stack import Api, Stack

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from daemon_programs import webhooks
+from daemon_programs.webhooks.block import check
 from tests import test_webhook_addresses as addresses
 from tests.stack import OWN_USER, Api
 
@@ -70,7 +70,7 @@ KEPT: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 def refusal(block: Any) -> str:
     with pytest.raises(ValidationError) as refused:
-        webhooks.check(block)
+        check(block)
     assert len(refused.value.messages) == 1
     return refused.value.messages[0]
 

@@ -12,9 +12,10 @@ from django.core.validators import MaxLengthValidator, MaxValueValidator, MinVal
 from django.db import models
 from django.db.models import F, Q
 
-from daemon_programs import rules, terminals, webhooks
+from daemon_programs import rules, terminals
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
+from daemon_programs.webhooks import block
 
 PROGRAM_PREFIX = "program-"  # of the groups of lasting programs
 
@@ -253,7 +254,7 @@ class Program(SupervisedProgram):
     webhooks = models.JSONField(
         null=True,
         blank=True,
-        validators=[webhooks.check],
+        validators=[block.check],
         help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
     )
 
@@ -355,12 +356,12 @@ class Program(SupervisedProgram):
         if self.webhooks is None:
             return
         try:
-            webhooks.check(self.webhooks)
+            block.check(self.webhooks)
         except ValidationError as problem:
             if self.webhooks == {}:  # to Django no value at all, so the validator was not asked
                 raise ValidationError({"webhooks": problem.messages}) from None
         else:
-            self.webhooks = webhooks.normal(self.webhooks)
+            self.webhooks = block.normal(self.webhooks)
 
     def specification(self) -> spec.Specification:
         base = super().specification()

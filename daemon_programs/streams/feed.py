@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from django.db.models import Max
 
-from daemon_programs.history import event_document
+from daemon_programs.history.store import event_document
 from daemon_programs.models import Event
 from daemon_programs.streams import sse
 from daemon_programs.streams.watcher import Watcher

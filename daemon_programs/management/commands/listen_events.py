@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from daemon_programs.exceptions import SupervisorUnavailable
-from daemon_programs.recorder import Recorder
+from daemon_programs.history.recorder import Recorder
 from daemon_programs.supervisor.listener import pokes
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 from django_q import cluster
 
-from daemon_programs.delivery_queue import ask_for_dispatch, end_soon
+from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch, end_soon
 
 
 class Guard(cluster.Sentinel):

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Q
 
-from daemon_programs import deliveries
 from daemon_programs.models import Event
 from daemon_programs.statuses import milliseconds
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.events import StateChange
+from daemon_programs.webhooks import deliveries
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
-from daemon_programs import deliveries, desk, statuses, webhook_secrets
+from daemon_programs import desk, statuses
 from daemon_programs.live_admin import attempt
 from daemon_programs.models import Delivery, Program
+from daemon_programs.webhooks import deliveries, signing
 
 _LONGEST_SHOWN_URL = 60
 
@@ -159,7 +160,7 @@ def new_secret_view(page: Any, request: HttpRequest, object_id: str) -> HttpResp
     if program is None:
         return HttpResponseBadRequest("There is no such program")
     secrets: list[str] = []
-    if attempt(request, program, lambda program: secrets.append(webhook_secrets.rotate(program))):
+    if attempt(request, program, lambda program: secrets.append(signing.rotate(program))):
         page.log_change(request, program, "New webhook secret.")
         text = "The new webhook secret, shown this once: <code>{}</code>"
         messages.success(request, format_html(text, *secrets))

@@ -3,14 +3,14 @@
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs import webhooks
 from daemon_programs.answers import Success
-from daemon_programs.event_schemas import PAGE
 from daemon_programs.examples import answered, sent
+from daemon_programs.history.schemas import PAGE
 from daemon_programs.models import Delivery
 from daemon_programs.schemas import ID, query
 from daemon_programs.serializers import NoFieldsSerializer
 from daemon_programs.strict_fields import QueryChoice, QueryCursor, QueryInteger
+from daemon_programs.webhooks import block
 
 _TAGS = ["webhooks"]
 
@@ -38,7 +38,7 @@ class DeliveryShape(serializers.Serializer):
     id = serializers.IntegerField()
     webhook_id = serializers.CharField(help_text="The header `webhook-id`: the same for each attempt.")
     event_id = serializers.IntegerField(help_text="The `id` of the event.")
-    event = serializers.ChoiceField(choices=webhooks.EVENTS)
+    event = serializers.ChoiceField(choices=block.EVENTS)
     port = serializers.IntegerField(required=False, help_text="Of an instance.")
     url = serializers.CharField()
     state = serializers.ChoiceField(choices=Delivery.STATES)

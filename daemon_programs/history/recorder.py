@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from daemon_programs import history
 from daemon_programs.gateway import supervisor
+from daemon_programs.history import store
 from daemon_programs.signals import program_ended, state_changed
 from daemon_programs.supervisor.events import ProgramEnd, StateChange, read
 
@@ -42,10 +42,10 @@ class Recorder:
         batch = supervisor.journal(self.boot, self.number)
         entries = [entry for each in batch["entries"] if (entry := _readable(each))]
         changes = [entry for entry in entries if isinstance(entry, StateChange)]
-        recorded = history.record(batch["boot"], changes)
+        recorded = store.record(batch["boot"], changes)
         if batch["lost"]:
             logger.error("%s changes were lost: the event listener was away for too long", batch["lost"])
-            recorded += history.close_gaps_after_loss(batch["states"])
+            recorded += store.close_gaps_after_loss(batch["states"])
         if recorded:
             supervisor.recorded()
         for entry in entries:

@@ -3,11 +3,12 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs import deliveries, verbs, webhook_secrets
-from daemon_programs import delivery_schemas as shapes
+from daemon_programs import verbs
 from daemon_programs.models import Delivery
 from daemon_programs.serializers import NoFieldsSerializer
 from daemon_programs.views import CHANGE, OPERATE, VIEW, DaemonViewSet, checked
+from daemon_programs.webhooks import deliveries, signing
+from daemon_programs.webhooks import schemas as shapes
 
 _VIEW_DELIVERIES = "daemon_programs.view_delivery"
 
@@ -52,4 +53,4 @@ class DeliveryViewSet(DaemonViewSet):
     def rotate_secret(self, request: Request, id: str) -> Response:
         program = verbs.get_program(id)
         checked(NoFieldsSerializer, request.data)
-        return Response({"success": True, "secret": webhook_secrets.rotate(program)})
+        return Response({"success": True, "secret": signing.rotate(program)})

@@ -19,10 +19,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from daemon_programs import deliveries, webhook_secrets
-from daemon_programs.delivery_queue import ask_for_dispatch, is_ending, only_one
 from daemon_programs.models import Delivery, Program
-from daemon_programs.webhook_request import Line, Outcome, post
+from daemon_programs.webhooks import deliveries, signing
+from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch, is_ending, only_one
+from daemon_programs.webhooks.request import Line, Outcome, post
 from hoody_site import __version__
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def prepare(delivery: Delivery) -> Attempt | None:
             return None
         now = timezone.now()
         body = deliveries.text_of(delivery.event)
-        signature = webhook_secrets.sign(program, delivery.webhook_id, now, body)
+        signature = signing.sign(program, delivery.webhook_id, now, body)
     return Attempt(
         delivery=delivery,
         headers=_headers(block["headers"], delivery.webhook_id, now, signature),

@@ -28,7 +28,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationValueError
 from urllib3.util import parse_url
 
-from daemon_programs import webhooks
+from daemon_programs.webhooks.addresses import check_address, host_of
 
 _PORTS = {"http": 80, "https": 443}
 _MOST_OF_AN_ANSWER = 64 * 1024
@@ -88,7 +88,7 @@ class Line:
         """A connection to one of the host's addresses, all of which are checked first."""
         addresses = self._resolve(host, port)
         for *_, address in addresses:
-            webhooks.check_address(ipaddress.ip_address(address[0]))
+            check_address(ipaddress.ip_address(address[0]))
         problem: OSError = TimeoutError()
         for place, (family, kind, protocol, _, address) in enumerate(addresses):
             connection = socket.socket(family, kind, protocol)
@@ -161,7 +161,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes, line: Line) -> Outco
 
 
 def _send(url: str, headers: Mapping[str, str], body: bytes, line: Line) -> tuple[int, float | None]:
-    host = webhooks.host_of(url)
+    host = host_of(url)
     parts = urlsplit(url)
     port = parts.port or _PORTS[parts.scheme]
     connection = HTTPConnection(host, port, timeout=line.seconds)

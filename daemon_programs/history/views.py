@@ -5,12 +5,13 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs import event_schemas as shapes
-from daemon_programs import stream_schemas, verbs
-from daemon_programs.history import event_document
+from daemon_programs import verbs
+from daemon_programs.history import schemas as shapes
+from daemon_programs.history.store import event_document
 from daemon_programs.models import Event
 from daemon_programs.models.event import EventQuerySet
 from daemon_programs.serializers import EventQuerySerializer
+from daemon_programs.streams import schemas as stream_schemas
 from daemon_programs.streams.answer import StreamResponse, stream_answer
 from daemon_programs.streams.feed import EventStream
 from daemon_programs.streams.queries import EventStreamQuerySerializer, stream_query

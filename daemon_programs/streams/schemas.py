@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 
-from daemon_programs import event_schemas
+from daemon_programs.history import schemas as event_schemas
 from daemon_programs.schemas import ID, LOG_QUERY, PORT, query
 
 _MEDIA_TYPE = "text/event-stream"

@@ -1,6 +1,6 @@
 """The outbox of webhooks, which is also their log: what is to be delivered, and how that went.
 
-Rows are made in the transaction that records the events; ``delivery_dispatch`` delivers them.
+Rows are made in the transaction that records the events; `dispatch` delivers them.
 """
 
 import json
@@ -16,12 +16,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from daemon_programs import webhooks
-from daemon_programs.delivery_queue import ask_for_dispatch
 from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
 from daemon_programs.statuses import milliseconds
-from daemon_programs.webhook_request import Outcome
+from daemon_programs.webhooks.block import normal, targets
+from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch
+from daemon_programs.webhooks.request import Outcome
 from hoody_site import __version__
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def enqueue(events: Sequence[Event]) -> None:
         )
         for event in events
         if (id := event.program_id) is not None
-        for url in webhooks.targets(blocks.get(id), event.state)
+        for url in targets(blocks.get(id), event.state)
     ]
     if made:
         Delivery.objects.bulk_create(made)
@@ -81,7 +81,7 @@ def redeliver(delivery: Delivery) -> None:
 def wanted_block(program: Program | None, url: str) -> dict[str, Any] | None:
     """The webhooks block of a program that, as it is now, is to be told of at this URL."""
     block: dict[str, Any] | None = program.webhooks if program else None
-    return webhooks.normal(block) if block and url in webhooks.targets(block) else None
+    return normal(block) if block and url in targets(block) else None
 
 
 # Out of it
