@@ -1,6 +1,7 @@
 """Temporary programs for tests: launched, looked at, and looked for after their end."""
 
 import contextlib
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -185,16 +186,40 @@ def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def suspended(stack: Stack, *names: str) -> Iterator[None]:
-    """Some of the stack's own processes stand still."""
+    """Some of the stack's own processes stand still, with nothing in their hands that others wait for."""
     processes = own_processes(stack, *names)
     assert len(processes) >= len(names)
-    for process in processes:
-        process.suspend()
+    eventually(lambda: _stand_still(stack, processes), what="they hold neither the database nor a mirror")
     try:
         yield
     finally:
         for process in processes:
             process.resume()
+
+
+def _stand_still(stack: Stack, processes: list[psutil.Process]) -> bool:
+    for process in processes:
+        process.suspend()
+    if _is_free(stack):
+        return True
+    for process in processes:
+        process.resume()
+    return False
+
+
+def _is_free(stack: Stack) -> bool:
+    """Whether nobody writes to the database or a mirror."""
+    database = sqlite3.connect(stack.folder / "db.sqlite3", timeout=0.1)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        for lock in stack.folder.glob(".*.json.lock"):
+            with lock.open() as held:
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (sqlite3.OperationalError, BlockingIOError):
+        return False
+    finally:
+        database.close()
+    return True
 
 
 def timestamp(iso: str) -> float:

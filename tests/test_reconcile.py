@@ -18,7 +18,7 @@ from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.tree import identify
 from tests.children import PATIENT, is_root, started
 from tests.desk import PROGRAMS, Desk, errors_of, hire, live_of
-from tests.launches import Quick, own_processes
+from tests.launches import Quick, own_processes, suspended
 from tests.sets import document, done, everything, mirrored, write
 from tests.stack import Stack, eventually, temporary_stack
 
@@ -30,12 +30,9 @@ def quiet() -> Iterator[Stack]:
     """A stack whose queue stands still: nobody else reconciles."""
     with temporary_stack() as stack:
         stack.start()
-        processes = eventually(lambda: len(found := own_processes(stack, "scheduler")) >= 6 and found, 60)
-        for process in processes:
-            process.suspend()
-        yield stack
-        for process in processes:
-            process.resume()
+        eventually(lambda: len(own_processes(stack, "scheduler")) >= 6, 60)
+        with suspended(stack, "scheduler"):
+            yield stack
 
 
 class Stray:
@@ -130,16 +127,12 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
 
 def test_end_of_a_launch_that_nobody_has_told_of_is_recorded(quiet: Stack) -> None:
     quick = Quick(quiet)
-    [listener] = own_processes(quiet, "listener")
-    listener.suspend()
-    try:
+    with suspended(quiet, "listener"):
         id = quick.run("true")
         states = Supervisor(quiet.folder / "supervisor.sock")
         eventually(lambda: states.states()["programs"][id]["over"])
         assert done(quiet, "reconcile", "--dry-run") == f"{id} has ended unnoticed: to be recorded as ended\n"
         assert f"{id} has ended unnoticed: recorded as ended\n" in done(quiet, "reconcile")
-    finally:
-        listener.resume()
     assert quick.status(id)["last_run"]["exit_code"] == 0
 
 
