@@ -19,8 +19,9 @@ def add(
 
 
 def start(api: Api, id: int) -> None:
-    """One event, of a program that `add` has made."""
+    """One event, of a program that `add` has made; a restart would join one that is under way."""
     api.ok(f"programs/{id}/restart")
+    eventually(lambda: api.word(id) != "stopping", what="it is started")
 
 
 def deliveries(api: Api, id: int, **query: Any) -> list[dict[str, Any]]:

@@ -105,6 +105,18 @@ def test_restart_never_runs_two_and_never_loses_a_start(api: Api, stack: Stack, 
     assert "not alone" not in api.logs(id, lines=10000)
 
 
+def test_restarts_while_the_old_process_ends_are_one(api: Api) -> None:
+    id = api.add(shell("trap 'sleep 0.5; exit' TERM; echo ready; while :; do sleep 0.05; done"))
+    api.ok(f"programs/{id}/start")
+    eventually(lambda: api.logs(id) == "ready")
+    for _ in range(3):
+        api.ok(f"programs/{id}/restart")
+        assert api.word(id) == "stopping"
+    api.until(id, "running")
+    events = api.get(f"programs/{id}/events", state="starting").json()["events"]
+    assert len(events) == 2
+
+
 def test_restart_waits_for_the_whole_old_tree(api: Api, stack: Stack, tmp_path: Path) -> None:
     """A child that takes its time would still hold the port that the new process needs."""
     child = "trap 'sleep 0.5; exit' TERM; echo child; while :; do sleep 0.05; done"
