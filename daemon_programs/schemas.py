@@ -166,8 +166,8 @@ restart_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="restartProgram",
     summary="Restart a program",
-    description="Stop and start as one: never two processes at once, never a lost start. While the old process "
-    "still ends, further restarts join the one under way.",
+    description="Stop and start as one: never two processes at once, never a lost start. While the old "
+    "process still ends, further restarts join the one under way.",
     parameters=[ID],
     request=RestartSerializer,
     responses=RestartAnswer,
