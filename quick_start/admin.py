@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from daemon_programs import desk, runtime, statuses
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.live_admin import LiveAdmin, action
+from daemon_programs.record_admin import RecordAdmin
 from daemon_programs.supervisor.client import State
 from quick_start import verbs
 from quick_start.documents import last_run
@@ -34,7 +35,7 @@ class LifeFilter(admin.SimpleListFilter):
 
 
 @admin.register(EphemeralProgram)
-class EphemeralProgramAdmin(LiveAdmin):
+class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
     list_display = ["name", "state", "remaining", "result", "created_at"]
     list_filter = [LifeFilter, "user"]
     search_fields = ["name", "temporary_id", "command"]
@@ -58,17 +59,6 @@ class EphemeralProgramAdmin(LiveAdmin):
             },
         ),
     ]
-
-    # What was launched is as it was launched.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_purge_permission(self, request: HttpRequest) -> bool:
         may_delete = request.user.has_perm("quick_start.delete_ephemeralprogram")

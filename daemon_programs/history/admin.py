@@ -3,8 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -12,26 +10,21 @@ from django.utils.safestring import SafeString
 
 from daemon_programs import desk, statuses
 from daemon_programs.models import Event, Program
+from daemon_programs.record_admin import RecordAdmin, StateFilter
 
 _SHOWN_BESIDE_A_PROGRAM = 10
 
 
-class StateFilter(admin.SimpleListFilter):
+class NewStateFilter(StateFilter):
     title = "new state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state, state) for state in statuses.STATUSES]
-
-    def queryset(self, request: HttpRequest, events: QuerySet[Event]) -> QuerySet[Event]:
-        return events.filter(state=self.value()) if self.value() in statuses.STATUSES else events
+    states = statuses.STATUSES
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):
+class EventAdmin(RecordAdmin):
     list_display = ["at_milliseconds", "program", "change", "outcome", "asked_by", "pid"]
     list_display_links = ["at_milliseconds"]
-    list_filter = [StateFilter, "by", "is_gap", "at"]
+    list_filter = [NewStateFilter, "by", "is_gap", "at"]
     search_fields = ["name", "user"]
     show_full_result_count = False
     fields = [
@@ -41,17 +34,6 @@ class EventAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["daemon_programs/admin.css"]}
-
-    # What has happened stays as it was.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description="time (UTC)", ordering="at")
     def at_milliseconds(self, event: Event) -> str:

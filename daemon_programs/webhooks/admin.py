@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from daemon_programs import desk, statuses
 from daemon_programs.live_admin import attempt
 from daemon_programs.models import Delivery, Program
+from daemon_programs.record_admin import RecordAdmin, StateFilter
 from daemon_programs.webhooks import deliveries, signing
 
 _LONGEST_SHOWN_URL = 60
@@ -34,24 +35,17 @@ class ProgramFilter(admin.SimpleListFilter):
         return rows.filter(program_id=int(id)) if id.isascii() and id.isdigit() and len(id) < 19 else rows
 
 
-class StateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state, state) for state in Delivery.STATES]
-
-    def queryset(self, request: HttpRequest, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        return rows.filter(state=self.value()) if self.value() in Delivery.STATES else rows
+class DeliveryStateFilter(StateFilter):
+    states = Delivery.STATES
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):
+class DeliveryAdmin(RecordAdmin):
     """To look at, and to have delivered once more."""
 
     list_display = ["created", "what", "to", "badge", "code", "took", "tried", "next_attempt_at"]
     list_display_links = ["created"]
-    list_filter = [StateFilter, ProgramFilter]
+    list_filter = [DeliveryStateFilter, ProgramFilter]
     list_select_related = ["event"]
     search_fields = ["event__name", "url", "webhook_id"]
     show_full_result_count = False
@@ -62,17 +56,6 @@ class DeliveryAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ["daemon_programs/admin.css"]}
-
-    # What has been delivered stays as it was.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
         may_operate = request.user.has_perms(
