@@ -17,7 +17,7 @@
     ├── StreamsUnavailable     the server can't hand over its connections, or the system has no more to give
     └── BackupUnusable         a file to load programs from is missing, corrupt or wrong
 
-``hoody_site.errors`` holds the one table that makes HTTP statuses of them.
+``hoody_site.api.errors`` holds the one table that makes HTTP statuses of them.
 """
 
 

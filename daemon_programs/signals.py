@@ -8,28 +8,24 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
-from django.dispatch import Signal, receiver
+from django.dispatch import receiver
 
-from daemon_programs import mirror, sync
+from daemon_programs.history.signals import state_changed
+from daemon_programs.maintenance import mirror
 from daemon_programs.models import Program
+from daemon_programs.programs import registration
 
 logger = logging.getLogger("daemon_programs.events")
-
-# Sent by the event listener for each state change once it is recorded, with ``change``: a
-# `supervisor.events.StateChange`.
-state_changed = Signal()
-# Sent by it when a temporary program is over, with ``end``: a `supervisor.events.ProgramEnd`.
-program_ended = Signal()
 
 
 @receiver(post_save, sender=Program)
 def bring_into_supervisord(sender: Any, instance: Program, **kwargs: Any) -> None:
-    (sync.register if instance.enabled else sync.withdraw)(instance)
+    (registration.register if instance.enabled else registration.withdraw)(instance)
 
 
 @receiver(post_delete, sender=Program)
 def withdraw_from_supervisord(sender: Any, instance: Program, **kwargs: Any) -> None:
-    sync.withdraw(instance)
+    registration.withdraw(instance)
 
 
 @receiver([post_save, post_delete], sender=Program)

@@ -1,11 +1,11 @@
 """What django-q2 calls on schedule: one call each. A safety net, never a clock."""
 
-from daemon_programs import strays
 from daemon_programs.history import store
-from daemon_programs.reconcile import logged, reconcile
+from daemon_programs.maintenance import orphaned_processes
+from daemon_programs.maintenance.reconcile import logged, reconcile
 from daemon_programs.webhooks import dispatch
 
-# Name, function, minutes. The stack's start makes the schedules of these (`hoody_site.stack`).
+# Name, function, minutes. The stack's start makes the schedules of these (`hoody_site.stack.start`).
 SCHEDULES = [
     ("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1),
     ("end strays", "daemon_programs.tasks.end_strays", 1),
@@ -27,4 +27,4 @@ def reconcile_programs() -> list[str]:
 
 
 def end_strays() -> list[str]:
-    return logged(strays.end())
+    return logged(orphaned_processes.end())

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
-from hoody_site.models import ApiToken, digest_of, new_token
+from hoody_site.access.models import ApiToken, digest_of, new_token
 
 admin.site.site_header = "Daemon API"
 admin.site.site_title = "Daemon API"

@@ -6,4 +6,4 @@ class HoodySiteConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from hoody_site import checks, openapi  # noqa: F401  (registered by being imported)
+        from hoody_site.api import openapi  # noqa: F401  (registered by being imported)

@@ -1,9 +1,9 @@
 """Everything that is to agree, brought in line: lasting and temporary programs, and the process table."""
 
-from daemon_programs import reconcile as programs
-from daemon_programs import strays
-from daemon_programs.reconcile import Difference
-from hoody_site import database
+from daemon_programs.maintenance import orphaned_processes
+from daemon_programs.maintenance import reconcile as programs
+from daemon_programs.maintenance.reconcile import Difference
+from hoody_site.stack import database
 from quick_start import lifecycle
 
 
@@ -13,7 +13,7 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
     return [
         *programs.reconcile(dry_run=dry_run),
         *lifecycle.reconcile(dry_run=dry_run),
-        *strays.end(dry_run=dry_run),
+        *orphaned_processes.end(dry_run=dry_run),
         *programs.in_the_way(),
     ]
 

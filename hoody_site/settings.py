@@ -16,6 +16,8 @@ from hoody_site import __version__
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+VERSION = __version__
+
 env = Env(eager=False, prefix="DAEMON_")
 
 
@@ -173,10 +175,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "hoody_site.headers.BrowserPolicyMiddleware",
-    "hoody_site.latency.LatencyMiddleware",
+    "hoody_site.api.headers.BrowserPolicyMiddleware",
+    "hoody_site.metrics.latency.LatencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "hoody_site.errors.JsonErrorsMiddleware",
+    "hoody_site.api.errors.JsonErrorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -256,18 +258,18 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * BODY_MAX_BYTES
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "hoody_site.authentication.BearerAuthentication",
+        "hoody_site.access.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["hoody_site.permissions.VerbPermission"],
-    "DEFAULT_PARSER_CLASSES": ["hoody_site.parsers.StrictJSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["hoody_site.access.permissions.VerbPermission"],
+    "DEFAULT_PARSER_CLASSES": ["hoody_site.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.negotiation.ForgivingContentNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.api.negotiation.ForgivingContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "hoody_site.errors.handle",
+    "EXCEPTION_HANDLER": "hoody_site.api.errors.handle",
     "UNICODE_JSON": True,
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -285,15 +287,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "ProcessStatusEnum": "daemon_programs.statuses.STATUSES",
+        "ProcessStatusEnum": "daemon_programs.programs.statuses.STATUSES",
         "StreamEnum": ["stdout", "stderr"],
-        "EventsEnum": "daemon_programs.webhooks.block.EVENTS",
+        "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "hoody_site.openapi.complete",
+        "hoody_site.api.openapi.complete",
     ],
 }
 

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
 
-# Name, function, minutes: see `hoody_site.stack`.
+# Name, function, minutes: see `hoody_site.stack.start`.
 SCHEDULES = [("remove what is outdated", "hoody_site.tasks.remove_outdated", 24 * 60)]
 
 _FAILURES_KEPT = timedelta(days=7)

@@ -4,18 +4,18 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from hoody_site.attempts import limited
-from hoody_site.health import HealthView
+from hoody_site.access.attempts import limited
+from hoody_site.api.health import HealthView
 from hoody_site.home import HomeView
-from hoody_site.metrics import MetricsViewSet
+from hoody_site.metrics.views import MetricsViewSet
 
 admin.autodiscover()
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),
-    path("api/v1/daemon/", include("daemon_programs.urls")),
-    path("api/v1/daemon/", include("quick_start.urls")),
+    path("api/v1/daemon/", include("daemon_programs.api.urls")),
+    path("api/v1/daemon/", include("quick_start.api.urls")),
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

@@ -9,14 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from daemon_programs import desk, runtime, statuses
+from daemon_programs import timestamps
+from daemon_programs.admin import presentation
+from daemon_programs.admin.base import LiveAdmin, action
+from daemon_programs.admin.records import RecordAdmin
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.live_admin import LiveAdmin, action
-from daemon_programs.record_admin import RecordAdmin
+from daemon_programs.programs import statuses, waiting
 from daemon_programs.supervisor.client import State
-from quick_start import verbs
-from quick_start.documents import last_run
+from quick_start import services
 from quick_start.models import EphemeralProgram
+from quick_start.representation import last_run
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -41,8 +43,8 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
     search_fields = ["name", "temporary_id", "command"]
     ordering = ["-pk"]
     actions = [
-        action("stop", "Stopped", "operate", lambda record: verbs.stop(record.temporary_id)),
-        action("purge", "Purged", "purge", lambda record: verbs.purge(record.temporary_id)),
+        action("stop", "Stopped", "operate", lambda record: services.stop(record.temporary_id)),
+        action("purge", "Purged", "purge", lambda record: services.purge(record.temporary_id)),
     ]
     fieldsets = [
         (None, {"fields": ["temporary_id", "created_at", "ttl", "ended_at"]}),
@@ -68,11 +70,11 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
 
     def summary(self, record: EphemeralProgram, state: State | None) -> SafeString:
         if record.ended_at is not None:
-            return desk.badge(record.final_status)
+            return presentation.badge(record.final_status)
         if state is None:
-            return desk.badge("unknown")
+            return presentation.badge("unknown")
         process = statuses.process_state(state, record.group)
-        return desk.badge(statuses.status_of(process), desk.remark(process))
+        return presentation.badge(statuses.status_of(process), presentation.remark(process))
 
     @admin.display(description="state")
     def state(self, record: EphemeralProgram) -> str:
@@ -83,7 +85,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         """The rest of its time to live."""
         if record.ended_at is not None or record.expires_at is None:
             return None
-        return statuses.uptime(record.expires_at.timestamp() - time.time())
+        return timestamps.uptime(record.expires_at.timestamp() - time.time())
 
     @admin.display(description="result")
     def result(self, record: EphemeralProgram) -> str | None:
@@ -107,17 +109,17 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         shown = {
             "remaining": self.remaining(record),
             "result": self.result(record),
-            "logs": desk.log_ends(record, reverse("launch-log-stream", args=[record.temporary_id])),
+            "logs": presentation.log_ends(record, reverse("launch-log-stream", args=[record.temporary_id])),
             "badge": self.state(record),
         }
         if record.ended_at is not None:
             return shown
         try:
-            state = runtime.state_of(record)
+            state = waiting.state_of(record)
         except DaemonError as problem:
             return {**shown, "problem": str(problem)}
         live = statuses.live_fields(statuses.process_state(state, record.group))
-        badge = desk.badge(live["status"] if state else "unknown")
+        badge = presentation.badge(live["status"] if state else "unknown")
         return {**shown, **live, "badge": badge, "attach": record.attach_command}
 
     def _verbs(self, request: HttpRequest, record: EphemeralProgram) -> list[tuple[str, str]]:

@@ -16,12 +16,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from daemon_programs import statuses, sync
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.gateway import supervisor
+from daemon_programs.maintenance.reconcile import Difference, mend, of_mirror
 from daemon_programs.models import Program
-from daemon_programs.reconcile import Difference, mend, of_mirror
+from daemon_programs.programs import registration, statuses
 from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.transactions import write_transaction
 from quick_start import mirror
 from quick_start.exceptions import EphemeralProgramNotFound
@@ -69,7 +69,7 @@ def forget(group: str) -> None:
     Never undone: a temporary program that was put back would run a second time. What can't be
     removed now is what reconciliation finds.
     """
-    sync.file_of(group).unlink(missing_ok=True)
+    registration.file_of(group).unlink(missing_ok=True)
     with suppress(DaemonError):
         supervisor.remove(group)
 
@@ -156,7 +156,7 @@ def _remove_logs_without_record(group: str) -> None:
     if EphemeralProgram.objects.filter(temporary_id=group).exists():
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # whatever it is that lies there
-        written = json.loads(sync.file_of(group).read_bytes())
+        written = json.loads(registration.file_of(group).read_bytes())
         for stream in ("stdout", "stderr"):
             folder = Path(written[stream] or "/").parent
             if folder.parent == settings.LOGS_DIR and folder.name.endswith(group.removeprefix(PREFIX)):

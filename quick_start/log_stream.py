@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daemon_programs.streams.log_stream import LogStream
+from daemon_programs.logs.stream import LogStream
 from quick_start.models import EphemeralProgram
 
 

@@ -2,9 +2,9 @@
 
 from django.conf import settings
 
-from daemon_programs.mirror import Mirror, to_text
-from quick_start.documents import file_document
+from daemon_programs.maintenance.mirror import Mirror, to_text
 from quick_start.models import EphemeralProgram
+from quick_start.representation import file_document
 
 
 def _present_text() -> str:

@@ -14,9 +14,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from daemon_programs import rules
 from daemon_programs.models import Program, SupervisedProgram, folder_name
 from daemon_programs.supervisor import spec
+from daemon_programs.validators import rules
 
 TTL_SECONDS = (1, 86400)
 PREFIX = "quick_"

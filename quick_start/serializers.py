@@ -4,11 +4,11 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 
-from daemon_programs import rules
-from daemon_programs.serializers import SupervisedProgramSerializer
-from daemon_programs.strict_fields import RequiredString, StrictField, StrictInteger
+from daemon_programs.serializers.fields import RequiredString, StrictField, StrictInteger
+from daemon_programs.serializers.program import SupervisedProgramSerializer
+from daemon_programs.validators import rules
 from quick_start.models import TTL_SECONDS
-from quick_start.verbs import EXIT
+from quick_start.services import EXIT
 
 
 @extend_schema_field({"oneOf": [{"type": "boolean"}, {"type": "string", "enum": [EXIT]}]})

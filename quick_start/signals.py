@@ -6,9 +6,9 @@ from django.db import transaction
 from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 
-from daemon_programs import sync
+from daemon_programs.history.signals import program_ended
 from daemon_programs.models import Program
-from daemon_programs.signals import program_ended
+from daemon_programs.programs import registration
 from daemon_programs.supervisor.events import ProgramEnd
 from quick_start import lifecycle, mirror
 from quick_start.models import EphemeralProgram, check_terminal_is_free
@@ -22,7 +22,7 @@ def keep_terminals_apart(sender: Any, instance: Program, **kwargs: Any) -> None:
 @receiver(post_save, sender=EphemeralProgram)
 def launch_in_supervisord(sender: Any, instance: EphemeralProgram, created: bool, **kwargs: Any) -> None:
     if created:
-        sync.register(instance)
+        registration.register(instance)
 
 
 @receiver(post_save, sender=EphemeralProgram)

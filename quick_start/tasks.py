@@ -1,9 +1,9 @@
 """What django-q2 calls on schedule for temporary programs: the safety net, and retention."""
 
-from daemon_programs.reconcile import logged
+from daemon_programs.maintenance.reconcile import logged
 from quick_start import lifecycle
 
-# Name, function, minutes: see `hoody_site.stack`.
+# Name, function, minutes: see `hoody_site.stack.start`.
 SCHEDULES = [
     ("reconcile temporary programs", "quick_start.tasks.reconcile_temporary_programs", 1),
     ("purge temporary programs", "quick_start.tasks.purge_temporary_programs", 1),

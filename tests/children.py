@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from daemon_programs.supervisor.tree import children, identify
+from daemon_programs.supervisor.processes.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
 # It lives until it is told to end, without a process besides its own, and doesn't mind arguments.

@@ -26,7 +26,7 @@ PROTECTED = pytest.mark.parametrize(("method", "route"), VERBS)
 
 MAKE_USERS = """
 from django.contrib.auth.models import Group, Permission, User
-from hoody_site.models import ApiToken
+from hoody_site.access.models import ApiToken
 for name, groups, permissions in [
     ("viewer", ["viewers"], []), ("operator", ["operators"], []), ("nobody", [], []),
     ("starter", [], ["view_program", "operate_program"]),

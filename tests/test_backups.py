@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from daemon_programs import backups, sync
 from daemon_programs.exceptions import BackupUnusable
+from daemon_programs.maintenance import program_sets
 from daemon_programs.models import Program
+from daemon_programs.programs import registration
 from tests.stack import OWN_USER
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ Document = dict[str, Any]
 @pytest.fixture(autouse=True)
 def stopped_stack(tmp_path: Path) -> Any:
     """The database alone: commands on a stopped stack work like this."""
-    with sync.offline():
+    with registration.offline():
         yield
 
 
@@ -34,7 +35,7 @@ def ports(start: int, end: int) -> Document:
 
 
 def exported() -> list[Document]:
-    return json.loads(backups.export_text())["programs"]  # type: ignore[no-any-return]
+    return json.loads(program_sets.export_text())["programs"]  # type: ignore[no-any-return]
 
 
 def shown(key: str) -> dict[int, Any]:
@@ -44,62 +45,62 @@ def shown(key: str) -> dict[int, Any]:
 
 def refusal(documents: list[Any], **options: Any) -> str:
     """Why an import is refused; it must not have changed anything."""
-    before = backups.export_text()
+    before = program_sets.export_text()
     with pytest.raises(BackupUnusable) as refused:
-        backups.import_programs(documents, **options)
-    assert backups.export_text() == before
+        program_sets.import_programs(documents, **options)
+    assert program_sets.export_text() == before
     return str(refused.value)
 
 
 def test_import_makes_the_set_that_of_the_documents() -> None:
-    backups.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
+    program_sets.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
     wanted = [document(2, "two"), document(3, "drei", priority=5), document(9, "nine")]
-    backups.import_programs(wanted)
+    program_sets.import_programs(wanted)
     assert shown("name") == {2: "two", 3: "drei", 9: "nine"}
     assert shown("priority") == {2: 999, 3: 5, 9: 999}
 
 
 def test_each_program_has_a_line() -> None:
-    backups.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
+    program_sets.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
     wanted = [document(2, "zwei", priority=5, enabled=False), document(3, "three"), document(None, "four")]
-    lines = backups.import_programs(wanted, dry_run=True)
+    lines = program_sets.import_programs(wanted, dry_run=True)
     assert lines == [
         "remove 'one' (1)",
         "change 'zwei' (2): enabled, name, priority, stderr_logfile, stdout_logfile",
         "add    'four' (4)",
         "keep   'three' (3)",
     ]
-    assert backups.import_programs(wanted) == lines
+    assert program_sets.import_programs(wanted) == lines
     assert shown("name") == {2: "zwei", 3: "three", 4: "four"}
 
 
 def test_dry_run_changes_nothing() -> None:
-    backups.import_programs([document(1, "one", **ports(1, 5)), document(2, "two")])
-    before = backups.export_text()
-    backups.import_programs([document(1, "two"), document(7, "new", **ports(1, 5))], dry_run=True)
-    assert backups.export_text() == before
+    program_sets.import_programs([document(1, "one", **ports(1, 5)), document(2, "two")])
+    before = program_sets.export_text()
+    program_sets.import_programs([document(1, "two"), document(7, "new", **ports(1, 5))], dry_run=True)
+    assert program_sets.export_text() == before
 
 
 def test_others_can_be_kept() -> None:
-    backups.import_programs([document(1, "one"), document(2, "two")])
-    lines = backups.import_programs([document(2, "zwei"), document(3, "three")], keep_others=True)
+    program_sets.import_programs([document(1, "one"), document(2, "two")])
+    lines = program_sets.import_programs([document(2, "zwei"), document(3, "three")], keep_others=True)
     assert lines[-1] == "keep   'one' (1)"
     assert shown("name") == {1: "one", 2: "zwei", 3: "three"}
 
 
 def test_program_that_says_the_same_in_other_words_is_kept() -> None:
     hooks = {"urls": ["https://example.com"]}
-    backups.import_programs([document(1, "one", display="1", autorestart=True, webhooks=hooks)])
+    program_sets.import_programs([document(1, "one", display="1", autorestart=True, webhooks=hooks)])
     again = document(1, "one", display=":1", autorestart="true", webhooks={**hooks, "events": "all"})
-    assert backups.import_programs([again]) == ["keep   'one' (1)"]
-    assert backups.import_programs(exported()) == ["keep   'one' (1)"]
+    assert program_sets.import_programs([again]) == ["keep   'one' (1)"]
+    assert program_sets.import_programs(exported()) == ["keep   'one' (1)"]
     as_listed = {**exported()[0], "hoody_kit": True, "status": {"id": 1, "status": "stopped"}, "stats": {}}
-    assert backups.import_programs([as_listed]) == ["keep   'one' (1)"]
+    assert program_sets.import_programs([as_listed]) == ["keep   'one' (1)"]
 
 
 def test_field_that_a_document_lacks_is_the_default() -> None:
-    backups.import_programs([document(1, "one", priority=5, description="x", **ports(1, 5))])
-    assert backups.import_programs([document(1, "one")]) == [
+    program_sets.import_programs([document(1, "one", priority=5, description="x", **ports(1, 5))])
+    assert program_sets.import_programs([document(1, "one")]) == [
         "change 'one' (1): description, port_param, port_range, priority"
     ]
     assert shown("priority") == {1: 999}
@@ -113,7 +114,7 @@ def test_programs_may_swap_what_must_be_unique() -> None:
         document(4, "d", terminal_id=1),
         document(5, "e", terminal_id=2),
     ]
-    backups.import_programs(ring)
+    program_sets.import_programs(ring)
     swapped = [
         document(1, "b", **ports(15, 25)),
         document(2, "c", **ports(26, 30)),
@@ -121,26 +122,28 @@ def test_programs_may_swap_what_must_be_unique() -> None:
         document(4, "e", terminal_id=2),
         document(5, "d", terminal_id=1),
     ]
-    backups.import_programs(swapped)
+    program_sets.import_programs(swapped)
     assert shown("name") == {1: "b", 2: "c", 3: "a", 4: "e", 5: "d"}
     assert shown("terminal_id") == {1: None, 2: None, 3: None, 4: 2, 5: 1}
     assert shown("port_range")[3] == {"start": 1, "end": 14}
 
 
 def test_name_of_a_removed_program_is_free_for_another() -> None:
-    backups.import_programs([document(1, "one", **ports(1, 5))])
-    backups.import_programs([document(2, "one", **ports(3, 9))])
+    program_sets.import_programs([document(1, "one", **ports(1, 5))])
+    program_sets.import_programs([document(2, "one", **ports(3, 9))])
     assert shown("name") == {2: "one"}
 
 
 def test_ids_that_are_asked_for_are_given_before_others() -> None:
-    backups.import_programs([document(None, "any"), document(1, "one"), document(2, "two")])
+    program_sets.import_programs([document(None, "any"), document(1, "one"), document(2, "two")])
     assert shown("name") == {1: "one", 2: "two", 3: "any"}
 
 
 def test_default_log_paths_move_with_the_state_folder(tmp_path: Path) -> None:
-    backups.import_programs([document(1, "one"), document(2, "two", stdout_logfile=f"{tmp_path}/out.log")])
-    backups.import_programs(exported())
+    program_sets.import_programs(
+        [document(1, "one"), document(2, "two", stdout_logfile=f"{tmp_path}/out.log")]
+    )
+    program_sets.import_programs(exported())
     paths = {each.name: (each.stdout_logfile, each.stderr_logfile) for each in Program.objects.all()}
     assert paths == {"one": ("", ""), "two": (f"{tmp_path}/out.log", "")}
 
@@ -176,13 +179,13 @@ WRONG: list[tuple[Document, str]] = [
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG, ids=lambda value: ascii(value)[:60])
 def test_one_wrong_document_refuses_them_all(wrong: Document, sentence: str) -> None:
-    backups.import_programs([document(7, "before")])
+    program_sets.import_programs([document(7, "before")])
     others = [document(1, "one", **ports(1, 5)), document(3, "last", terminal_id=9)]
     assert refusal([*others, wrong]) == sentence
 
 
 def test_program_that_is_kept_is_in_the_way_of_others() -> None:
-    backups.import_programs([document(1, "one", **ports(1, 5))])
+    program_sets.import_programs([document(1, "one", **ports(1, 5))])
     taken = "Program 'one': Name 'one' is already in use by another program"
     assert refusal([document(2, "one")], keep_others=True) == taken
     overlap = "Program 'x': Port range overlaps with program 'one' [1-5]"
@@ -194,7 +197,7 @@ def test_file_is_an_object_or_a_bare_list(tmp_path: Path, wrapped: bool) -> None
     documents = [document(1, "日本")]
     file = tmp_path / "programs.json"
     file.write_text(json.dumps({"programs": documents} if wrapped else documents), encoding="utf-8")
-    assert backups.read_documents(file) == documents
+    assert program_sets.read_documents(file) == documents
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None
     file = tmp_path / "programs.json"
     file.write_bytes(content)
     with pytest.raises(BackupUnusable, match=rf"^{file} can't be read: "):
-        backups.read_documents(file)
+        program_sets.read_documents(file)
 
 
 @pytest.mark.parametrize(
@@ -216,18 +219,18 @@ def test_file_without_a_list_of_programs_is_refused(tmp_path: Path, content: str
     file = tmp_path / "programs.json"
     file.write_text(content)
     with pytest.raises(BackupUnusable) as refused:
-        backups.read_documents(file)
+        program_sets.read_documents(file)
     assert str(refused.value) == f"{file} holds no list of programs"
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
 def test_file_that_can_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BackupUnusable, match=" can't be read: "):
-        backups.read_documents(tmp_path / name)
+        program_sets.read_documents(tmp_path / name)
 
 
 def test_shipped_defaults_are_a_few_examples_that_don_t_run_by_themselves() -> None:
-    backups.import_programs(backups.shipped_defaults())
+    program_sets.import_programs(program_sets.shipped_defaults())
     assert 1 <= len(exported()) <= 3
     assert {program["user"] for program in exported()} == {OWN_USER}
     assert {program["enabled"] for program in exported()} == {False}
@@ -235,11 +238,11 @@ def test_shipped_defaults_are_a_few_examples_that_don_t_run_by_themselves() -> N
 
 
 def test_snapshot_is_what_a_reset_goes_back_to() -> None:
-    backups.make_snapshot(backups.shipped_defaults())
-    backups.import_programs([document(4711, "other")])
-    kept = backups.reset()
+    program_sets.make_snapshot(program_sets.shipped_defaults())
+    program_sets.import_programs([document(4711, "other")])
+    kept = program_sets.reset()
     snapshot = Path(settings.DEFAULT_PROGRAMS_FILE)
-    assert backups.export_text() == snapshot.read_text()
-    assert [program["name"] for program in backups.read_documents(kept)] == ["other"]
+    assert program_sets.export_text() == snapshot.read_text()
+    assert [program["name"] for program in program_sets.read_documents(kept)] == ["other"]
     snapshot.unlink()
     kept.unlink()

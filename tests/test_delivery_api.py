@@ -13,7 +13,7 @@ from tests.stack import Api, Stack
 
 MAKE_USERS = """
 from django.contrib.auth.models import Group, Permission, User
-from hoody_site.models import ApiToken
+from hoody_site.access.models import ApiToken
 for name, groups, permissions in [
     ("hook viewer", ["viewers"], []), ("hook operator", ["operators"], []),
     ("hook starter", [], ["view_program", "operate_program"]),

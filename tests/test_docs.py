@@ -19,12 +19,9 @@ from django.db.models import signals as model_signals
 from django.dispatch import Signal
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from daemon_programs.serializers import (
-    ProgramFilterSerializer,
-    ProgramSerializer,
-    RestartSerializer,
-    StartSerializer,
-)
+from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.serializers.queries import ProgramFilterSerializer
+from daemon_programs.serializers.verbs import RestartSerializer, StartSerializer
 from quick_start.serializers import LaunchSerializer
 from tests.stack import PROJECT, Stack, eventually, free_port
 

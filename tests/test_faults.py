@@ -158,7 +158,7 @@ def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, sta
             sentence = api.refused(route, body, 503)
             assert sentence == "The state of the daemon can't be written or read at the moment"
         log = (stack.folder / "stack-logs" / "api.log").read_text()
-        assert "ERROR hoody_site.errors: ProgramViewSet.edit: [Errno 21] Is a directory" in log
+        assert "ERROR hoody_site.api.errors: ProgramViewSet.edit: [Errno 21] Is a directory" in log
         assert (api.get("programs").json(), (stack.folder / "programs.json").read_text()) == before
         assert api.pid(id) == pid
     finally:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from daemon_programs import rules
 from daemon_programs.models import Program
+from daemon_programs.validators import rules
 from tests.children import PATIENT, is_root
 from tests.stack import OWN_USER, Api
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon_programs.exceptions import Refused
-from daemon_programs.logs import open_log, tail
+from daemon_programs.logs.tail import open_log, tail
 from daemon_programs.supervisor.logfiles import Access, LogRefused, located, open_to_write
 from daemon_programs.supervisor.plugin.output import RotatingLog
 from tests.children import is_root, shell

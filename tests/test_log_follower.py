@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs.streams.cursor import BEGINNING, Cursor
-from daemon_programs.streams.follower import Follower, Line, News, Opened, Problem, Reset
+from daemon_programs.logs.cursor import BEGINNING, Cursor
+from daemon_programs.logs.follower import Follower, Line, News, Opened, Problem, Reset
 from daemon_programs.supervisor.plugin.output import RotatingLog
 from tests.stack import OWN_USER
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from django.http import HttpRequest
 
-from hoody_site.attempts import Attempts, client_of
+from hoody_site.access.attempts import Attempts, client_of
 from tests.desk import PASSWORD, hire
 from tests.stack import Stack, temporary_stack
 

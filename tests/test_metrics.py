@@ -224,7 +224,7 @@ def test_recorded_events_are_counted(api: Api, stack: Stack) -> None:
 
 
 def test_the_example_of_the_documents_is_valid(stack: Stack) -> None:
-    from hoody_site.metrics import EXAMPLE
+    from hoody_site.metrics.views import EXAMPLE
 
     described = {family.name: family for family in scrape(stack).families}
     for family in Scrape(EXAMPLE).families:

@@ -9,10 +9,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
+from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.webhooks import deliveries
-from hoody_site.models import ApiToken
+from hoody_site.access.models import ApiToken
 from tests.scrapes import PROMETHEUS, Scrape
 from tests.stack import Stack
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from hoody_site import latency
+from hoody_site.metrics import latency
 from tests.children import PATIENT
 from tests.launches import Quick
 from tests.scrapes import Scrape, get, scrape

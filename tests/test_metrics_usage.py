@@ -7,9 +7,9 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs import usage
+from daemon_programs.programs import usage
 from daemon_programs.supervisor.client import Supervisor
-from daemon_programs.supervisor.tree import Identity
+from daemon_programs.supervisor.processes.tree import Identity
 from tests.children import PATIENT, python, shell, started, tree
 from tests.scrapes import scrape
 from tests.stack import Api, Stack, eventually

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from daemon_programs.gateway import supervisor
 from daemon_programs.models import Program
+from daemon_programs.supervisor.gateway import supervisor
 from tests.stack import Stack
 
 LISTS = ("programs", "programs?include_status=true", "programs?include_stats=true", "status")

@@ -17,8 +17,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon_programs import rules
-from daemon_programs.serializers import ProgramSerializer
+from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.validators import rules
 from tests.stack import PROJECT, Stack
 
 SNAPSHOT = PROJECT / "docs" / "openapi.yaml"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs import readiness
+from daemon_programs.programs import readiness
 from tests.children import PATIENT, python, started
 from tests.stack import OWN_USER, Api, eventually, free_port
 

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs.reconcile import Difference
+from daemon_programs.maintenance.reconcile import Difference
 from daemon_programs.supervisor.client import Supervisor
-from daemon_programs.supervisor.tree import identify
+from daemon_programs.supervisor.processes.tree import identify
 from tests.children import PATIENT, is_root, started
 from tests.desk import PROGRAMS, Desk, errors_of, hire, live_of
 from tests.launches import Quick, own_processes, suspended

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from daemon_programs.statuses import uptime
 from daemon_programs.supervisor.client import Supervisor
+from daemon_programs.timestamps import uptime
 from tests.children import shell, started
 from tests.stack import Api, Stack, eventually
 

@@ -198,7 +198,7 @@ def test_stream_ends_when_its_token_is_revoked(busy: Stack) -> None:
 
 _ISSUE = """
 from django.contrib.auth.models import Permission, User
-from hoody_site.models import ApiToken
+from hoody_site.access.models import ApiToken
 number = User.objects.count()
 user = User.objects.create(username=f"listener {number}")
 user.user_permissions.add(*Permission.objects.filter(codename__in=["view_program", "view_event"]))
@@ -206,7 +206,7 @@ print(ApiToken.issue(user, "a token"))
 """
 _REVOKE = """
 from django.contrib.auth.models import User
-from hoody_site.models import ApiToken
+from hoody_site.access.models import ApiToken
 users = User.objects.filter(username__startswith="listener").order_by("id")
 ApiToken.objects.filter(user=users[0]).delete()
 users[1].user_permissions.clear()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon_programs.supervisor import notes, survivors, tree
-from daemon_programs.supervisor.notes import Owner
-from daemon_programs.supervisor.survivors import Found
+from daemon_programs.supervisor.processes import notes, survivors, tree
+from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.processes.survivors import Found
 from tests.children import is_root
 from tests.stack import Stack, eventually
 

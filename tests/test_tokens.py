@@ -147,7 +147,7 @@ def test_token_that_can_not_be_kept_is_not_rotated(other: Stack) -> None:
     before = other.token
     (other.folder / "kept").write_text(before)
     blocked = (
-        "import hoody_site.tokens as t\n"
+        "import hoody_site.access.tokens as t\n"
         "def full(*a): raise OSError(28, 'No space left on device')\n"
         "t.replace_text = full\n"
         "from django.core.management import call_command\n"

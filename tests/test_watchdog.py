@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from daemon_programs.supervisor.client import Supervisor
-from hoody_site.watchdog import PATIENCE_SECONDS, QUEUE, Watchdog
+from hoody_site.stack.watchdog import PATIENCE_SECONDS, QUEUE, Watchdog
 from tests.drills import ROUNDS
 from tests.launches import own_processes
 from tests.stack import Stack, eventually, temporary_stack

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from daemon_programs.webhooks import addresses
-from daemon_programs.webhooks.block import check
+from daemon_programs.validators import addresses
+from daemon_programs.validators.webhook_config import check
 
 URL = "https://example.com/hook"
 PRIVATE = "Field 'webhooks' urls must not point to a private or reserved address: "

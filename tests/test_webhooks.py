@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from daemon_programs.webhooks.block import check
+from daemon_programs.validators.webhook_config import check
 from tests import test_webhook_addresses as addresses
 from tests.stack import OWN_USER, Api
 

@@ -1,1 +1,1 @@
-"""The history: what has happened, from the plugin's journal to the rows that people ask for."""
+"""The history: state changes, from the plugin's journal to rows and the event stream."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from daemon_programs.gateway import supervisor
 from daemon_programs.history import store
-from daemon_programs.signals import program_ended, state_changed
+from daemon_programs.history.signals import program_ended, state_changed
 from daemon_programs.supervisor.events import ProgramEnd, StateChange, read
+from daemon_programs.supervisor.gateway import supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from daemon_programs.models import Event
-from daemon_programs.statuses import milliseconds
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.events import StateChange
+from daemon_programs.timestamps import milliseconds
 from daemon_programs.webhooks import deliveries
 
 logger = logging.getLogger(__name__)

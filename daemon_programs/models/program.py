@@ -12,10 +12,9 @@ from django.core.validators import MaxLengthValidator, MaxValueValidator, MinVal
 from django.db import models
 from django.db.models import F, Q
 
-from daemon_programs import rules, terminals
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
-from daemon_programs.webhooks import block
+from daemon_programs.validators import rules, terminals, webhook_config
 
 PROGRAM_PREFIX = "program-"  # of the groups of lasting programs
 
@@ -254,7 +253,7 @@ class Program(SupervisedProgram):
     webhooks = models.JSONField(
         null=True,
         blank=True,
-        validators=[block.check],
+        validators=[webhook_config.check],
         help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
     )
 
@@ -356,12 +355,12 @@ class Program(SupervisedProgram):
         if self.webhooks is None:
             return
         try:
-            block.check(self.webhooks)
+            webhook_config.check(self.webhooks)
         except ValidationError as problem:
             if self.webhooks == {}:  # to Django no value at all, so the validator was not asked
                 raise ValidationError({"webhooks": problem.messages}) from None
         else:
-            self.webhooks = block.normal(self.webhooks)
+            self.webhooks = webhook_config.normal(self.webhooks)
 
     def specification(self) -> spec.Specification:
         base = super().specification()

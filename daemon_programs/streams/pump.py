@@ -22,10 +22,10 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from daemon_programs.exceptions import ShuttingDown, StreamsUnavailable, TooManyStreams
-from daemon_programs.gateway import changes
 from daemon_programs.streams import sse
-from daemon_programs.streams.permit import Permit
+from daemon_programs.streams.authorization import Authorization
 from daemon_programs.streams.watcher import Watcher
+from daemon_programs.supervisor.gateway import changes
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +65,13 @@ class Source(Protocol):
 class _Stream:
     """An open stream: the client's socket, and what it has not taken yet."""
 
-    def __init__(self, connection: socket.socket, head: bytes, source: Source, permit: Permit) -> None:
+    def __init__(
+        self, connection: socket.socket, head: bytes, source: Source, is_authorized: Authorization
+    ) -> None:
         self.connection = connection
         self.pending = head
         self.source = source
-        self.permit = permit
+        self.is_authorized = is_authorized
         self.taken_at = time.monotonic()
         self.will_look = False
         self.blocked = False
@@ -114,11 +116,13 @@ class Pump:
             self._ensure_thread()
             self._admitted.add(source)
 
-    def take(self, connection: socket.socket, head: bytes, source: Source, permit: Permit) -> None:
+    def take(
+        self, connection: socket.socket, head: bytes, source: Source, is_authorized: Authorization
+    ) -> None:
         """Write a stream to a client, until either ends."""
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._arrivals.append(_Stream(connection, head, source, permit))
+        self._arrivals.append(_Stream(connection, head, source, is_authorized))
         os.eventfd_write(self._alarm, 1)
 
     def close(self) -> None:
@@ -250,7 +254,7 @@ class Pump:
 
     def _keep_alive(self, stream: _Stream, now: float) -> None:
         with self._contained(stream):
-            if not stream.permit():
+            if not stream.is_authorized():
                 self._drop(stream)
         self._look(stream)
         if not stream.pending:

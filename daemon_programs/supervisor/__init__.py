@@ -1,1 +1,1 @@
-"""The gateway to supervisord: the only room that knows how it is configured and talked to."""
+"""The gateway to supervisord, and the plugin that runs inside it."""

@@ -1,1 +1,1 @@
-"""Webhooks: from the block that says who wants to know what, over the outbox, to a signed request."""
+"""Webhooks: from a recorded event to a signed, delivered request."""

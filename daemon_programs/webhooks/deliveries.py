@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
-from daemon_programs.statuses import milliseconds
-from daemon_programs.webhooks.block import normal, targets
+from daemon_programs.timestamps import milliseconds
+from daemon_programs.validators.webhook_config import normal, targets
 from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch
 from daemon_programs.webhooks.request import Outcome
-from hoody_site import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def body_of(event: Event) -> dict[str, Any]:
         "pid": event.pid,
         "timestamp": milliseconds(event.at),
         "hostname": socket.gethostname(),
-        "metadata": {"daemon_manager_version": __version__},
+        "metadata": {"daemon_manager_version": settings.VERSION},
     }
     if event.port is not None:
         body["instance"] = {"port": event.port, "instance_name": f"{event.name}_{event.port}"}

@@ -23,7 +23,6 @@ from daemon_programs.models import Delivery, Program
 from daemon_programs.webhooks import deliveries, signing
 from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch, is_ending, only_one
 from daemon_programs.webhooks.request import Line, Outcome, post
-from hoody_site import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +190,7 @@ def prepare(delivery: Delivery) -> Attempt | None:
 
 def _headers(programs: dict[str, str], webhook_id: str, moment: datetime, signature: str) -> dict[str, Any]:
     """Our headers and the program's, which may bring a User-Agent of its own."""
-    own = {"Content-Type": "application/json", "User-Agent": f"hoody-daemon/{__version__}"}
+    own = {"Content-Type": "application/json", "User-Agent": f"hoody-daemon/{settings.VERSION}"}
     named = {name.lower() for name in programs}
     return {
         **{name: value for name, value in own.items() if name.lower() not in named},

@@ -28,7 +28,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationValueError
 from urllib3.util import parse_url
 
-from daemon_programs.webhooks.addresses import check_address, host_of
+from daemon_programs.validators.addresses import check_address, host_of
 
 _PORTS = {"http": 80, "https": 443}
 _MOST_OF_AN_ANSWER = 64 * 1024

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
-from daemon_programs.supervisor.tree import children
+from daemon_programs.supervisor.processes.tree import children
 from tests.bench.contenders import Contender
 
 OPERATIONS = ("add + start", "list with status", "stop + remove")

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon_programs.supervisor.tree import descend, send
+from daemon_programs.supervisor.processes.tree import descend, send
 from tests.stack import eventually
 
 COMMAND = "sleep 1000"

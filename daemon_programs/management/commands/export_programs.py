@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from daemon_programs import backups
-from daemon_programs.commands import DaemonCommand
 from daemon_programs.files import replace_text
+from daemon_programs.maintenance import program_sets
+from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
@@ -18,7 +18,7 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         file: Path | None = options["file"]
-        text = backups.export_text()
+        text = program_sets.export_text()
         if file is None:
             return text.removesuffix("\n")
         replace_text(file, text)

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from daemon_programs import backups, mirror
-from daemon_programs.commands import DaemonCommand
+from daemon_programs.maintenance import mirror, program_sets
+from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
@@ -18,9 +18,9 @@ class Command(DaemonCommand):
         parser.add_argument("--keep-others", action="store_true", help="Don't remove what the file lacks.")
 
     def run(self, options: dict[str, Any]) -> str:
-        documents = backups.read_documents(options["file"])
+        documents = program_sets.read_documents(options["file"])
         dry_run = options["dry_run"]
-        lines = backups.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
+        lines = program_sets.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
         if not dry_run:
             mirror.write()
         return "\n".join(lines) or "There is nothing to do."

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from daemon_programs import backups, mirror
-from daemon_programs.commands import DaemonCommand
+from daemon_programs.maintenance import mirror, program_sets
+from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
     help = "Replace all programs by those of programs.default.json; the replaced ones are kept in a file."
 
     def run(self, options: dict[str, Any]) -> str:
-        kept = backups.reset()
+        kept = program_sets.reset()
         mirror.write()
         return f"The programs are reset. To undo it: manage.py import_programs {kept}"

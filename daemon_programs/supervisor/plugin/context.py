@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from daemon_programs.supervisor.notes import Owner
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
-from daemon_programs.supervisor.tree import (
+from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.processes.tree import (
     GROUP_NAME,
     PROCESS_KEY,
     PROCESS_NAME,

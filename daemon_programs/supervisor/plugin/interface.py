@@ -30,7 +30,7 @@ from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.process import ProgramProcess
 from daemon_programs.supervisor.plugin.registry import Registry
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
-from daemon_programs.supervisor.tree import descend, send
+from daemon_programs.supervisor.processes.tree import descend, send
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ALL = "*"

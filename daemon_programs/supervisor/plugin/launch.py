@@ -14,9 +14,9 @@ from typing import Any
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
 from daemon_programs.supervisor import logfiles
-from daemon_programs.supervisor.notes import Owner
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import CONTEXT
+from daemon_programs.supervisor.processes.notes import Owner
 
 _MOST_PLAIN_FILES = 16
 _REMOVE = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'

@@ -32,10 +32,10 @@ from supervisor.states import (
     getProcessStateDescription,
 )
 
-from daemon_programs.supervisor import notes
 from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.context import CONTEXT
-from daemon_programs.supervisor.tree import Identity, descend, send, terminate
+from daemon_programs.supervisor.processes import notes
+from daemon_programs.supervisor.processes.tree import Identity, descend, send, terminate
 
 _LOOK_AGAIN_SECONDS = 0.02  # how often a tree that was told to end is looked at
 _ORPHANS_SHOWN_SECONDS = 0.2  # how old a look at the orphans may be that is only to be shown

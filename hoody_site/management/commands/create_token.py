@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from daemon_programs.commands import DaemonCommand
-from hoody_site import tokens
+from daemon_programs.management.base import DaemonCommand
+from hoody_site.access import tokens
 
 _MOST_DAYS = 3650
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from daemon_programs.commands import DaemonCommand
+from daemon_programs.management.base import DaemonCommand
 from hoody_site import reconciliation
-from hoody_site.database import DatabaseUnusable
+from hoody_site.stack.database import DatabaseUnusable
 
 
 class Command(DaemonCommand):

@@ -6,8 +6,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
-from daemon_programs.commands import CHECKS
-from hoody_site import database, reconciliation, stack
+from daemon_programs.management.base import CHECKS
+from hoody_site import reconciliation
+from hoody_site.stack import database, start
 
 
 class Command(BaseCommand):
@@ -16,18 +17,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            stack.make_state_folder()
-            lock = stack.lock_state_folder()
-            stack.make_secret_key()
-            if survivors := stack.end_survivors():
+            start.make_state_folder()
+            lock = start.lock_state_folder()
+            start.make_secret_key()
+            if survivors := start.end_survivors():
                 self.stdout.write(f"Ended {survivors} processes that a killed stack had left behind.")
-            stack.check_address(patience_seconds=5 if survivors else 0)
-            stack.prepare_database()
-            stack.load_programs()
+            start.check_address(patience_seconds=5 if survivors else 0)
+            start.prepare_database()
+            start.load_programs()
             recovered = reconciliation.recover()
-            stack.write_supervisord_configuration()
-            first = stack.make_first_administrator()  # last: what it shows is shown only once
-        except (stack.StackProblem, database.DatabaseUnusable) as problem:
+            start.write_supervisord_configuration()
+            first = start.make_first_administrator()  # last: what it shows is shown only once
+        except (start.StackProblem, database.DatabaseUnusable) as problem:
             raise CommandError(str(problem)) from problem
         except (OSError, DatabaseError) as problem:
             raise CommandError(
@@ -38,20 +39,20 @@ class Command(BaseCommand):
         self._introduce(first)
         connections.close_all()
         self.stdout.flush()
-        stack.become_supervisord(lock)
+        start.become_supervisord(lock)
 
     def _introduce(self, first: tuple[str, str] | None) -> None:
-        url = stack.url()
+        url = start.url()
         lines = [f"API      {url}", f"Admin    {url}admin/", f"Docs     {url}api/docs/"]
         if first:
             password, token = first
             lines += [
-                f"Log in   {stack.ADMINISTRATOR} / {password}   (shown only now)",
+                f"Log in   {start.ADMINISTRATOR} / {password}   (shown only now)",
                 f"Token    {token}   (shown only now)",
             ]
         else:
             lines.append(
-                f"Log in   {stack.ADMINISTRATOR}; forgotten: manage.py changepassword {stack.ADMINISTRATOR}"
+                f"Log in   {start.ADMINISTRATOR}; forgotten: manage.py changepassword {start.ADMINISTRATOR}"
             )
         lines += [f"         for scripts of this host it is in {settings.API_TOKEN_FILE}", ""]
         self.stdout.write("\n".join(lines))

@@ -1,0 +1,1 @@
+"""The HTTP routes of programs, statuses, logs, events and webhooks."""

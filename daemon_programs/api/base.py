@@ -1,0 +1,41 @@
+"""What the views have in common: checked input, and the permissions of each verb."""
+
+from typing import Any, TypeVar
+
+from rest_framework import serializers, viewsets
+from rest_framework.request import Request
+
+from daemon_programs.models import Program
+from daemon_programs.programs import services
+from daemon_programs.serializers.queries import PortQuerySerializer
+
+VIEW = ["daemon_programs.view_program"]
+OPERATE = [*VIEW, "daemon_programs.operate_program"]
+CHANGE = [*VIEW, "daemon_programs.change_program"]
+ADD = [*VIEW, "daemon_programs.add_program"]
+REMOVE = [*VIEW, "daemon_programs.delete_program"]
+RESET = [*ADD, *CHANGE, *REMOVE]
+
+S = TypeVar("S", bound=serializers.Serializer)
+
+
+class DaemonViewSet(viewsets.ViewSet):
+    """A view of the contract's routes: GET and POST only."""
+
+    http_method_names = ["get", "post"]
+    permissions_of: dict[str, list[str]]
+
+
+def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, Any]:
+    """Return what the client sent, checked and converted; raise a ValidationError."""
+    serializer = serializer_class(data=data, **options)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def port_of(program: Program, request: Request) -> int | None:
+    """Return the port that the query names, if any; raise Refused if the program does not have it."""
+    port: int | None = checked(PortQuerySerializer, request.query_params).get("port")
+    if port is not None:
+        services.require_port(program, port)
+    return port

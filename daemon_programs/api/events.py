@@ -1,0 +1,59 @@
+"""The routes of the history: what has happened, newest first."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from daemon_programs.api.base import VIEW, DaemonViewSet, checked
+from daemon_programs.api.openapi import events as shapes
+from daemon_programs.api.openapi import streams as stream_schemas
+from daemon_programs.history.store import event_document
+from daemon_programs.history.stream import EventStream
+from daemon_programs.models import Event
+from daemon_programs.models.event import EventQuerySet
+from daemon_programs.programs import services
+from daemon_programs.serializers.queries import EventQuerySerializer
+from daemon_programs.serializers.streams import EventStreamQuerySerializer, stream_query
+from daemon_programs.streams.answer import StreamResponse, stream_answer
+
+_VIEW_EVENTS = [*VIEW, "daemon_programs.view_event"]
+
+
+class EventViewSet(DaemonViewSet):
+    """State changes, of all programs and of one."""
+
+    permissions_of = {"list": _VIEW_EVENTS, "of_program": _VIEW_EVENTS, "stream": _VIEW_EVENTS}
+
+    @shapes.list_events
+    def list(self, request: Request) -> Response:
+        return _page(Event.objects.all(), checked(EventQuerySerializer, request.query_params))
+
+    @shapes.program_events
+    def of_program(self, request: Request, id: str) -> Response:
+        program = services.get_program(id)
+        query = checked(EventQuerySerializer, request.query_params)
+        return _page(Event.objects.of_program(program.pk), query)
+
+    @stream_schemas.event_stream
+    def stream(self, request: Request) -> StreamResponse:
+        query = checked(EventStreamQuerySerializer, stream_query(request))
+        return stream_answer(request, _VIEW_EVENTS, EventStream(**query))
+
+
+def _page(events: EventQuerySet, query: dict[str, Any]) -> Response:
+    if "since" in query:
+        events = events.filter(at__gte=query["since"])
+    if "state" in query:
+        events = events.filter(state=query["state"])
+    if "cursor" in query:
+        events = events.filter(pk__lt=query["cursor"])
+    page = list(events.order_by("-id")[: query["limit"] + 1])
+    shown = page[: query["limit"]]
+    return Response(
+        {
+            "success": True,
+            "events": [event_document(event) for event in shown],
+            "next": str(shown[-1].pk) if len(page) > len(shown) else None,
+        }
+    )

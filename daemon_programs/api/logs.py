@@ -1,0 +1,23 @@
+"""The answer of ``logs``, of lasting and temporary programs."""
+
+from typing import Any
+
+from rest_framework.response import Response
+
+from daemon_programs.logs.tail import tail
+from daemon_programs.models import SupervisedProgram
+
+
+def log_answer(program: SupervisedProgram, port: int | None, query: dict[str, Any]) -> Response:
+    """The last lines of a log, as a ``LogQuerySerializer`` has them asked for."""
+    path = program.log_path(query["type"], port)
+    lines = tail(path, query["lines"], program.user)
+    return Response(
+        {
+            "success": True,
+            "logs": "\n".join(lines),
+            "type": query["type"],
+            "lines": len(lines),
+            "log_file": path,
+        }
+    )

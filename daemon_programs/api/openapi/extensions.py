@@ -1,0 +1,165 @@
+"""How strict fields read in the OpenAPI document: as exactly as JSON Schema can say it.
+
+What it can't say (that a user exists, that a name is free, that two fields go together) stands in the
+descriptions. Nothing here runs when a request is served.
+"""
+
+import re
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import NOT_PROVIDED
+from drf_spectacular.extensions import OpenApiSerializerExtension
+
+from daemon_programs.models import Program
+from daemon_programs.serializers.fields import (
+    RequiredString,
+    StrictObject,
+    StrictSerializer,
+    StrictString,
+    StrictStringMap,
+)
+from daemon_programs.serializers.program import AutorestartField, SupervisedProgramSerializer
+from daemon_programs.validators import webhook_config
+
+# The inside of character classes, spelled so that every dialect of regular expressions reads the same.
+_NUL = r"\u0000"
+_LINE_BREAKS = r"\u0000\n\r"
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+_BLANKS = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+def _text(forbidden: str) -> str:
+    return f"^[^{forbidden}]*$"
+
+
+def _visible_text(forbidden: str) -> str:
+    """Text with at least one character that is not blank."""
+    return f"^[^{forbidden}]*[^{forbidden}{_BLANKS}][^{forbidden}]*$"
+
+
+def _in_any_case(*words: str) -> str:
+    letters = (
+        "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else re.escape(c) for c in word) for word in words
+    )
+    return f"^({'|'.join(letters)})$"
+
+
+def _between(limits: tuple[int, int], default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": limits[0], "maximum": limits[1], "default": default}
+
+
+_LOG_FILE = f"^(/[^{_CONTROLS}]*[^/{_CONTROLS}])?$"
+
+# Of string fields by name. Empty is the default where a field has one.
+PATTERNS = {
+    "name": _visible_text(f"'\"{_CONTROLS}"),
+    "command": _visible_text(_LINE_BREAKS),
+    "user": _visible_text(_NUL),
+    "port_param": _visible_text(_NUL),
+    "directory": f"^(/[^{_NUL}]*)?$",
+    "stdout_logfile": _LOG_FILE,
+    "stderr_logfile": _LOG_FILE,
+    "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
+}
+
+_EVENT = {"type": "string", "pattern": _in_any_case(*webhook_config.EVENTS, *webhook_config.ALL)}
+_WEBHOOKS: dict[str, Any] = {
+    "enabled": {"type": "boolean", "default": True},
+    "urls": {
+        "type": "array",
+        "maxItems": webhook_config.MOST_URLS,
+        "items": {"type": "string", "maxLength": 2048},
+        "description": "Of an enabled block at least one, each https and none to a private address.",
+    },
+    "events": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}], "default": "*"},
+    "headers": {
+        "type": "object",
+        "maxProperties": webhook_config.MOST_HEADERS,
+        "additionalProperties": {"type": "string", "pattern": r"^[\t\u0020-\u007e]*$", "maxLength": 4096},
+    },
+    "timeout": _between(webhook_config.TIMEOUT, default=10),
+    "retry": _between(webhook_config.RETRY, default=3),
+}
+
+# Where the rules that JSON Schema can't say need words, or the admin's own words don't fit.
+_DESCRIPTIONS = {
+    "name": "Unique. Any text without quotes and control characters.",
+    "command": "Split into arguments as a shell would, but run without one: quotes must be balanced.",
+    "user": "The system user that it runs as; it must exist.",
+    "directory": "Absolute, and it must exist. Empty or null: the user's home.",
+    "environment": "Variable names (letters, digits and _, at most 128, no digit first) to values.",
+    "stdout_logfile": "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
+    "stderr_logfile": "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
+    "port_range": "One process is run for each port: at most 1000, none of another program's range.",
+    "port_param": "Of a port range: how the port is handed over at the end of the command (`--port` if not "
+    "given), unless the command says `{port}`.",
+    "lazy_load": "Its instances are started on demand only; not together with `boot`.",
+    "terminal_id": "Run it in a terminal session of this number, which no other program has; not together "
+    "with `port_range`.",
+    "terminal_shell": "Of a terminal: an installed shell that loads its start-up files before the command, "
+    "or `tmux` for a session that people can attach to.",
+    "terminal_interactive": "Of a terminal: whether the shell stays when the command has ended. Null: the "
+    "command decides.",
+    "ready_port": "It is ready when 127.0.0.1 accepts connections on this port; not together with "
+    "`port_range`.",
+    "webhooks": "Whom to tell of state changes. An edit merges it by key.",
+}
+_IGNORED = {"description": "Ignored: what was answered may be sent back."}
+
+
+class StrictSerializerSchema(OpenApiSerializerExtension):
+    """Bodies: no other keys, and each field as strict as it is."""
+
+    target_class = StrictSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        serializer: Any = self.target
+        schema: dict[str, Any] = auto_schema._map_serializer(serializer, direction, bypass_extensions=True)
+        properties: dict[str, Any] = schema.setdefault("properties", {})
+        for name, field in serializer.fields.items():
+            _sharpen(properties[name], name, field)
+            if isinstance(serializer, SupervisedProgramSerializer):
+                _learn_from_model(properties[name], name, with_default=not serializer.partial)
+        ignored = {"id"} if serializer.partial and "id" in properties else set()
+        properties.update({name: dict(_IGNORED) for name in sorted(serializer.ignored_keys | ignored)})
+        schema["additionalProperties"] = False
+        if serializer.parent is None:
+            schema.pop("description", None)  # a body is described by its operation
+        return schema
+
+
+def _sharpen(schema: dict[str, Any], name: str, field: Any) -> None:
+    """What drf-spectacular can't know of a strict field."""
+    if isinstance(field, StrictString):
+        schema["pattern"] = PATTERNS.get(name, _text(_NUL))
+        schema.pop("minLength", None)  # empty is a value like any other, if the pattern doesn't say otherwise
+        if isinstance(field, RequiredString):
+            schema["minLength"] = 1
+        if field.max_length:
+            schema["maxLength"] = field.max_length
+    elif isinstance(field, StrictStringMap):
+        schema["additionalProperties"] = {"type": "string", "pattern": _text(_NUL)}
+    elif isinstance(field, StrictObject):
+        schema.update(properties=_WEBHOOKS, additionalProperties=False)
+    elif isinstance(field, AutorestartField):
+        words = {"type": "string", "enum": list(field.choices)}
+        schema.clear()
+        schema["oneOf"] = [words, {"type": "boolean"}]
+
+
+def _learn_from_model(schema: dict[str, Any], name: str, *, with_default: bool) -> None:
+    """The longest text, the default, and what a field is for."""
+    if name in _DESCRIPTIONS:
+        schema["description"] = _DESCRIPTIONS[name]
+    try:
+        field: Any = Program._meta.get_field(name)
+    except FieldDoesNotExist:
+        return
+    if "pattern" in schema and field.max_length:
+        schema["maxLength"] = field.max_length
+    if with_default and field.default is not NOT_PROVIDED and field.default != "":
+        schema["default"] = field.get_default()
+    if field.help_text:
+        schema.setdefault("description", str(field.help_text))

@@ -1,0 +1,183 @@
+"""What each operation is, for OpenAPI: the decorators of the views. Nothing here runs when a request is
+served."""
+
+from drf_spectacular.utils import extend_schema
+
+from daemon_programs.api.openapi import (
+    examples,
+    extensions,  # noqa: F401  (registered by being imported)
+)
+from daemon_programs.api.openapi.parameters import BOOLEAN_SCHEMA, ID, LOG_QUERY, PORT, PORT_SCHEMA, query
+from daemon_programs.api.openapi.responses import (
+    STATUS_ANSWER,
+    AddAnswer,
+    ListAnswer,
+    LogAnswer,
+    ProgramAnswer,
+    RemoveAnswer,
+    RestartAnswer,
+    StartAnswer,
+    StatusesAnswer,
+    Success,
+)
+from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.serializers.verbs import (
+    NoFieldsSerializer,
+    RestartSerializer,
+    StartSerializer,
+    StopSerializer,
+)
+
+_PROGRAMS, _STATUS, _LOGS = ["programs"], ["status"], ["logs"]
+
+
+list_programs = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="listPrograms",
+    summary="List programs",
+    description="In id order. The filters are combined with AND.",
+    parameters=[
+        query("enabled", BOOLEAN_SCHEMA, "Registered with supervisord."),
+        query("boot", BOOLEAN_SCHEMA, "Started when the daemon starts."),
+        query("lazy_load", BOOLEAN_SCHEMA, "Instances started on demand only."),
+        query("hoody_kit", BOOLEAN_SCHEMA, "Those whose directory lies below the kits' root."),
+        query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
+        query("port", PORT_SCHEMA, "Those whose port range has this port."),
+        query("port_from", PORT_SCHEMA, "With `port_to`: those whose range overlaps this one."),
+        query("port_to", PORT_SCHEMA, "With `port_from`."),
+        query("include_status", BOOLEAN_SCHEMA, "Add `status`."),
+        query("include_stats", BOOLEAN_SCHEMA, "Add `status` and `stats`."),
+    ],
+    responses=ListAnswer,
+    examples=examples.LIST_PROGRAMS,
+)
+retrieve_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="getProgram",
+    summary="Get a program",
+    description="Its configuration; `GET status/{id}` tells what runs.",
+    parameters=[ID],
+    responses=ProgramAnswer,
+    examples=examples.PROGRAM,
+)
+add_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="addProgram",
+    summary="Add a program",
+    description="Registered with supervisord if `enabled`, and started at once if `boot`.",
+    request=ProgramSerializer,
+    responses=AddAnswer,
+    examples=examples.ADD_PROGRAM,
+)
+edit_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="editProgram",
+    summary="Edit a program",
+    description=(
+        "What is left out keeps its value; `environment` and `port_range` replace the whole value; null "
+        "clears. What runs is restarted, once, only if what runs has changed."
+    ),
+    parameters=[ID],
+    request=ProgramSerializer(partial=True),
+    responses=ProgramAnswer,
+    examples=examples.EDIT_PROGRAM,
+)
+remove_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="removeProgram",
+    summary="Remove a program",
+    description="Stopped first, then forgotten. Its log files stay.",
+    parameters=[ID],
+    request=NoFieldsSerializer,
+    responses=RemoveAnswer,
+    examples=examples.REMOVE_PROGRAM,
+)
+reset_programs = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="resetPrograms",
+    summary="Reset the programs",
+    description=(
+        "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
+        "ones are kept in a dated file of the state folder, which `manage.py import_programs` reads."
+    ),
+    request=NoFieldsSerializer,
+    responses=Success,
+    examples=examples.RESET_PROGRAMS,
+)
+enable_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="enableProgram",
+    summary="Enable a program",
+    description="Registered with supervisord; started only if it has `boot`.",
+    parameters=[ID],
+    request=NoFieldsSerializer,
+    responses=ProgramAnswer,
+    examples=examples.ENABLE_PROGRAM,
+)
+disable_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="disableProgram",
+    summary="Disable a program",
+    description="Stopped and withdrawn from supervisord.",
+    parameters=[ID],
+    request=NoFieldsSerializer,
+    responses=ProgramAnswer,
+    examples=examples.DISABLE_PROGRAM,
+)
+start_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="startProgram",
+    summary="Start a program",
+    description="Of a port range, the instance of a `port`, or with `all` every instance.",
+    parameters=[ID],
+    request=StartSerializer,
+    responses=StartAnswer,
+    examples=examples.START_PROGRAM,
+)
+stop_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="stopProgram",
+    summary="Stop a program",
+    description="Its whole process tree; answers when it has ended. Stopping what is stopped is a success.",
+    parameters=[ID],
+    request=StopSerializer,
+    responses=Success,
+    examples=examples.STOP_PROGRAM,
+)
+restart_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="restartProgram",
+    summary="Restart a program",
+    description="Stop and start as one: never two processes at once, never a lost start. While the old "
+    "process still ends, further restarts join the one under way.",
+    parameters=[ID],
+    request=RestartSerializer,
+    responses=RestartAnswer,
+    examples=examples.RESTART_PROGRAM,
+)
+program_logs = extend_schema(
+    tags=_LOGS,
+    operation_id="getProgramLogs",
+    summary="Read a program's log",
+    description="The last lines. A log that does not exist yet is empty.",
+    parameters=[ID, *LOG_QUERY, PORT],
+    responses=LogAnswer,
+    examples=examples.LOGS,
+)
+list_statuses = extend_schema(
+    tags=_STATUS,
+    operation_id="listStatuses",
+    summary="List statuses",
+    description="Of all programs, in id order. A port range is `running` while any of its instances is.",
+    responses=StatusesAnswer,
+    examples=examples.LIST_STATUSES,
+)
+retrieve_status = extend_schema(
+    tags=_STATUS,
+    operation_id="getStatus",
+    summary="Get a status",
+    description="`last_run` tells how the last run ended, unless it was stopped on request.",
+    parameters=[ID, PORT],
+    responses=STATUS_ANSWER,
+    examples=examples.STATUS,
+)

@@ -1,0 +1,48 @@
+"""The contract's routes, without trailing slashes (section 2)."""
+
+from django.urls import path
+
+from daemon_programs.api.deliveries import DeliveryViewSet
+from daemon_programs.api.events import EventViewSet
+from daemon_programs.api.programs import ProgramViewSet
+from daemon_programs.api.status import StatusViewSet
+
+urlpatterns = [
+    path("programs", ProgramViewSet.as_view({"get": "list"}), name="programs"),
+    path("programs/add", ProgramViewSet.as_view({"post": "add"}), name="program-add"),
+    path("programs/edit/<str:id>", ProgramViewSet.as_view({"post": "edit"}), name="program-edit"),
+    path("programs/remove/<str:id>", ProgramViewSet.as_view({"post": "remove"}), name="program-remove"),
+    path("programs/reset", ProgramViewSet.as_view({"post": "reset"}), name="programs-reset"),
+    path("programs/<str:id>", ProgramViewSet.as_view({"get": "retrieve"}), name="program"),
+    path("programs/<str:id>/enable", ProgramViewSet.as_view({"post": "enable"}), name="program-enable"),
+    path("programs/<str:id>/disable", ProgramViewSet.as_view({"post": "disable"}), name="program-disable"),
+    path("programs/<str:id>/start", ProgramViewSet.as_view({"post": "start"}), name="program-start"),
+    path("programs/<str:id>/stop", ProgramViewSet.as_view({"post": "stop"}), name="program-stop"),
+    path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
+    path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
+    path(
+        "programs/<str:id>/deliveries",
+        DeliveryViewSet.as_view({"get": "list"}),
+        name="program-deliveries",
+    ),
+    path(
+        "programs/<str:id>/deliveries/<str:delivery_id>/redeliver",
+        DeliveryViewSet.as_view({"post": "redeliver"}),
+        name="delivery-redeliver",
+    ),
+    path(
+        "programs/<str:id>/webhooks/rotate-secret",
+        DeliveryViewSet.as_view({"post": "rotate_secret"}),
+        name="webhook-secret-rotate",
+    ),
+    path(
+        "programs/<str:id>/logs/stream",
+        ProgramViewSet.as_view({"get": "log_stream"}),
+        name="program-log-stream",
+    ),
+    path("programs/<str:id>/events", EventViewSet.as_view({"get": "of_program"}), name="program-events"),
+    path("events", EventViewSet.as_view({"get": "list"}), name="events"),
+    path("events/stream", EventViewSet.as_view({"get": "stream"}), name="event-stream"),
+    path("status", StatusViewSet.as_view({"get": "list"}), name="statuses"),
+    path("status/<str:id>", StatusViewSet.as_view({"get": "retrieve"}), name="status"),
+]

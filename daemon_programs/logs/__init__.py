@@ -1,0 +1,1 @@
+"""Program logs: the last lines, and live streams over rotations and truncations."""

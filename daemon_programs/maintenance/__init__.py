@@ -1,0 +1,1 @@
+"""Keep the database, supervisord, processes and files in line with each other."""

@@ -1,0 +1,122 @@
+"""Files that mirror the database for other tools (contract, section 7).
+
+Each is written by a thread of its own, at most a few times a second however many changes come in, so
+that no request waits for it. What a crash keeps from being written is written at the next start.
+"""
+
+import atexit
+import fcntl
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from daemon_programs.files import replace_text
+from daemon_programs.models import Program
+from daemon_programs.serializers.representation import program_document
+
+logger = logging.getLogger(__name__)
+
+_GATHER_SECONDS = 0.2  # changes that come together are written together
+_RETRY_SECONDS = 5.0  # after a fault such as a full disk
+
+
+class Mirror:
+    """One file, and how its text is made of the database."""
+
+    def __init__(self, path: Path, make_text: Callable[[], str]) -> None:
+        self._path = path
+        self._make_text = make_text
+        self._dirty = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        return self._path.name
+
+    def write(self) -> bool:
+        """Bring the file in line with the database; whether it had to be changed."""
+        with self._file_lock():
+            # Read under the lock: whoever comes second must not write what it read first.
+            text = self._make_text()
+            if self._has(text):
+                return False
+            replace_text(self._path, text)
+        return True
+
+    def is_current(self) -> bool:
+        """Whether the file says what the database does. Just after a change it doesn't yet."""
+        return self._has(self._make_text())
+
+    def _has(self, text: str) -> bool:
+        try:
+            return self._path.read_bytes() == text.encode()
+        except OSError:
+            return False
+
+    def touch(self) -> None:
+        """Have the file written soon."""
+        self._dirty.set()
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name=self._path.name, daemon=True)
+                self._thread.start()
+                atexit.unregister(self._flush)
+                atexit.register(self._flush)
+
+    def _flush(self) -> None:
+        """Write what is still to be written, at the process' end."""
+        if self._dirty.is_set():
+            self._try_to_write()
+
+    def _run(self) -> None:
+        while True:
+            self._dirty.wait()
+            time.sleep(_GATHER_SECONDS)
+            if not self._try_to_write():
+                time.sleep(_RETRY_SECONDS)
+
+    def _try_to_write(self) -> bool:
+        self._dirty.clear()
+        try:
+            self.write()
+        except Exception:
+            self._dirty.set()
+            logger.exception("%s can't be written", self._path.name)
+            connection.close()
+            return False
+        return True
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
+        """The API, the queue and commands write the same file."""
+        with open(self._path.with_name(f".{self._path.name}.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def to_text(content: Any) -> str:
+    """JSON as these files have it."""
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def text_of(programs: Iterable[Program]) -> str:
+    """The content of a programs file."""
+    return to_text({"programs": [program_document(program) for program in programs]})
+
+
+def _present_text() -> str:
+    return text_of(Program.objects.order_by("id"))
+
+
+programs = Mirror(settings.PROGRAMS_FILE, _present_text)
+touch = programs.touch
+write = programs.write

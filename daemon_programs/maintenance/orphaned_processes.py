@@ -1,0 +1,72 @@
+"""Processes that carry this stack's marks and belong to nothing that its supervisord runs."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+from django.conf import settings
+
+from daemon_programs.maintenance.reconcile import Difference, mend
+from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.processes import survivors, tree
+from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.processes.survivors import Found
+
+_GRACE_SECONDS = 10.0
+
+
+def end(*, dry_run: bool = False) -> list[Difference]:
+    """End them, and return what was found."""
+    return mend(list(_differences()), dry_run=dry_run)
+
+
+def _differences() -> Iterator[Difference]:
+    found = _strays()
+    for owner in sorted(set(found.values())):
+        pids = sorted(identity.pid for identity in found if found[identity] == owner)
+        what = f"{owner.group} has left processes that nobody watches (pid {', '.join(map(str, pids))})"
+        yield Difference(what, "ended", partial(_end, owner))
+
+
+def _end(owner: Owner) -> None:
+    def strays_of_owner() -> Found:
+        return {identity: each for identity, each in _strays().items() if each == owner}
+
+    survivors.end(strays_of_owner, lambda owner: _GRACE_SECONDS)
+
+
+def _strays() -> Found:
+    # In this order: what has been started since the first look isn't in it.
+    found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
+    states = supervisor.states()
+    active = set(_active(states))
+    known = {identity.pid for identity in tree.descend(_known_pids(states))}
+    known |= {*tree.lineage(os.getpid()), *tree.lineage(states["pid"])}
+    return {
+        identity: owner
+        for identity, owner in found.items()
+        if identity.pid not in known and owner not in active
+    }
+
+
+def _processes(states: State) -> Iterator[tuple[Owner, State]]:
+    for group, state in states["programs"].items():
+        for name, process in state["processes"].items():
+            yield Owner(group, name), process
+    for name, process in states["stack"].items():
+        yield Owner(name, name), process
+
+
+def _active(states: State) -> Iterator[Owner]:
+    """Those of which something runs, or is being ended."""
+    for owner, process in _processes(states):
+        if process.get("pid") or process.get("ending"):
+            yield owner
+
+
+def _known_pids(states: State) -> Iterator[int]:
+    for _, process in _processes(states):
+        yield from process.get("orphans", ())
+        if process.get("pid"):
+            yield process["pid"]

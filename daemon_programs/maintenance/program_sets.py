@@ -1,0 +1,235 @@
+"""Whole sets of programs: the defaults, ``reset``, import and export (contract, sections 3 and 7).
+
+A set is rehearsed before anything is changed: the whole change is made in the database and rolled
+back. Only then is it made for good, and supervisord told; all of it in one transaction, so that
+nobody changes a program in between.
+"""
+
+import json
+import os
+import pwd
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import CharField, F, Value
+from django.db.models.functions import Cast, Concat
+from rest_framework import serializers
+
+from daemon_programs.exceptions import BackupUnusable
+from daemon_programs.files import replace_text
+from daemon_programs.maintenance import mirror
+from daemon_programs.models import Program
+from daemon_programs.programs import registration, waiting
+from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.serializers.representation import program_document
+from daemon_programs.transactions import on_failure, write_transaction
+
+_NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
+Documents = list[dict[str, Any]]
+
+
+def reset() -> Path:
+    """Go back to the defaults; the file in which the programs that were replaced are kept."""
+    with write_transaction():
+        try:
+            # Not only those that differ: a reset starts everything afresh.
+            present = list(Program.objects.order_by("id"))
+            plan = Plan(remove=present, add=_programs_of(_read_defaults()), replaced=present)
+            _rehearse(plan)
+        except BackupUnusable as problem:
+            raise BackupUnusable(_NO_DEFAULTS) from problem
+        kept = keep_current()
+        on_failure(lambda: kept.unlink(missing_ok=True))
+        _apply(plan)
+    _wait_until_carried_out(plan)
+    return kept
+
+
+def import_programs(documents: Documents, *, keep_others: bool = False, dry_run: bool = False) -> list[str]:
+    """Make the present set that of the documents; one line for each program says what that means.
+
+    Programs are told apart by their ids. ``keep_others`` leaves alone what the documents don't name,
+    ``dry_run`` everything. BackupUnusable if it can't be done: then nothing was changed.
+    """
+    with write_transaction():
+        plan = _plan_import(documents, keep_others)
+        if not dry_run:
+            _apply(plan)
+    if not dry_run:
+        _wait_until_carried_out(plan)
+    return plan.sentences
+
+
+def keep_current() -> Path:
+    """Keep the present set as a dated file that ``import_programs`` reads."""
+    settings.BACKUPS_FOLDER.mkdir(mode=0o700, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+    file = Path(settings.BACKUPS_FOLDER) / f"programs-{stamp}.json"
+    replace_text(file, export_text())
+    return file
+
+
+def export_text() -> str:
+    """The present set, as the text of a file that ``import_programs`` reads."""
+    return mirror.text_of(Program.objects.order_by("id"))
+
+
+def read_documents(file: Path) -> Documents:
+    """The program objects of a file, ``{"programs": […]}`` or a bare list; BackupUnusable otherwise."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise BackupUnusable(f"{file} can't be read: {problem}") from problem
+    documents = content.get("programs") if isinstance(content, dict) else content
+    if not isinstance(documents, list) or not all(isinstance(each, dict) for each in documents):
+        raise BackupUnusable(f"{file} holds no list of programs")
+    return documents
+
+
+def shipped_defaults() -> Documents:
+    """The programs that a new stack begins with: examples, where everything may be run."""
+    if settings.ALLOWED_USERS or settings.WORK_ROOTS:
+        return []
+    documents = read_documents(Path(settings.SHIPPED_DEFAULT_PROGRAMS_FILE))
+    # A stack that doesn't run as root runs programs as itself only.
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    return [{**document, "user": own} for document in documents]
+
+
+def make_snapshot(documents: Documents) -> None:
+    """Make the snapshot that ``reset`` goes back to, when a stack is set up."""
+    replace_text(Path(settings.DEFAULT_PROGRAMS_FILE), mirror.text_of(_programs_of(documents)))
+
+
+def _read_defaults() -> Documents:
+    return read_documents(Path(settings.DEFAULT_PROGRAMS_FILE))
+
+
+@dataclass
+class Plan:
+    """What is to be done, and in words what it means."""
+
+    remove: list[Program] = field(default_factory=list)
+    change: list[Program] = field(default_factory=list)
+    add: list[Program] = field(default_factory=list)
+    replaced: list[Program] = field(default_factory=list)  # as they were: they stop by their own terms
+    sentences: list[str] = field(default_factory=list)
+
+
+def _plan_import(documents: Documents, keep_others: bool) -> Plan:
+    present = {program.pk: program for program in Program.objects.order_by("id")}
+    wanted = _programs_of(documents)
+    named = {program.pk for program in wanted}
+    plan = Plan(
+        remove=[] if keep_others else [each for each in present.values() if each.pk not in named],
+        change=[program for program in wanted if program.pk in present],
+        add=[program for program in wanted if program.pk not in present],
+    )
+    _rehearse(plan)  # which also brings the values into their one form
+    changes = {program.pk: _differences(present[program.pk], program) for program in plan.change}
+    plan.change = [program for program in plan.change if changes[program.pk]]
+    plan.replaced = [*plan.remove, *(present[program.pk] for program in plan.change)]
+    kept = [each for each in present.values() if not changes.get(each.pk) and each not in plan.remove]
+    plan.sentences = [
+        *(f"remove {_named(each)}" for each in plan.remove),
+        *(f"change {_named(each)}: {changes[each.pk]}" for each in plan.change),
+        *(f"add    {_named(each)}" for each in plan.add),
+        *(f"keep   {_named(each)}" for each in kept),
+    ]
+    return plan
+
+
+def _rehearse(plan: Plan) -> None:
+    """Make the change in the database alone, and roll it back; BackupUnusable if it can't be made."""
+    with registration.offline(), transaction.atomic():
+        _apply(plan)
+        transaction.set_rollback(True)
+
+
+def _apply(plan: Plan) -> None:
+    for program in plan.remove:
+        Program.objects.get(pk=program.pk).delete()
+    _make_room(plan.change)
+    for program in plan.change:
+        _save(program, force_update=True)
+    for program in sorted(plan.add, key=lambda each: each.pk is None):  # ids that are asked for come first
+        _save(program, force_insert=True)
+
+
+def _wait_until_carried_out(plan: Plan) -> None:
+    for program in plan.replaced:
+        waiting.wait_until_gone(program, otherwise="The programs are replaced; some are still being stopped")
+
+
+def _make_room(programs: list[Program]) -> None:
+    """Free what must be unique of programs that are about to be changed: they may swap it."""
+    Program.objects.filter(pk__in=[program.pk for program in programs]).update(
+        name=Concat(Value("\x01"), Cast(F("id"), CharField())),
+        port_start=None,
+        port_end=None,
+        terminal_id=None,
+    )
+
+
+def _save(program: Program, **how: bool) -> None:
+    try:
+        program.full_clean()
+        program.save(**how)  # which makes sure that no temporary program has its terminal
+    except ValidationError as problem:
+        raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
+
+
+def _programs_of(documents: Documents) -> list[Program]:
+    """The programs that documents describe; BackupUnusable if one of them does not."""
+    programs: list[Program] = []
+    ids: set[int] = set()
+    for position, document in enumerate(documents, 1):
+        try:
+            program = _program_of(document)
+        except serializers.ValidationError as problem:
+            whom = f"Program '{document['name']}'" if document.get("name") else f"Program number {position}"
+            raise BackupUnusable(_printable(f"{whom}: {_first_sentence(problem)}")) from problem
+        if program.pk in ids:
+            raise BackupUnusable(f"Program '{program.name}': the ID {program.pk} stands in the file twice")
+        if program.pk is not None:
+            ids.add(program.pk)
+        programs.append(program)
+    return programs
+
+
+def _program_of(document: dict[str, Any]) -> Program:
+    serializer = ProgramSerializer(data=document)
+    serializer.is_valid(raise_exception=True)
+    program = Program(**serializer.validated_data)
+    # An effective default path, as the files show it, is no choice: it moves with the state folder.
+    for stream in ("stdout", "stderr"):
+        if getattr(program, f"{stream}_logfile") == program.default_log(stream):
+            setattr(program, f"{stream}_logfile", "")
+    return program
+
+
+def _differences(present: Program, wanted: Program) -> str:
+    """The fields that would change."""
+    old, new = program_document(present), program_document(wanted)
+    return ", ".join(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
+
+
+def _named(program: Program) -> str:
+    return f"'{program.name}' ({program.pk})"
+
+
+def _first_sentence(problem: serializers.ValidationError) -> str:
+    detail: Any = problem.detail
+    while not isinstance(detail, str):
+        detail = next(iter(detail.values())) if isinstance(detail, dict) else detail[0]
+    return str(detail)
+
+
+def _printable(sentence: str) -> str:
+    """A file may hold half a surrogate pair, which can't be written anywhere."""
+    return sentence.encode(errors="replace").decode()

@@ -1,0 +1,76 @@
+"""The queries of the routes, checked."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from daemon_programs.models import Delivery
+from daemon_programs.programs import statuses
+from daemon_programs.serializers.query_fields import (
+    QueryBoolean,
+    QueryChoice,
+    QueryCursor,
+    QueryInteger,
+    QueryTime,
+)
+from daemon_programs.validators import rules
+
+
+class LogQuerySerializer(serializers.Serializer):
+    """The query of ``logs``."""
+
+    type = serializers.CharField(default="stdout", trim_whitespace=False, allow_blank=True)
+    lines = QueryInteger(1, 10000, default=100)
+
+    def validate_type(self, value: str) -> str:
+        if value not in ("stdout", "stderr"):
+            raise serializers.ValidationError("Invalid 'type' value: must be 'stdout' or 'stderr'")
+        return value
+
+
+class EventQuerySerializer(serializers.Serializer):
+    """The query of ``events``."""
+
+    since = QueryTime(required=False)
+    state = QueryChoice(statuses.STATUSES, required=False)
+    limit = QueryInteger(1, 1000, default=100)
+    cursor = QueryCursor(required=False)
+
+
+class PortQuerySerializer(serializers.Serializer):
+    """The port of an instance, in a query."""
+
+    port = QueryInteger(*rules.PORTS, required=False)
+
+
+class ProgramFilterSerializer(PortQuerySerializer):
+    """The filters of ``GET programs``, combined with AND."""
+
+    hoody_kit = QueryBoolean(required=False)
+    lazy_load = QueryBoolean(required=False)
+    enabled = QueryBoolean(required=False)
+    boot = QueryBoolean(required=False)
+    name = serializers.CharField(required=False, trim_whitespace=False, allow_blank=True)
+    port_from = QueryInteger(*rules.PORTS, required=False)
+    port_to = QueryInteger(*rules.PORTS, required=False)
+    include_status = QueryBoolean(required=False)
+    include_stats = QueryBoolean(required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if ("port_from" in values) is not ("port_to" in values):
+            raise serializers.ValidationError(
+                "Query parameters 'port_from' and 'port_to' must be given together"
+            )
+        if "port_from" in values and values["port_from"] > values["port_to"]:
+            raise serializers.ValidationError(
+                "Query parameter 'port_from' must not be greater than 'port_to'"
+            )
+        return values
+
+
+class DeliveryQuerySerializer(serializers.Serializer):
+    """The query of ``deliveries``."""
+
+    state = QueryChoice(Delivery.STATES, required=False)
+    limit = QueryInteger(1, 1000, default=100)
+    cursor = QueryCursor(required=False)

@@ -1,0 +1,1 @@
+"""Processes as the kernel shows them: trees, notes of starts, survivors."""

@@ -1,0 +1,1 @@
+"""The rules of a program's fields, each with its sentence."""

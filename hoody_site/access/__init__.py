@@ -1,0 +1,1 @@
+"""Who may do what: API tokens, authentication, permissions, limits on failed attempts."""

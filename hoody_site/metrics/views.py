@@ -1,0 +1,71 @@
+"""``GET /metrics``: what Prometheus, or whoever speaks its format, scrapes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from daemon_programs.api.base import VIEW, DaemonViewSet
+from hoody_site.metrics import latency
+from hoody_site.metrics.collector import DaemonCollector
+
+REGISTRY = CollectorRegistry()
+REGISTRY.register(DaemonCollector())
+REGISTRY.register(latency.duration)
+REGISTRY.register(latency.in_flight)
+ProcessCollector(registry=REGISTRY)  # of the API's own process
+
+_MEDIA_TYPE = "text/plain"
+EXAMPLE = """\
+# HELP daemon_programs Registered programs by status; a port range is running while an instance is.
+# TYPE daemon_programs gauge
+daemon_programs{state="running"} 12.0
+daemon_programs{state="fatal"} 1.0
+# HELP daemon_program_restarts_total How often supervisord has started it again by itself.
+# TYPE daemon_program_restarts_total counter
+daemon_program_restarts_total{id="7",name="web",port=""} 3.0
+"""
+
+
+class MetricsViewSet(DaemonViewSet):
+    """Open to everybody if the settings say so."""
+
+    permissions_of = {"scrape": VIEW}
+    renderer_classes = [JSONRenderer]  # of errors
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [] if settings.METRICS_OPEN else super().get_authenticators()
+
+    def get_permissions(self) -> Sequence[Any]:
+        return [] if settings.METRICS_OPEN else super().get_permissions()
+
+    @extend_schema(
+        tags=["metrics"],
+        operation_id="getMetrics",
+        summary="Get metrics",
+        description=(
+            "Programs, their restarts, CPU, memory and processes, webhooks, and the API itself, in the text "
+            "format of Prometheus, or in that of OpenMetrics if `Accept` asks for it."
+        ),
+        responses={(200, _MEDIA_TYPE): OpenApiTypes.STR},
+        examples=[OpenApiExample("a part", EXAMPLE, response_only=True, media_type=_MEDIA_TYPE)],
+    )
+    def scrape(self, request: Request) -> HttpResponse:
+        encode, content_type = _format(request.headers.get("Accept", ""))
+        return HttpResponse(encode(REGISTRY), content_type=content_type)
+
+
+def _format(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    """How to write it, as the client prefers."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # what the library makes of a version that is no number
+        return choose_encoder("")

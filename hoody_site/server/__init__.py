@@ -1,0 +1,1 @@
+"""gunicorn, which serves the API."""

@@ -1,0 +1,63 @@
+"""gunicorn: one process, many threads.
+
+Waiting requests sleep in their threads on events of this process, and one thread of it writes to all
+streams, so there is one of it.
+"""
+
+import contextlib
+import os
+import signal
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
+
+from django.conf import settings
+
+bind = f"{settings.BIND_HOST}:{settings.BIND_PORT}"
+workers = 1
+worker_class = "hoody_site.server.gunicorn_worker.HandingOverWorker"
+threads = settings.THREADS
+worker_connections = 2000
+keepalive = 75
+timeout = 120
+graceful_timeout = 5
+limit_request_line = 8190
+control_socket_disable = True
+proc_name = "daemon-api"
+# Its heartbeat file: in memory, so that a slow disk doesn't look like a hanging worker.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
+worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+
+
+def when_ready(server: Any) -> None:
+    """It listens: tell whoever looks at the terminal."""
+    from daemon_programs.exceptions import DaemonError
+    from daemon_programs.supervisor.client import Supervisor
+
+    # A client of its own: the workers, forked from this process, must not share its connection.
+    with contextlib.suppress(DaemonError):
+        Supervisor(settings.SUPERVISORD_SOCKET).announce()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start with a fresh mirror and a watched queue.
+
+    As soon as the stop comes, send home who waits and end the streams.
+    """
+    from daemon_programs.maintenance import mirror as programs_mirror
+    from daemon_programs.streams.pump import pump
+    from daemon_programs.supervisor.gateway import changes
+    from hoody_site.stack import watchdog
+    from quick_start import mirror as ephemeral_mirror
+
+    watchdog.start()
+    programs_mirror.touch()
+    ephemeral_mirror.touch()
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def close_then_stop(signum: int, frame: Any) -> None:
+        changes.close()
+        pump.close()
+        stop(signum, frame)  # type: ignore[operator,misc]
+
+    signal.signal(signal.SIGTERM, close_then_stop)

@@ -1,0 +1,117 @@
+"""What quick start's routes answer, for OpenAPI (contract, section 6). Nothing here runs."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
+from rest_framework import serializers
+
+from daemon_programs.api.openapi import streams as stream_schemas
+from daemon_programs.api.openapi.parameters import LOG_QUERY
+from daemon_programs.api.openapi.responses import LastRun, LogAnswer, ProcessStatus, Success
+from daemon_programs.serializers.verbs import NoFieldsSerializer
+from quick_start.api import examples
+from quick_start.serializers import LaunchSerializer
+
+_TAGS = ["quick start"]
+_TEMPORARY_ID = "^quick_[0-9]+$"
+_ID = OpenApiParameter(
+    "id",
+    {"type": "string", "pattern": _TEMPORARY_ID},
+    OpenApiParameter.PATH,
+    description="The `temporary_id` of the launch.",
+)
+
+
+class EphemeralStatus(ProcessStatus):
+    temporary_id = serializers.RegexField(_TEMPORARY_ID)
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(required=False)
+
+
+class EphemeralAnswer(Success, EphemeralStatus):
+    display = serializers.CharField(required=False)
+    attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
+    last_run = LastRun(required=False, help_text="Once it has ended.")
+
+
+class LaunchAnswer(EphemeralAnswer):
+    duration_seconds = serializers.FloatField(required=False, help_text='With `wait: "exit"`.')
+    stdout = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
+    stderr = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
+
+
+class ListedEphemeral(EphemeralStatus):
+    command = serializers.CharField()
+    user = serializers.CharField()
+
+
+@extend_schema_serializer(many=False)
+class EphemeralListAnswer(Success):
+    count = serializers.IntegerField()
+    ephemeral_programs = ListedEphemeral(many=True)
+
+
+class EphemeralStopAnswer(Success):
+    temporary_id = serializers.RegexField(_TEMPORARY_ID)
+    cleaned_up = serializers.BooleanField()
+    message = serializers.CharField()
+
+
+list_ephemeral = extend_schema(
+    tags=_TAGS,
+    operation_id="listEphemeralPrograms",
+    summary="List temporary programs",
+    description="Those that run or await clean-up.",
+    responses=EphemeralListAnswer,
+    examples=examples.LIST,
+)
+launch = extend_schema(
+    tags=_TAGS,
+    operation_id="quickStart",
+    summary="Run a temporary program",
+    description=(
+        'It cleans up after itself when it ends. With `wait: "exit"` one call runs a command to its end '
+        "and answers with its outcome and what it printed."
+    ),
+    request=LaunchSerializer,
+    responses=LaunchAnswer,
+    examples=examples.LAUNCH,
+)
+ephemeral_status = extend_schema(
+    tags=_TAGS,
+    operation_id="getEphemeralStatus",
+    summary="Get a temporary program's status",
+    description="While it lives; then for some time how it ended.",
+    parameters=[_ID],
+    responses=EphemeralAnswer,
+    examples=examples.STATUS,
+)
+ephemeral_logs = extend_schema(
+    tags=_TAGS,
+    operation_id="getEphemeralLogs",
+    summary="Read a temporary program's log",
+    description="The last lines; also for some time after it has ended.",
+    parameters=[_ID, *LOG_QUERY],
+    responses=LogAnswer,
+    examples=examples.LOGS,
+)
+ephemeral_log_stream = stream_schemas.stream(
+    tags=_TAGS,
+    operation_id="streamEphemeralLog",
+    summary="Follow a temporary program's log",
+    description=(
+        f"{stream_schemas.LOG_EVENTS}- `end` `{{status}}`: the program has ended and all is told, or "
+        "`{reason}`: it was `removed`. Nothing follows: close the stream."
+    ),
+    parameters=[_ID, *stream_schemas.LOG_STREAM_QUERY],
+    examples=stream_schemas.shown(stream_schemas.LINE, (None, "end", {"status": "exited"})),
+)
+stop_ephemeral = extend_schema(
+    tags=_TAGS,
+    operation_id="stopEphemeralProgram",
+    summary="Stop a temporary program",
+    description="Its whole process tree; answers when everything of it but its record is gone.",
+    parameters=[_ID],
+    request=NoFieldsSerializer,
+    responses=EphemeralStopAnswer,
+    examples=examples.STOP,
+)

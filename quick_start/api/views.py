@@ -1,0 +1,79 @@
+"""The routes of quick start (contract, section 6). One verb each."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from daemon_programs.api.base import DaemonViewSet, checked
+from daemon_programs.api.logs import log_answer
+from daemon_programs.programs import waiting
+from daemon_programs.serializers.queries import LogQuerySerializer
+from daemon_programs.serializers.streams import LogStreamQuerySerializer, stream_query
+from daemon_programs.serializers.verbs import NoFieldsSerializer
+from daemon_programs.streams.answer import StreamResponse, stream_answer
+from quick_start import log_stream, services
+from quick_start.api import operations as shapes
+from quick_start.models import EphemeralProgram
+from quick_start.representation import listed_document
+from quick_start.serializers import LaunchSerializer
+
+VIEW = ["quick_start.view_ephemeralprogram"]
+LAUNCH = [*VIEW, "quick_start.add_ephemeralprogram"]
+OPERATE = [*VIEW, "quick_start.operate_ephemeralprogram"]
+
+
+class QuickStartViewSet(DaemonViewSet):
+    """Temporary programs: run one, look at it, stop it."""
+
+    permissions_of = {
+        "list": VIEW,
+        "launch": LAUNCH,
+        "status": VIEW,
+        "logs": VIEW,
+        "log_stream": VIEW,
+        "stop": OPERATE,
+    }
+
+    @shapes.list_ephemeral
+    def list(self, request: Request) -> Response:
+        records = list(EphemeralProgram.objects.live())
+        states = waiting.states()  # without those that have ended since the line before
+        documents = [
+            listed_document(record, states[record.group]) for record in records if record.group in states
+        ]
+        return Response({"success": True, "count": len(documents), "ephemeral_programs": documents})
+
+    @shapes.launch
+    def launch(self, request: Request) -> Response:
+        values = checked(LaunchSerializer, request.data)
+        options = {name: values.pop(name) for name in ("wait", "timeout")}
+        return Response({"success": True, **services.launch(values, **options)})
+
+    @shapes.ephemeral_status
+    def status(self, request: Request, id: str) -> Response:
+        return Response({"success": True, **services.status_of(id)})
+
+    @shapes.ephemeral_logs
+    def logs(self, request: Request, id: str) -> Response:
+        record = services.get_record(id)
+        query = checked(LogQuerySerializer, request.query_params)
+        return log_answer(record, None, query)
+
+    @shapes.ephemeral_log_stream
+    def log_stream(self, request: Request, id: str) -> StreamResponse:
+        record = services.get_record(id)
+        query = checked(LogStreamQuerySerializer, stream_query(request))
+        return stream_answer(request, VIEW, log_stream.of_record(record, query))
+
+    @shapes.stop_ephemeral
+    def stop(self, request: Request, id: str) -> Response:
+        services.get_record(id)  # 404 comes before 400
+        checked(NoFieldsSerializer, request.data)
+        services.stop(id)
+        return Response(
+            {
+                "success": True,
+                "temporary_id": id,
+                "cleaned_up": True,
+                "message": "Program stopped and configuration removed",
+            }
+        )
