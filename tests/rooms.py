@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs.validators import terminals
+from daemon_programs.supervisor import terminals
 from tests.stack import Api, eventually
 
 numbers = itertools.count(1)

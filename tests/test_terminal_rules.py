@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from daemon_programs.validators import terminals
+from daemon_programs.supervisor import terminals
 from tests.rooms import numbers
 from tests.stack import OWN_USER, Api
 

@@ -5,9 +5,8 @@ from daemon_programs.models.event import Event
 from daemon_programs.models.program import (
     PROGRAM_PREFIX,
     Program,
-    SupervisedProgram,
-    folder_name,
 )
+from daemon_programs.models.supervised import SupervisedProgram, folder_name
 
 __all__ = [
     "PROGRAM_PREFIX",

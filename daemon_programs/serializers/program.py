@@ -16,7 +16,8 @@ from daemon_programs.serializers.fields import (
     StrictString,
     StrictStringMap,
 )
-from daemon_programs.validators import rules, terminals
+from daemon_programs.supervisor import terminals
+from daemon_programs.validators import rules
 
 _AUTORESTART_SENTENCE = "must be one of: true, false, unexpected"
 

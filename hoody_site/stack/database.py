@@ -9,6 +9,9 @@ from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 
+from hoody_site.access.groups import known_permissions, make_groups
+from hoody_site.stack.schedules import make_schedules
+
 _MIGRATIONS = "django_migrations"
 # What an OperationalError says of a database that isn't whole; others are of the moment.
 _NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column")
@@ -24,6 +27,17 @@ class DatabaseUnusable(DatabaseError):
             f"start again, which takes the programs from {settings.PROGRAMS_FILE} and makes a new "
             "administrator and token; other users, tokens and the history are lost then"
         )
+
+
+def prepare() -> None:
+    """Migrate, and make what every installation has: groups and schedules."""
+    check()
+    known = known_permissions()
+    migrate()
+    for file in settings.STATE_DIR.glob("db.sqlite3*"):
+        file.chmod(0o600)
+    make_groups(known)
+    make_schedules()
 
 
 def check() -> None:

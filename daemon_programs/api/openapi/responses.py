@@ -9,7 +9,8 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_seri
 from rest_framework import serializers
 
 from daemon_programs.programs.statuses import STATUSES
-from daemon_programs.validators import rules, terminals, webhook_config
+from daemon_programs.supervisor import terminals
+from daemon_programs.validators import rules, webhook_config
 
 
 class PortRange(serializers.Serializer):

@@ -8,6 +8,7 @@ split or expanded: supervisord's INI syntax, its ``%(ENV_x)s`` and its comments 
 import json
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from supervisor.dispatchers import PInputDispatcher
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
 from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.output import ProgramOutput
 from daemon_programs.supervisor.spec import digest_of
 
@@ -39,13 +41,18 @@ _NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", 
 _WITHOUT_RESTART = ("name", "autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
 
 
+# Makes the group of a configuration; handed in, so that this module knows no groups.
+GroupFactory = Callable[["ProgramGroupConfig"], Any]
+
+
 class ProgramConfig(ProcessConfig):
     """One process of a program. Compared by identity: the group compares specifications."""
 
-    def __init__(self, options: Any, spec: dict[str, Any], port: int | None) -> None:
+    def __init__(self, context: Context, spec: dict[str, Any], port: int | None) -> None:
         def of_port(text: str) -> str:
             return text if port is None else text.replace(PORT, str(port))
 
+        self.context = context
         self.argv = [of_port(argument) for argument in spec["argv"]]
         self.variables = dict(spec["environment"])
         if port is not None:
@@ -57,7 +64,7 @@ class ProgramConfig(ProcessConfig):
         stdout = spec["stdout"] and of_port(spec["stdout"])
         stderr = spec["stderr"] and of_port(spec["stderr"])
         super().__init__(
-            options,
+            context.options,
             name=spec["group"] if port is None else str(port),
             uid=None,  # privileges are dropped by the process itself, which also knows the home
             command=shlex.join(self.argv),
@@ -121,18 +128,14 @@ class ProgramConfig(ProcessConfig):
             dispatchers[pipes["stdin"]] = PInputDispatcher(proc, "stdin", pipes["stdin"])
         return dispatchers, pipes
 
-    def make_process(self, group: Any = None) -> Any:
-        from daemon_programs.supervisor.plugin.process import ProgramProcess
-
-        process = ProgramProcess(self)
-        process.group = group
-        return process
-
 
 class ProgramGroupConfig(ProcessGroupConfig):
     """A program: a group of one process, or of one process per port."""
 
-    def __init__(self, options: Any, spec: dict[str, Any], digest: str) -> None:
+    def __init__(
+        self, context: Context, spec: dict[str, Any], digest: str, group_factory: GroupFactory
+    ) -> None:
+        self.context = context
         self.spec = spec
         self.digest = digest  # of the file
         ports: list[int | None] = [None]
@@ -140,11 +143,12 @@ class ProgramGroupConfig(ProcessGroupConfig):
             first, last = spec["ports"]
             ports = list(range(first, last + 1))
         super().__init__(
-            options,
+            context.options,
             spec["group"],
             spec["priority"],
-            [ProgramConfig(options, spec, port) for port in ports],
+            [ProgramConfig(context, spec, port) for port in ports],
         )
+        self._group_factory = group_factory
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ProgramGroupConfig) and self.spec == other.spec
@@ -156,16 +160,15 @@ class ProgramGroupConfig(ProcessGroupConfig):
         return _what_runs(self.spec) == _what_runs(other.spec)
 
     def make_group(self) -> Any:
-        from daemon_programs.supervisor.plugin.group import ProgramGroup
-
-        return ProgramGroup(self)
+        """Stock supervisord's name for it, which its own calls use too."""
+        return self._group_factory(self)
 
 
 def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in _WITHOUT_RESTART}
 
 
-def read(options: Any, file: Path) -> ProgramGroupConfig:
+def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGroupConfig:
     """The program that a file describes.
 
     Raises OSError (no such file), ValueError or KeyError (not written by ``spec``).
@@ -175,7 +178,7 @@ def read(options: Any, file: Path) -> ProgramGroupConfig:
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)
-    return ProgramGroupConfig(options, spec, digest_of(text))
+    return ProgramGroupConfig(context, spec, digest_of(text), group_factory)
 
 
 def _check_types(spec: dict[str, Any]) -> None:

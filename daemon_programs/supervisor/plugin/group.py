@@ -7,13 +7,13 @@ there by then. The latest change noted wins.
 
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from supervisor.process import ProcessGroup
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, SupervisorStates
 
 from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig
-from daemon_programs.supervisor.plugin.context import CONTEXT
+from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.process import ProgramProcess
 
 # Each start costs about three milliseconds; the loop must not be away for a thousand of them.
@@ -24,14 +24,28 @@ EXPIRED = "ttl"
 SHUTDOWN = "shutdown"
 
 
+class Holder(Protocol):
+    """What a group needs of the registry that holds it."""
+
+    def find(self, name: str) -> "ProgramGroup | None": ...
+
+    def exchange(self, group: "ProgramGroup", config: ProgramGroupConfig, restart: Iterable[str]) -> None: ...
+
+    def drop(self, name: str) -> None: ...
+
+
 class ProgramGroup(ProcessGroup):
     """A program: its processes, those to be started, and the change that is under way."""
 
     config: ProgramGroupConfig
-    processes: dict[str, ProgramProcess]
+    context: Context
 
-    def __init__(self, config: ProgramGroupConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: ProgramGroupConfig, registry: Holder) -> None:
+        # Not stock supervisord's, which has each configuration make its process.
+        self.config = config
+        self.context = config.context
+        self.registry = registry
+        self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
         self.asleep = False
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
@@ -43,7 +57,7 @@ class ProgramGroup(ProcessGroup):
         self.expires_at: float | None = None  # of the monotonic clock
         if config.spec["expires_at"] is not None:
             self.expires_at = time.monotonic() + config.spec["expires_at"] - time.time()
-            CONTEXT.wakeup.at(self.expires_at)
+            self.context.wakeup.at(self.expires_at)
 
     @property
     def changing(self) -> bool:
@@ -136,9 +150,9 @@ class ProgramGroup(ProcessGroup):
         """
         if self.asleep:
             return
-        if CONTEXT.registry.find(self.config.name) is not self:
+        if self.registry.find(self.config.name) is not self:
             return  # exchanged earlier in this turn, which goes by a list made at its beginning
-        with CONTEXT.contained(f"{self.config.name} could not be looked after"):
+        with self.context.contained(f"{self.config.name} could not be looked after"):
             self._transition()
             self.asleep = self._has_nothing_due()
 
@@ -164,7 +178,7 @@ class ProgramGroup(ProcessGroup):
             self.end_early(EXPIRED)
         if self.is_over and not self.end_told:
             self.end_told = True
-            CONTEXT.tell_end(self.config.name, self.snapshot())
+            self.context.announce_end(self.config.name, self.snapshot())
 
     def _clear(self, by: str) -> None:
         self.changed_by = by
@@ -182,9 +196,9 @@ class ProgramGroup(ProcessGroup):
 
     def _exchange(self) -> None:
         if self.next_config is None:
-            CONTEXT.registry.drop(self.config.name)
+            self.registry.drop(self.config.name)
         else:
-            CONTEXT.registry.exchange(self, self.next_config, self.restarting)
+            self.registry.exchange(self, self.next_config, self.restarting)
 
     def _start_some(self) -> None:
         if self.config.options.mood <= SupervisorStates.RESTARTING:
@@ -196,7 +210,7 @@ class ProgramGroup(ProcessGroup):
             if process.state not in RUNNING_STATES:
                 process.spawn()
         if self.to_start:
-            CONTEXT.wakeup.poke()
+            self.context.wakeup.poke()
 
     def snapshot(self) -> dict[str, Any]:
         """The group's part of ``states``: only processes that have something to tell.

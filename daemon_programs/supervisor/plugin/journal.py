@@ -16,11 +16,11 @@ _MOST_PER_BATCH = 1000
 
 
 class Journal:
-    """``poke`` is called when there is something new for somebody who has nothing to do."""
+    """``poke`` is called when there is something new for an event listener that sleeps."""
 
-    def __init__(self, poke: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.boot = secrets.token_hex(8)
-        self._poke = poke
+        self.poke: Callable[[], None] = lambda: None
         self._poked = False
         self._entries: deque[dict[str, Any]] = deque()
         self._last = 0
@@ -35,7 +35,7 @@ class Journal:
         self._entries.append({**entry, "number": self._last})
         if not self._poked:
             self._poked = True
-            self._poke()
+            self.poke()
 
     def forget(self, number: int) -> None:
         """Forget what is recorded; a loss only when it has been told."""

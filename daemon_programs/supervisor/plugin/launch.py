@@ -15,7 +15,6 @@ from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessExc
 
 from daemon_programs.supervisor import logfiles
 from daemon_programs.supervisor.plugin import terminal
-from daemon_programs.supervisor.plugin.context import CONTEXT
 from daemon_programs.supervisor.processes.notes import Owner
 
 _MOST_PLAIN_FILES = 16
@@ -46,7 +45,7 @@ def find_command(config: Any) -> tuple[str, list[str]]:
 def account_of(config: Any) -> pwd.struct_passwd:
     """The user that it runs as; raises ProcessException when there is none of that name (any more), or
     when programs may not run as that user (any more)."""
-    if CONTEXT.allowed_users and config.user not in CONTEXT.allowed_users:
+    if config.context.limits.users and config.user not in config.context.limits.users:
         raise NoPermission(f'programs may not run as the user "{config.user}" (DAEMON_ALLOWED_USERS)')
     try:
         return pwd.getpwnam(config.user)
@@ -57,7 +56,7 @@ def account_of(config: Any) -> pwd.struct_passwd:
 def check(config: Any) -> str:
     """The command's file; raises ProcessException, with a sentence, if a start can't succeed."""
     account_of(config)
-    _check_work_roots(os.path.realpath(directory_of(config)), _work_roots())
+    _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
     filename, _ = find_command(config)
     return filename
 
@@ -117,7 +116,7 @@ def become(
     try:
         os.setsid()
         _reset_signals()
-        resource.setrlimit(resource.RLIMIT_NOFILE, CONTEXT.open_files_limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
         os.dup2(pipes["child_stdin"], 0)
         account = account_of(config)
         if config.terminal:
@@ -125,7 +124,7 @@ def become(
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
-        work_roots = _work_roots()
+        work_roots = _work_roots(config)
         problem = f'it could not become the user "{config.user}"'
         _become_user(account)
         os.umask(config.umask)
@@ -151,7 +150,8 @@ def become(
 def log_access(config: Any) -> logfiles.Access:
     """Whose its logs are, and where they may be."""
     account = account_of(config)
-    return logfiles.Access(account.pw_uid, account.pw_gid, CONTEXT.logs, CONTEXT.log_roots)
+    limits = config.context.limits
+    return logfiles.Access(account.pw_uid, account.pw_gid, limits.logs, limits.log_roots)
 
 
 def sentence(error: OSError) -> str:
@@ -163,8 +163,8 @@ def sentence(error: OSError) -> str:
     return (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
-def _work_roots() -> list[str]:
-    return [os.path.realpath(root) for root in CONTEXT.work_roots]
+def _work_roots(config: Any) -> list[str]:
+    return [os.path.realpath(root) for root in config.context.limits.work_roots]
 
 
 def _check_work_roots(directory: str, roots: list[str]) -> None:
@@ -174,7 +174,8 @@ def _check_work_roots(directory: str, roots: list[str]) -> None:
 
 def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
     """A clean environment: nothing of the stack's own but what is passed on by name."""
-    environment = {name: os.environ[name] for name in CONTEXT.passed_environment if name in os.environ}
+    passed = config.context.passed_environment
+    environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment.update(
         HOME=account.pw_dir,
         USER=account.pw_name,
@@ -188,7 +189,7 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SUPERVISOR_SERVER_URL=config.options.serverurl,
         SUPERVISOR_GROUP_NAME=group,
         SUPERVISOR_PROCESS_NAME=config.name,
-        SUPERVISOR_PROCESS_KEY=CONTEXT.key_of(Owner(group, config.name)),
+        SUPERVISOR_PROCESS_KEY=config.context.keys.of(Owner(group, config.name)),
     )
     return environment
 

@@ -33,7 +33,7 @@ from supervisor.states import (
 )
 
 from daemon_programs.supervisor.plugin import launch
-from daemon_programs.supervisor.plugin.context import CONTEXT
+from daemon_programs.supervisor.plugin.configuration import ProgramConfig
 from daemon_programs.supervisor.processes import notes
 from daemon_programs.supervisor.processes.tree import Identity, descend, send, terminate
 
@@ -66,8 +66,10 @@ class ProgramProcess(Subprocess):
     last_run: dict[str, Any] | None = None  # how the last run ended: see _record_end
     failure_fd: int | None = None  # where the child says why it could not become the program
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: ProgramConfig, group: Any) -> None:
         super().__init__(config)
+        self.group = group
+        self.context = config.context
         self.signalled: set[Identity] = set()
 
     # Starting
@@ -89,7 +91,7 @@ class ProgramProcess(Subprocess):
         self.change_state(ProcessStates.STARTING)
         if self.config.delay_seconds:
             self.launch_at = time.monotonic() + self.config.delay_seconds
-            CONTEXT.wakeup.at(self.launch_at)
+            self.context.wakeup.at(self.launch_at)
             return None
         return self._launch()
 
@@ -107,7 +109,7 @@ class ProgramProcess(Subprocess):
             self._fail(f"its logs or its terminal can't be made: {launch.sentence(problem)}")
             return None
         except Exception as problem:
-            CONTEXT.log(f"{self._namespec} could not be started: {problem!r}")
+            self.context.log(f"{self._namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
         child_failure_fd = None
@@ -132,11 +134,11 @@ class ProgramProcess(Subprocess):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._spawn_as_parent(pid)
         self.session = pid
-        CONTEXT.orphans.add_session(pid, self._owner)
-        with CONTEXT.contained(f"{self.config.name} could not be noted"):
-            notes.write(CONTEXT.noted, self._owner, pid)
+        self.context.orphans.add_session(pid, self._owner)
+        with self.context.contained(f"{self.config.name} could not be noted"):
+            notes.write(self.context.notes_folder, self._owner, pid)
         self.launched_at = time.monotonic()
-        CONTEXT.wakeup.at(self.launched_at + self.config.startsecs)
+        self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
     def _fail(self, sentence: str) -> None:
@@ -160,15 +162,15 @@ class ProgramProcess(Subprocess):
 
     def finish(self, pid: int, sts: int) -> None:
         """The process itself has ended (others of its tree may live on for the moment)."""
-        with CONTEXT.contained(f"the end of {self.config.name} could not be dealt with"):
+        with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
         self._close_pipes()
         self.group.wake()
-        CONTEXT.wakeup.poke()  # what follows from an end is done in the loop's next turn
+        self.context.wakeup.poke()  # what follows from an end is done in the loop's next turn
 
     def _finish(self, sts: int) -> None:
-        with CONTEXT.contained(f"the last output of {self.config.name} could not be kept"):
+        with self.context.contained(f"the last output of {self.config.name} could not be kept"):
             self.drain()
         exit_code, message = decode_wait_status(sts)
         now = time.monotonic()
@@ -200,7 +202,7 @@ class ProgramProcess(Subprocess):
             self.change_state(state, expected=exit_code == 0)
             if state == ProcessStates.BACKOFF:
                 self.retry_at = now + self.backoff  # a second longer each time
-                CONTEXT.wakeup.at(self.retry_at)
+                self.context.wakeup.at(self.retry_at)
 
     def _close_pipes(self) -> None:
         for dispatcher in self.dispatchers.values():
@@ -265,7 +267,7 @@ class ProgramProcess(Subprocess):
             self.kill_at = time.monotonic() + self.config.stopwaitsecs
             self.change_state(ProcessStates.STOPPING)
         self._signal_tree(signal.Signals(sig), time.monotonic() - _LOOK_AGAIN_SECONDS)
-        CONTEXT.wakeup.at(self.kill_at)
+        self.context.wakeup.at(self.kill_at)
         return None
 
     def tree(self, since: float) -> set[Identity]:
@@ -273,7 +275,7 @@ class ProgramProcess(Subprocess):
         return descend(self._roots(since))
 
     def _roots(self, since: float) -> list[int]:
-        roots = CONTEXT.orphans.of(self.group.config.name, self.config.name, since)
+        roots = self.context.orphans.of(self.group.config.name, self.config.name, since)
         return [*roots, self.pid] if self.pid else roots
 
     def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
@@ -291,26 +293,26 @@ class ProgramProcess(Subprocess):
                 if self.config.terminal:
                     send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
-        return bool(roots) or CONTEXT.orphans.may_get_more  # who has just ended may have forked
+        return bool(roots) or self.context.orphans.may_get_more  # who has just ended may have forked
 
     def _end_tree(self, now: float) -> None:
         """Go on ending what is left of a tree, until nothing is."""
         signum = signal.SIGKILL if now >= self.kill_at else signal.SIGTERM
         since = max(self.ended_at, now - _LOOK_AGAIN_SECONDS)
         if self._signal_tree(signum, since) or self.pid:
-            CONTEXT.wakeup.at(now + _LOOK_AGAIN_SECONDS)
+            self.context.wakeup.at(now + _LOOK_AGAIN_SECONDS)
             return
         self.ending = False
         self.signalled = set()
-        notes.forget(CONTEXT.noted, self._owner)
-        CONTEXT.orphans.forget_session(self.session)
-        with CONTEXT.contained(f"the private folder of {self.config.name} could not be removed"):
+        notes.forget(self.context.notes_folder, self._owner)
+        self.context.orphans.forget_session(self.session)
+        with self.context.contained(f"the private folder of {self.config.name} could not be removed"):
             launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
             self.change_state(ProcessStates.STOPPED)
-        CONTEXT.tell_settled(self.group.config.name)
-        CONTEXT.wakeup.poke()
+        self.context.announce_settled(self.group.config.name)
+        self.context.wakeup.poke()
 
     # The loop's turn
 
@@ -379,7 +381,7 @@ class ProgramProcess(Subprocess):
         # A program that ends at once and is to run for ever is run once a second, not in a frenzy.
         due = self.launched_at + self.config.startsecs
         if now < due:
-            CONTEXT.wakeup.at(due)
+            self.context.wakeup.at(due)
         return now >= due
 
     @property
@@ -401,7 +403,7 @@ class ProgramProcess(Subprocess):
         if self.restarts:
             shown["restarts"] = self.restarts
         since = time.monotonic() - _ORPHANS_SHOWN_SECONDS
-        if orphans := CONTEXT.orphans.of(self.group.config.name, self.config.name, since):
+        if orphans := self.context.orphans.of(self.group.config.name, self.config.name, since):
             shown["orphans"] = sorted(orphans)
         if self.last_run:
             shown["last_run"] = self.last_run

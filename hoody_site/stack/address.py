@@ -1,0 +1,46 @@
+"""The address of the API."""
+
+import socket
+import time
+
+from django.conf import settings
+
+from hoody_site.stack.problem import StackProblem
+
+
+def check_address(patience_seconds: float = 0.0) -> None:
+    """Make sure that the API can have its address.
+
+    Have patience after survivors were ended: the threads of a killed process may still have its sockets
+    for a moment when it has gone from the process table.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while problem := _bind():
+        if time.monotonic() > deadline:
+            raise StackProblem(
+                f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): stop what "
+                "listens there, or set DAEMON_BIND to another host:port"
+            ) from problem
+        time.sleep(0.05)
+
+
+def _bind() -> OSError | None:
+    """Take the address for a moment; why that can't be done."""
+    host = settings.BIND_HOST.strip("[]")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, settings.BIND_PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as problem:
+        return problem
+    return None
+
+
+def url() -> str:
+    """Where to point a browser."""
+    everywhere = settings.BIND_HOST in ("0.0.0.0", "[::]")  # noqa: S104
+    host = "127.0.0.1" if everywhere else settings.BIND_HOST
+    return f"http://{host}:{settings.BIND_PORT}/"

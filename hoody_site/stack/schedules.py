@@ -1,0 +1,26 @@
+"""The schedules of the queue, made at every start."""
+
+from django.utils import timezone
+
+from daemon_programs import tasks as program_tasks
+from hoody_site import tasks
+from quick_start import tasks as quick_start_tasks
+
+
+def make_schedules() -> None:
+    from django_q.models import Schedule
+
+    schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES, *tasks.SCHEDULES]
+    names = [name for name, _, _ in schedules]
+    for name, function, minutes in schedules:
+        Schedule.objects.update_or_create(
+            name=name,
+            defaults={
+                "func": function,
+                "schedule_type": Schedule.MINUTES,
+                "minutes": minutes,
+                # Else django-q2 would step forward from its last run, one interval at a time.
+                "next_run": timezone.now(),
+            },
+        )
+    Schedule.objects.exclude(name__in=names).delete()

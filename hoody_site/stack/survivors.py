@@ -1,0 +1,50 @@
+"""Processes that a killed supervisord has left running, ended before the next start."""
+
+import json
+import os
+
+from django.conf import settings
+
+from daemon_programs.programs import registration
+from daemon_programs.supervisor.processes import survivors, tree
+from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.spec import Specification
+from hoody_site.stack.problem import StackProblem
+
+_STACK_GROUPS = {"api", "scheduler", "listener"}
+
+
+def end_survivors() -> int:
+    """End what a killed supervisord has left running; returns how many processes that were.
+
+    Called with the lock held, so nobody else's supervisord is at work here. Programs are asked to
+    end and get their grace periods; the stack's own processes have nothing to lose.
+    """
+    own = set(tree.lineage(os.getpid()))
+
+    def search() -> survivors.Found:
+        found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
+        if own & {identity.pid for identity in found}:
+            raise StackProblem(
+                "This is run from within a program that a killed stack has left running, and which is to be "
+                "ended before the next start: start the stack from somewhere else"
+            )
+        return found
+
+    try:
+        ended = survivors.end(search, _grace_of)
+    except TimeoutError as problem:
+        raise StackProblem(f"What a killed stack has left running can't be ended: {problem}") from problem
+    for note in settings.NOTES_FOLDER.iterdir():
+        note.unlink()
+    return len(ended)
+
+
+def _grace_of(owner: Owner) -> float:
+    """As the file says that supervisord had of it: the database may not be readable yet."""
+    if owner.group in _STACK_GROUPS:
+        return 0
+    try:
+        return float(json.loads(registration.file_of(owner.group).read_bytes())["stop_grace_seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Specification.stop_grace_seconds
