@@ -2,7 +2,7 @@
 
 The database is what is wanted. What differs from it is found first, each difference with what mends it;
 a dry run ends there. Everything here may be called at any time and as often as one likes. Temporary
-programs are not looked at: `quick_start.lifecycle` does that, and `hoody_site.reconciliation` all of it.
+programs are not looked at: `quick_start.lifecycle` does that, and `hoody_site.stack.reconciliation` all of it.
 """
 
 import logging

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from daemon_programs.maintenance.reconcile import Difference
-from hoody_site import reconciliation
-from hoody_site.stack import address, configuration, database, first_start, folder, survivors
+from hoody_site.stack import address, configuration, database, first_start, folder, reconciliation, survivors
 
 # The threads of a killed process may hold its sockets for a moment after it has left the process table.
 _PATIENCE_SECONDS = 5

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from daemon_programs.management.base import DaemonCommand
-from hoody_site import reconciliation
+from hoody_site.stack import reconciliation
 from hoody_site.stack.database import DatabaseUnusable
 
 
