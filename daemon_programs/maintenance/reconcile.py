@@ -16,10 +16,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.files import replace_text
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
-from daemon_programs.programs import preflight
+from daemon_programs.programs import preflight, registration
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.spec import digest_of
@@ -114,9 +113,9 @@ def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:
         if file.stem not in wanted or file.suffix != ".json":
             yield Difference(f"conf.d/{file.name} belongs to no program", "removed", file.unlink)
     for group, text in wanted.items():
-        file = folder / f"{group}.json"
+        file = registration.file_of(group)
         if not _has(file, text):
-            write = partial(_write, group, text)
+            write = partial(registration.write_file, group, text)
             yield Difference(f"conf.d/{file.name} is not what the database says", "written anew", write)
 
 
@@ -138,8 +137,3 @@ def _has(file: Path, text: str) -> bool:
         return file.read_bytes() == text.encode()
     except OSError:
         return False
-
-
-def _write(group: str, text: str) -> None:
-    # Not synced to the disk: made anew at every start, as this is.
-    replace_text(Path(settings.PROGRAMS_FOLDER) / f"{group}.json", text, durable=False)

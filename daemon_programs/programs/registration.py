@@ -51,6 +51,14 @@ def file_of(group: str) -> Path:
     return Path(settings.PROGRAMS_FOLDER) / f"{group}.json"
 
 
+def write_file(group: str, text: str) -> None:
+    """Write a program's configuration file.
+
+    It is not synced to the disk, because the folder is rebuilt from the database at every start.
+    """
+    replace_text(file_of(group), text, durable=False)
+
+
 def _change(group: str, text: str | None) -> None:
     file = file_of(group)
     before = file.read_text() if file.exists() else None
@@ -59,12 +67,11 @@ def _change(group: str, text: str | None) -> None:
 
 
 def _put(group: str, text: str | None) -> None:
-    # Not synced to the disk: the folder is made anew from the database at every start.
     if text is None:
         file_of(group).unlink(missing_ok=True)
         supervisor.remove(group)
     else:
-        replace_text(file_of(group), text, durable=False)
+        write_file(group, text)
         supervisor.apply(group)
 
 
@@ -72,7 +79,7 @@ def _put_back(group: str, text: str | None) -> None:
     if text is None:
         file_of(group).unlink(missing_ok=True)
     else:
-        replace_text(file_of(group), text, durable=False)
+        write_file(group, text)
     # It may be supervisord that is away: then there is nothing to put back in it.
     with suppress(DaemonError):
         _put(group, text)
