@@ -11,6 +11,7 @@ from daemon_programs.api.openapi import operations as shapes
 from daemon_programs.models import Program
 from daemon_programs.programs import preflight, readiness, services, stats, statuses, waiting
 from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.processes.notes import Owner
 
 
 class StatusViewSet(DaemonViewSet):
@@ -56,7 +57,7 @@ def add_statuses(
         document["status"] = statuses.listed_status(program, state)
         if program.has_ports:
             stats.add_to_instances(program, document["status"]["instances"], measured)
-        elif own := measured.get((program.group, program.group)):
+        elif own := measured.get(Owner(program.group, program.group)):
             document["stats"] = own
 
 
@@ -76,7 +77,7 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
             **({} if instances else _problem(program)),
         }
     process = statuses.process_state(state, program.group)
-    measured = stats.measure(_only(program, state, program.group)).get((program.group, program.group))
+    measured = stats.measure(_only(program, state, program.group)).get(Owner(program.group, program.group))
     status = statuses.program_status(program, state)
     if program.ready_port is not None:
         status["ready"] = status["status"] == "running" and readiness.accepts(program.ready_port)

@@ -19,14 +19,12 @@ import psutil
 from daemon_programs.models import Program
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.processes import tree
+from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.timestamps import iso
 
 _MEASURED_ANEW_SECONDS = 1.0
 _FORGOTTEN_SECONDS = 600.0
 _LONGEST_COMMAND = 4096
-
-# A process of a program: supervisord's group and process names.
-Owner = tuple[str, str]
 
 # From a pid to those of its children.
 Children = Callable[[int], Iterable[int]]
@@ -84,21 +82,21 @@ def measure(programs: dict[str, State]) -> dict[Owner, dict[str, Any]]:
     return {
         owner: measured
         for owner, begin in trees.items()
-        if (measured := _tree_stats(begin[0], descend(begin, children)))
+        if (measured := _tree_stats(begin[0], walk_tree(begin, children)))
     }
 
 
 def roots(programs: dict[str, State]) -> dict[Owner, list[int]]:
     """The pids that the tree of each live process begins with: its own, then those of its orphans."""
     return {
-        (group, name): [process["pid"], *process.get("orphans", [])]
+        Owner(group, name): [process["pid"], *process.get("orphans", [])]
         for group, state in programs.items()
         for name, process in state["processes"].items()
         if process.get("pid")
     }
 
 
-def descend(begin: list[int], children: Children) -> Iterator[int]:
+def walk_tree(begin: list[int], children: Children) -> Iterator[int]:
     """The pids of a tree, each once: meanwhile a pid may have gone to another process."""
     waiting = list(begin)
     seen = set(begin)
@@ -115,7 +113,7 @@ def add_to_instances(
 ) -> None:
     """Add ``stats`` to the live instances of a port range."""
     for instance in instances:
-        if own := measured.get((program.group, str(instance["port"]))):
+        if own := measured.get(Owner(program.group, str(instance["port"]))):
             instance["stats"] = own
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from daemon_programs.programs import stats
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.processes import tree
+from daemon_programs.supervisor.processes.notes import Owner
 
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -70,7 +71,7 @@ _counter = CpuCounter()
 _one_at_a_time = threading.Lock()  # an older look must not be counted after a newer one
 
 
-def measure(programs: dict[str, State]) -> dict[stats.Owner, Usage]:
+def measure(programs: dict[str, State]) -> dict[Owner, Usage]:
     """What the trees of the live processes use, by owner; ``programs`` are all there are, by group."""
     with _one_at_a_time:
         table = _Table()
@@ -109,7 +110,8 @@ class _Table:
 
     def tree_of(self, begin: list[int]) -> list[_Process]:
         """The processes of a tree; none if its root has ended since supervisord told of it."""
-        found = [self.processes[pid] for pid in stats.descend(begin, self.children) if pid in self.processes]
+        pids = stats.walk_tree(begin, self.children)
+        found = [self.processes[pid] for pid in pids if pid in self.processes]
         is_there = found and found[0].identity.pid == begin[0] and found[0].is_alive
         return found if is_there else []
 

@@ -16,10 +16,11 @@ from prometheus_client.registry import Collector
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Delivery, Event, Program
-from daemon_programs.programs import stats, statuses, usage
+from daemon_programs.programs import statuses, usage
 from daemon_programs.streams.pump import pump
 from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.webhooks import deliveries
 from hoody_site import __version__
 from quick_start.models import EphemeralProgram
@@ -36,7 +37,7 @@ class _Process(NamedTuple):
     """A program's only process, or an instance of it."""
 
     labels: list[str]
-    owner: stats.Owner
+    owner: Owner
     status: str
     told: State  # by supervisord
 
@@ -150,11 +151,11 @@ def _processes(program: Program, state: State | None) -> Iterator[_Process]:
     if not program.has_ports:
         status = _status_of(program, {group: state} if state else {})
         told = statuses.process_state(state, group)
-        yield _Process([id, program.name, ""], (group, group), status, told)
+        yield _Process([id, program.name, ""], Owner(group, group), status, told)
         return
     for name, told in sorted((state or {}).get("processes", {}).items()):
         port = "" if name == group else name  # it is just being given its ports
-        yield _Process([id, program.name, port], (group, name), statuses.status_of(told), told)
+        yield _Process([id, program.name, port], Owner(group, name), statuses.status_of(told), told)
 
 
 def _recorded() -> Iterator[Metric]:
