@@ -15,10 +15,9 @@ from daemon_programs.admin.base import LiveAdmin, action
 from daemon_programs.admin.records import RecordAdmin
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import statuses, waiting
-from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.states import ProgramState
 from quick_start import services
 from quick_start.models import EphemeralProgram
-from quick_start.representation import last_run
 
 
 class LifeFilter(admin.SimpleListFilter):
@@ -68,7 +67,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
 
     # The list
 
-    def summary(self, record: EphemeralProgram, state: State | None) -> SafeString:
+    def summary(self, record: EphemeralProgram, state: ProgramState | None) -> SafeString:
         if record.ended_at is not None:
             return presentation.badge(record.final_status)
         if state is None:
@@ -93,7 +92,9 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
             return None
         if not (record.error or record.signal) and record.exit_code is None:
             return "it was stopped before it ran"
-        return statuses.why_it_ended({"last_run": last_run(record)})
+        return statuses.why_it_ended(
+            {"error": record.error, "signal": record.signal, "exit_code": record.exit_code}
+        )
 
     # The page of one
 

@@ -20,8 +20,8 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.maintenance.reconcile import Difference, mend, of_mirror
 from daemon_programs.models import Program
 from daemon_programs.programs import registration, statuses
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction
 from quick_start import mirror
 from quick_start.exceptions import EphemeralProgramNotFound
@@ -32,12 +32,12 @@ LOST = "daemon restarted before the program finished"
 _CUT_SHORT = {"ttl": "stopped at the end of its time to live", "shutdown": LOST}
 
 
-def is_over(state: State | None) -> bool:
+def is_over(state: ProgramState | None) -> bool:
     """Whether a temporary program has ended for good: supervisord says so, or has forgotten it."""
     return state is None or bool(state.get("over"))
 
 
-def finish(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
+def finish(record: EphemeralProgram, state: ProgramState | None) -> EphemeralProgram:
     """Complete a record with how its program ended, and have supervisord forget it.
 
     ``state`` None: nobody knows how it ended, since supervisord has gone with it.
@@ -55,7 +55,7 @@ def finish(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
     return current
 
 
-def finish_group(group: str, state: State) -> None:
+def finish_group(group: str, state: ProgramState) -> None:
     """The event listener's word that a temporary program is over."""
     with write_transaction():  # its launch may still be about to be recorded: that comes first
         record = EphemeralProgram.objects.live().filter(temporary_id=group).first()
@@ -91,7 +91,9 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
     return [*found, *mend(of_mirror(mirror.ephemeral), dry_run=dry_run)]
 
 
-def _ended_unnoticed(records: list[EphemeralProgram], states: dict[str, State]) -> Iterator[Difference]:
+def _ended_unnoticed(
+    records: list[EphemeralProgram], states: dict[str, ProgramState]
+) -> Iterator[Difference]:
     for record in records:
         state = states.get(record.group)
         if is_over(state):
@@ -163,20 +165,23 @@ def _remove_logs_without_record(group: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outcome(record: EphemeralProgram, state: State | None) -> dict[str, Any]:
+def _outcome(record: EphemeralProgram, state: ProgramState | None) -> dict[str, Any]:
     """The fields that tell how it ended."""
     now = datetime.now(UTC)
     if state is None:
         return {"ended_at": now, "final_status": "stopped", "error": LOST}
     process = statuses.process_state(state, record.group)
-    ended = process.get("last_run") or {}
+    ended = process.get("last_run")
     stopped = process["state"] == "stopped"
     # Stopped while it waited for its start, or for the next try: no run has ended at that moment.
-    ended_with_run = ended and (ended["requested"] or not stopped)
+    ended_with_run = ended if ended and (ended["requested"] or not stopped) else None
+    error = ended["error"] if ended else None
+    if stopped and not error:
+        error = _CUT_SHORT.get(state["cut_short"] or "")
     return {
-        "ended_at": datetime.fromtimestamp(ended["ended_at"], UTC) if ended_with_run else now,
+        "ended_at": datetime.fromtimestamp(ended_with_run["ended_at"], UTC) if ended_with_run else now,
         "final_status": process["state"],
-        "exit_code": ended.get("exit_code"),
-        "signal": ended.get("signal") or "",
-        "error": ended.get("error") or (_CUT_SHORT.get(state["cut_short"], "") if stopped else ""),
+        "exit_code": ended["exit_code"] if ended else None,
+        "signal": (ended and ended["signal"]) or "",
+        "error": error or "",
     }

@@ -4,7 +4,7 @@ from typing import Any
 
 from daemon_programs import timestamps
 from daemon_programs.programs import statuses
-from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.states import ProgramState
 from quick_start.models import EphemeralProgram
 
 
@@ -21,7 +21,7 @@ def times(record: EphemeralProgram) -> dict[str, Any]:
     return document
 
 
-def live_document(record: EphemeralProgram, state: State | None) -> dict[str, Any]:
+def live_document(record: EphemeralProgram, state: ProgramState | None) -> dict[str, Any]:
     """The answer of a launch and of ``status``."""
     if record.ended_at is not None:
         shown: dict[str, Any] = {"status": record.final_status}
@@ -51,7 +51,7 @@ def last_run(record: EphemeralProgram) -> dict[str, Any]:
     }
 
 
-def listed_document(record: EphemeralProgram, state: State) -> dict[str, Any]:
+def listed_document(record: EphemeralProgram, state: ProgramState) -> dict[str, Any]:
     """The object of the list."""
     live = statuses.live_fields(statuses.process_state(state, record.group))
     return {**_launched(record), **live, **times(record)}

@@ -8,8 +8,8 @@ from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
 from daemon_programs.logs.tail import tail
 from daemon_programs.programs import statuses, waiting
 from daemon_programs.supervisor.changes import Watch
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction
 from quick_start import lifecycle
 from quick_start.exceptions import EphemeralProgramNotFound
@@ -77,7 +77,7 @@ def purge(temporary_id: str) -> None:
     lifecycle.purge(record)
 
 
-def _stop_processes(record: EphemeralProgram) -> State | None:
+def _stop_processes(record: EphemeralProgram) -> ProgramState | None:
     """Stop the whole tree, and wait for the last of it; the state after that."""
     try:
         supervisor.stop(record.group)
@@ -91,10 +91,10 @@ def _stop_processes(record: EphemeralProgram) -> State | None:
     return supervisor.state(record.group)
 
 
-def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int) -> State | None:
+def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int) -> ProgramState | None:
     """Wait for what was asked for; whatever goes wrong, the client learns the id of what was launched."""
 
-    def done(state: State | None) -> bool:
+    def done(state: ProgramState | None) -> bool:
         runs = statuses.process_state(state, record.group)["state"] == "running"
         return lifecycle.is_over(state) or (runs and wait != EXIT)
 
@@ -107,7 +107,7 @@ def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int
         raise
 
 
-def _finished_if_over(record: EphemeralProgram, state: State | None) -> EphemeralProgram:
+def _finished_if_over(record: EphemeralProgram, state: ProgramState | None) -> EphemeralProgram:
     return lifecycle.finish(record, state) if lifecycle.is_over(state) else record
 
 

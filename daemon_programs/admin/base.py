@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from daemon_programs.admin import presentation
 from daemon_programs.exceptions import DaemonError, WaitTimedOut
 from daemon_programs.programs import waiting
-from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.states import ProgramState
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class LiveAdmin(admin.ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LiveChangeList
 
-    def summary(self, program: Any, state: State | None) -> SafeString:
+    def summary(self, program: Any, state: ProgramState | None) -> SafeString:
         raise NotImplementedError
 
     @admin.display(description="state")

@@ -69,8 +69,9 @@ def change(event: Event) -> SafeString:
 def outcome(event: Event) -> str:
     """How a run ended, or what is not known."""
     if event.error or event.signal or event.exit_code is not None:
-        ended = {"error": event.error, "signal": event.signal, "exit_code": event.exit_code}
-        return statuses.why_it_ended({"last_run": ended})
+        return statuses.why_it_ended(
+            {"error": event.error, "signal": event.signal, "exit_code": event.exit_code}
+        )
     return ""
 
 

@@ -12,7 +12,7 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs.tail import tail
 from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.programs import preflight, readiness, statuses, waiting
-from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 LOG_LINES = 50
 # A line may be megabytes long; a page has an end all the same.
@@ -28,7 +28,7 @@ def badge(word: str, detail: str = "") -> SafeString:
     )
 
 
-def summary(program: Program, state: State | None) -> SafeString:
+def summary(program: Program, state: ProgramState | None) -> SafeString:
     """The state of a program as one line of the list."""
     word = statuses.program_status(program, state)["status"]
     if program.has_ports:
@@ -59,7 +59,7 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
     return {**shown, "port": port, "logs": log_ends(program, address, port)}
 
 
-def _process(program: Program, state: State | None) -> dict[str, Any]:
+def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
     if program.has_ports:
         instances = [_instance(row, state) for row in statuses.list_instances(program, state)]
         return {"badge": summary(program, state), "instances": instances}
@@ -71,7 +71,7 @@ def _process(program: Program, state: State | None) -> dict[str, Any]:
     return shown
 
 
-def _instance(row: dict[str, Any], state: State | None) -> dict[str, Any]:
+def _instance(row: dict[str, Any], state: ProgramState | None) -> dict[str, Any]:
     process = statuses.process_state(state, str(row["port"]))
     return {**row, "badge": badge(row["status"]), "ended": _how_it_ended(process)}
 
@@ -81,17 +81,17 @@ def _first_port(shown: dict[str, Any], program: Program) -> int:
     return int(instances[0]["port"]) if instances else program.ports[0]
 
 
-def remark(process: State) -> str:
+def remark(process: ProcessState) -> str:
     """For how long it has been running, or why it is not."""
     fields = statuses.live_fields(process)
     if "uptime" in fields:
         return str(fields["uptime"])
-    return statuses.why_it_ended(process) if statuses.last_run(process) else ""
+    return statuses.why_it_ended(process.get("last_run")) if statuses.last_run(process) else ""
 
 
-def _how_it_ended(process: State) -> str:
+def _how_it_ended(process: ProcessState) -> str:
     ended = statuses.last_run(process)
-    return f"{statuses.why_it_ended(process)}, {ended['ended_at']}" if ended else ""
+    return f"{statuses.why_it_ended(process.get('last_run'))}, {ended['ended_at']}" if ended else ""
 
 
 def log_ends(program: SupervisedProgram, address: str, port: int | None = None) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ from daemon_programs.admin.forms import JsonObjectField, PlainText, ProgramForm,
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
-from daemon_programs.supervisor.client import State
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction
 
 # How long a button waits for what it has started, so that its page tells how that went.
@@ -81,7 +81,7 @@ class ProgramAdmin(LiveAdmin):
 
     # The list
 
-    def summary(self, program: Program, state: State | None) -> SafeString:
+    def summary(self, program: Program, state: ProgramState | None) -> SafeString:
         return presentation.summary(program, state)
 
     @admin.display(description="ports", ordering="port_start")

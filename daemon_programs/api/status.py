@@ -10,8 +10,8 @@ from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
 from daemon_programs.api.openapi import operations as shapes
 from daemon_programs.models import Program
 from daemon_programs.programs import preflight, readiness, services, stats, statuses, waiting
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 
 class StatusViewSet(DaemonViewSet):
@@ -97,11 +97,12 @@ def _problem(program: Program) -> dict[str, str]:
     return {"problem": problem} if problem else {}
 
 
-def _only(program: Program, state: State | None, name: str) -> dict[str, State]:
+def _only(program: Program, state: ProgramState | None, name: str) -> dict[str, ProgramState]:
     """The states that the stats of a single process are measured of."""
-    return {program.group: {"processes": {name: statuses.process_state(state, name)}}}
+    chosen = {name: statuses.process_state(state, name)}
+    return {program.group: {"changing": False, "digest": "", "processes": chosen}}
 
 
-def _last_run(process: dict[str, Any]) -> dict[str, Any]:
+def _last_run(process: ProcessState) -> dict[str, Any]:
     ended = statuses.last_run(process)
     return {"last_run": ended} if ended else {}

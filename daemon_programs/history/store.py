@@ -16,8 +16,8 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from daemon_programs.models import Event
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.events import StateChange
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.timestamps import milliseconds
 from daemon_programs.webhooks import deliveries
 
@@ -45,7 +45,7 @@ def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
     return events
 
 
-def close_gaps(states: dict[str, State], error: str = _LOST) -> list[Event]:
+def close_gaps(states: dict[str, ProgramState], error: str = _LOST) -> list[Event]:
     """Bring the history in line with what is, where no one has told what happened in between.
 
     ``states`` are supervisord's, by group; none at the stack's start, when nothing runs.
@@ -73,24 +73,24 @@ def close_gaps(states: dict[str, State], error: str = _LOST) -> list[Event]:
     return events
 
 
-def close_gaps_after_loss(states: dict[str, State]) -> list[Event]:
+def close_gaps_after_loss(states: dict[str, ProgramState]) -> list[Event]:
     """As `close_gaps`, after the journal has overflowed because the listener was away for too long."""
     return close_gaps(states, _MISSED)
 
 
-def _last_of_each_process(states: dict[str, State]) -> Iterable[Event]:
+def _last_of_each_process(states: dict[str, ProgramState]) -> Iterable[Event]:
     """Without those at rest that supervisord says nothing of: they have stayed what they were."""
     lasts = Event.objects.order_by().values("group", "port").annotate(last=Max("id")).values("last")
     gone_and_at_rest = Q(state__in=_AT_REST) & ~Q(group__in=list(states))
     return Event.objects.filter(pk__in=lasts).exclude(gone_and_at_rest).order_by("id")
 
 
-def _state_now(states: dict[str, State], last: Event) -> str:
+def _state_now(states: dict[str, ProgramState], last: Event) -> str:
     """What a process is now; one at rest that supervisord says nothing of has stayed what it was."""
     name = last.group if last.port is None else str(last.port)
-    process = states.get(last.group, {}).get("processes", {}).get(name)
-    if process is not None:
-        return str(process["state"])
+    program = states.get(last.group)
+    if program is not None and name in program["processes"]:
+        return program["processes"][name]["state"]
     return last.state if last.state in _AT_REST else "stopped"
 
 
@@ -135,7 +135,7 @@ def event_document(event: Event) -> dict[str, Any]:
 
 
 def _event(boot: str, change: StateChange) -> Event:
-    ended = change.last_run or {}
+    ended = change.last_run
     by, _, user = change.by.partition(":")
     return Event(
         boot=boot,
@@ -147,9 +147,9 @@ def _event(boot: str, change: StateChange) -> Event:
         from_state=change.from_state,
         state=change.state,
         pid=change.pid,
-        exit_code=ended.get("exit_code"),
-        signal=ended.get("signal") or "",
-        error=ended.get("error") or "",
+        exit_code=ended["exit_code"] if ended else None,
+        signal=(ended and ended["signal"]) or "",
+        error=(ended and ended["error"]) or "",
         by=by,
         user=user,
     )

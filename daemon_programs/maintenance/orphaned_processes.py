@@ -7,11 +7,11 @@ from functools import partial
 from django.conf import settings
 
 from daemon_programs.maintenance.reconcile import Difference, mend
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.processes import survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.survivors import Found
+from daemon_programs.supervisor.states import ProcessState, States
 
 _GRACE_SECONDS = 10.0
 
@@ -50,22 +50,22 @@ def _strays() -> Found:
     }
 
 
-def _processes(states: State) -> Iterator[tuple[Owner, State]]:
+def _processes(states: States) -> Iterator[tuple[Owner, ProcessState]]:
     for group, state in states["programs"].items():
         for name, process in state["processes"].items():
             yield Owner(group, name), process
-    for name, process in states["stack"].items():
-        yield Owner(name, name), process
+    for name, part in states["stack"].items():
+        yield Owner(name, name), {"state": part["state"], "pid": part["pid"]}
 
 
-def _active(states: State) -> Iterator[Owner]:
+def _active(states: States) -> Iterator[Owner]:
     """Those of which something runs, or is being ended."""
     for owner, process in _processes(states):
         if process.get("pid") or process.get("ending"):
             yield owner
 
 
-def _known_pids(states: State) -> Iterator[int]:
+def _known_pids(states: States) -> Iterator[int]:
     for _, process in _processes(states):
         yield from process.get("orphans", ())
         if process.get("pid"):

@@ -19,9 +19,9 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
 from daemon_programs.programs import preflight, registration
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.spec import digest_of
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:
             yield Difference(f"conf.d/{file.name} is not what the database says", "written anew", write)
 
 
-def _in_supervisord(wanted: dict[str, str], known: dict[str, State]) -> Iterator[Difference]:
+def _in_supervisord(wanted: dict[str, str], known: dict[str, ProgramState]) -> Iterator[Difference]:
     for group, text in sorted(wanted.items()):
         apply = partial(supervisor.apply, group)
         if group not in known:

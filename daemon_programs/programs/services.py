@@ -14,8 +14,9 @@ from daemon_programs.models import Program
 from daemon_programs.programs import readiness, registration, statuses, waiting
 from daemon_programs.programs.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
-from daemon_programs.supervisor.client import ALL, State
+from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
 
@@ -98,7 +99,7 @@ def start_program(
     """Start a program, or instances of a port range; the answer's fields beside ``success``."""
     names = _chosen(program, port, every, verb="start")
     _check_enabled(program)
-    state: State | None = _registered_state(program)
+    state: ProgramState | None = _registered_state(program)
     active = [name for name in names if _is_active(process_state(state, name))]
     already = len(active) == len(names)
     if already and not if_not_running and not every:
@@ -128,7 +129,9 @@ def restart_program(
     with waiting.room_to_wait(program.group, wait) as watch:
         restarts_what_runs = every and program.has_ports
         with _still_registered(program, port):
-            state: State | None = supervisor.restart(program.group, ALL if restarts_what_runs else names[0])
+            state: ProgramState | None = supervisor.restart(
+                program.group, ALL if restarts_what_runs else names[0]
+            )
         if restarts_what_runs:
             names = [name for name in names if _is_on_its_way(process_state(state, name))]
         if watch:
@@ -188,7 +191,7 @@ def _check_enabled(program: Program) -> None:
         raise Refused(f"Program with ID {program.pk} is disabled")
 
 
-def _registered_state(program: Program) -> State:
+def _registered_state(program: Program) -> ProgramState:
     """The program's state; one that supervisord has lost is registered again on the way."""
     state = supervisor.state(program.group)
     if state is None:
@@ -198,7 +201,7 @@ def _registered_state(program: Program) -> State:
             _check_enabled(program)
             registration.register(program)
         state = supervisor.state(program.group)
-    return state or {"changing": False, "processes": {}}
+    return state or {"changing": False, "digest": "", "processes": {}}
 
 
 @contextmanager
@@ -214,22 +217,22 @@ def _withdrawn(program: Program, port: int | None) -> Refused:
     return Refused(f"{_whom(program, port)} was withdrawn while it was starting")
 
 
-def _is_active(process: State) -> bool:
+def _is_active(process: ProcessState) -> bool:
     return statuses.status_of(process) in statuses.ACTIVE
 
 
-def _is_on_its_way(process: State) -> bool:
+def _is_on_its_way(process: ProcessState) -> bool:
     return bool(process.get("queued")) or process["state"] == "starting"
 
 
 def _wait_until_started(
     watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
-) -> State | None:
+) -> ProgramState | None:
     """Wait until processes run, or have run to a good end; Refused for a bad one."""
 
     wanted = "running" if program.ready_port is None else "ready"
 
-    def started(state: State | None) -> bool:
+    def started(state: ProgramState | None) -> bool:
         if state is None:
             raise _withdrawn(program, port)
         return all(_has_started(program, port, process_state(state, name)) for name in names)
@@ -244,21 +247,22 @@ def _wait_until_started(
     )
 
 
-def _has_started(program: Program, port: int | None, process: State) -> bool:
+def _has_started(program: Program, port: int | None, process: ProcessState) -> bool:
     word = process["state"]
     if process.get("queued") or word in ("starting", "backoff", "stopping"):
         return False
     if word == "exited" and process["last_run"]["exit_code"] == 0:
         return True
     if word in ("exited", "fatal"):
-        raise Refused(f"{_whom(program, port)} did not start: {statuses.why_it_ended(process)}")
+        why = statuses.why_it_ended(process.get("last_run"))
+        raise Refused(f"{_whom(program, port)} did not start: {why}")
     if word == "stopped":
         raise Refused(f"{_whom(program, port)} was stopped while it was starting")
     return program.ready_port is None or readiness.accepts(program.ready_port)
 
 
 def _start_answer(
-    program: Program, state: State | None, port: int | None, already: bool | None
+    program: Program, state: ProgramState | None, port: int | None, already: bool | None
 ) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if already is not None:

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from daemon_programs.models import Program
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.processes import tree
 from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.timestamps import iso
 
 _MEASURED_ANEW_SECONDS = 1.0
@@ -74,7 +74,7 @@ class CpuMeter:
 _meter = CpuMeter()
 
 
-def measure(programs: dict[str, State]) -> dict[Owner, dict[str, Any]]:
+def measure(programs: dict[str, ProgramState]) -> dict[Owner, dict[str, Any]]:
     """The ``stats`` of each live process of the programs (their states by group), by owner."""
     trees = roots(programs)
     # The way down from a single process is short; that of a thousand is longer than the whole table.
@@ -86,7 +86,7 @@ def measure(programs: dict[str, State]) -> dict[Owner, dict[str, Any]]:
     }
 
 
-def roots(programs: dict[str, State]) -> dict[Owner, list[int]]:
+def roots(programs: dict[str, ProgramState]) -> dict[Owner, list[int]]:
     """The pids that the tree of each live process begins with: its own, then those of its orphans."""
     return {
         Owner(group, name): [process["pid"], *process.get("orphans", [])]

@@ -10,9 +10,9 @@ import time
 from typing import NamedTuple
 
 from daemon_programs.programs import stats
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.processes import tree
 from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.states import ProgramState
 
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -71,7 +71,7 @@ _counter = CpuCounter()
 _one_at_a_time = threading.Lock()  # an older look must not be counted after a newer one
 
 
-def measure(programs: dict[str, State]) -> dict[Owner, Usage]:
+def measure(programs: dict[str, ProgramState]) -> dict[Owner, Usage]:
     """What the trees of the live processes use, by owner; ``programs`` are all there are, by group."""
     with _one_at_a_time:
         table = _Table()

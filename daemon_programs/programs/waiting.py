@@ -11,8 +11,8 @@ from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.programs import registration
 from daemon_programs.supervisor.changes import Watch
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import changes, supervisor
+from daemon_programs.supervisor.states import ProgramState
 
 # While waiting, supervisord is asked this often even if nothing was heard of.
 LOOK_EVERY_SECONDS = 2.0
@@ -23,13 +23,12 @@ _room_to_see_a_stop = threading.BoundedSemaphore(settings.THREADS // 4)
 _MOMENT_SECONDS = 5.0
 
 
-def states() -> dict[str, State]:
+def states() -> dict[str, ProgramState]:
     """The states of all programs by group, however many, in one call."""
-    programs: dict[str, State] = supervisor.states()["programs"]
-    return programs
+    return supervisor.states()["programs"]
 
 
-def state_of(program: SupervisedProgram) -> State | None:
+def state_of(program: SupervisedProgram) -> ProgramState | None:
     """The state of one program; None when supervisord does not have it (it is disabled)."""
     return supervisor.state(program.group)
 
@@ -47,12 +46,12 @@ def room_to_wait(group: str, wait: bool) -> Iterator[Watch | None]:
 def watch_until(
     watch: Watch,
     group: str,
-    done: Callable[[State | None], bool],
+    done: Callable[[ProgramState | None], bool],
     *,
     timeout: float,
     otherwise: str,
     look_every: float = LOOK_EVERY_SECONDS,
-) -> State | None:
+) -> ProgramState | None:
     """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
     begun = time.monotonic()
     deadline = begun + timeout
@@ -68,14 +67,16 @@ def watch_until(
     return state
 
 
-def _look(group: str) -> State | None:
+def _look(group: str) -> ProgramState | None:
     try:
         return supervisor.state(group)
     except SupervisorUnavailable as problem:
         raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
 
-def _wait_for_stop(program: SupervisedProgram, done: Callable[[State | None], bool], otherwise: str) -> None:
+def _wait_for_stop(
+    program: SupervisedProgram, done: Callable[[ProgramState | None], bool], otherwise: str
+) -> None:
     """Sleep until a program is stopped as it should be; at most its grace period and some more."""
     has_room = _room_to_see_a_stop.acquire(blocking=False)
     timeout = program.stop_grace_seconds + _END_SECONDS if has_room else _MOMENT_SECONDS
@@ -93,10 +94,12 @@ def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, oth
     Not until they are at rest: somebody may have asked for the next start already.
     """
 
-    def ended(state: State | None) -> bool:
-        processes = (state or {}).get("processes", {})
-        chosen = processes.values() if names is None else (processes.get(name, {}) for name in names)
-        return not any(each.get("state") == "stopping" or each.get("ending") for each in chosen)
+    def ended(state: ProgramState | None) -> bool:
+        processes = state["processes"] if state else {}
+        chosen = processes if names is None else processes.keys() & set(names)
+        return not any(
+            processes[name]["state"] == "stopping" or processes[name].get("ending") for name in chosen
+        )
 
     _wait_for_stop(program, ended, otherwise)
 
@@ -111,7 +114,7 @@ def wait_until_gone(program: SupervisedProgram, *, otherwise: str) -> None:
 def wait_until_settled(program: SupervisedProgram, *, otherwise: str) -> None:
     """Wait until a program's change is carried out and what is to run has been started."""
 
-    def settled(state: State | None) -> bool:
+    def settled(state: ProgramState | None) -> bool:
         return state is None or not (
             state["changing"] or any(each.get("queued") for each in state["processes"].values())
         )

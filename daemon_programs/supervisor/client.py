@@ -17,11 +17,10 @@ from typing import Any
 from supervisor.xmlrpc import Faults
 
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
+from daemon_programs.supervisor.states import JournalBatch, ProgramState, Refusal, States
 
 ALL = "*"  # of a program's processes
 _PATIENCE_SECONDS = 5  # how long one call may take: each is answered at once by a healthy supervisord
-
-State = dict[str, Any]
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -72,7 +71,7 @@ class Supervisor:
         """Have supervisord say that the API is there."""
         self._call("announce")
 
-    def apply(self, group: str) -> State:
+    def apply(self, group: str) -> ProgramState:
         """Bring one program to what its file says; see the plugin's ``apply``."""
         return self._change("apply", group)
 
@@ -80,27 +79,27 @@ class Supervisor:
         """Stop and forget one program, without waiting for it."""
         self._change("remove", group)
 
-    def start(self, group: str, process: str = ALL) -> State:
+    def start(self, group: str, process: str = ALL) -> ProgramState | Refusal:
         """Start; the answer is the program's state, or ``{"refused": sentence}``."""
         return self._change("start", group, process)
 
-    def stop(self, group: str, process: str = ALL) -> State:
+    def stop(self, group: str, process: str = ALL) -> ProgramState:
         """Tell to stop; the answer is the program's state at once."""
         return self._change("stop", group, process)
 
-    def restart(self, group: str, process: str = ALL) -> State:
+    def restart(self, group: str, process: str = ALL) -> ProgramState:
         """Stop what runs, then start, as one."""
         return self._change("restart", group, process)
 
-    def state(self, group: str) -> State | None:
+    def state(self, group: str) -> ProgramState | None:
         """One program's state; None when supervisord does not have it."""
         return self._call("state", group)
 
-    def states(self) -> State:
+    def states(self) -> States:
         """The states of everything, in one call: ``{"pid", "programs", "stack"}``."""
         return self._call("states")
 
-    def journal(self, boot: str, number: int) -> State:
+    def journal(self, boot: str, number: int) -> JournalBatch:
         """What has happened next; ``boot``'s entries up to ``number`` are forgotten."""
         return self._call("journal", boot, number)
 

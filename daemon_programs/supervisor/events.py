@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from daemon_programs.supervisor.states import LastRun, ProgramState
+
 # The type of the one remote communication event that wakes the listener; what there is, it fetches.
 POKE = "journal"
 
@@ -21,7 +23,7 @@ class StateChange:
     at: datetime
     by: str  # who has brought it about: see `daemon_programs.actors`
     pid: int | None  # of a run that has just ended too
-    last_run: dict[str, Any] | None  # of a run that has just ended
+    last_run: LastRun | None  # of a run that has just ended
 
     @property
     def port(self) -> int | None:
@@ -43,7 +45,7 @@ class ProgramEnd:
     """A temporary program is over: nothing of it runs, nor will."""
 
     group: str
-    state: dict[str, Any]  # as the client's ``state`` answers it
+    state: ProgramState  # as the client's ``state`` answers it
 
 
 Entry = StateChange | ProgramEnd
@@ -57,7 +59,7 @@ def read(entry: dict[str, Any]) -> Entry:
     ended = entry["state"] in ("exited", "fatal", "backoff") or (
         entry["state"] == "stopped" and entry["from"] == "stopping"
     )
-    last_run = entry.get("last_run") if ended else None
+    last_run: LastRun | None = entry.get("last_run") if ended else None
     return StateChange(
         number=entry["number"],
         group=entry["group"],
@@ -67,12 +69,12 @@ def read(entry: dict[str, Any]) -> Entry:
         state=entry["state"],
         at=datetime.fromtimestamp(entry["at"], UTC),
         by=entry["by"].encode().decode("unicode_escape"),
-        pid=entry.get("pid") or (last_run or {}).get("pid") or None,
+        pid=entry.get("pid") or (last_run and last_run["pid"]) or None,
         last_run=last_run,
     )
 
 
-def _outcome(last_run: dict[str, Any]) -> str:
+def _outcome(last_run: LastRun) -> str:
     if last_run["error"]:
         return "it could not be run"  # the reason may quote the command, which is not for logs
     if last_run["signal"]:

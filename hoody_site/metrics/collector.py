@@ -18,9 +18,9 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.programs import statuses, usage
 from daemon_programs.streams.pump import pump
-from daemon_programs.supervisor.client import State
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.webhooks import deliveries
 from hoody_site import __version__
 from quick_start.models import EphemeralProgram
@@ -28,7 +28,7 @@ from quick_start.models import EphemeralProgram
 _PROCESS = ["id", "name", "port"]  # the labels of each process of a program
 
 # The states of programs, by group; None: supervisord can't be reached.
-_States = dict[str, State] | None
+_States = dict[str, ProgramState] | None
 # Of a family: values of the labels, and the figure.
 _Rows = Iterable[tuple[list[str], float]]
 
@@ -39,7 +39,7 @@ class _Process(NamedTuple):
     labels: list[str]
     owner: Owner
     status: str
-    told: State  # by supervisord
+    told: ProcessState  # by supervisord
 
 
 class DaemonCollector(Collector):
@@ -95,7 +95,7 @@ def _statuses_of_temporary_programs(states: _States) -> Iterator[str]:
             yield statuses.status_of(statuses.process_state(states[group], group))
 
 
-def _of_programs(programs: Sequence[Program], states: dict[str, State]) -> Iterator[Metric]:
+def _of_programs(programs: Sequence[Program], states: dict[str, ProgramState]) -> Iterator[Metric]:
     """One series for each program, or for each instance that supervisord has something to tell of."""
     found = [each for program in programs for each in _processes(program, states.get(program.group))]
     groups = {program.group for program in programs}
@@ -145,7 +145,7 @@ def _of_programs(programs: Sequence[Program], states: dict[str, State]) -> Itera
     )
 
 
-def _processes(program: Program, state: State | None) -> Iterator[_Process]:
+def _processes(program: Program, state: ProgramState | None) -> Iterator[_Process]:
     """Of a port range those instances that have been started; other programs have a process always."""
     id, group = str(program.pk), program.group
     if not program.has_ports:
@@ -153,7 +153,7 @@ def _processes(program: Program, state: State | None) -> Iterator[_Process]:
         told = statuses.process_state(state, group)
         yield _Process([id, program.name, ""], Owner(group, group), status, told)
         return
-    for name, told in sorted((state or {}).get("processes", {}).items()):
+    for name, told in sorted(state["processes"].items() if state else ()):
         port = "" if name == group else name  # it is just being given its ports
         yield _Process([id, program.name, port], Owner(group, name), statuses.status_of(told), told)
 

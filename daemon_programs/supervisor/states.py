@@ -1,0 +1,79 @@
+"""The shapes in which supervisord's plugin reports what runs.
+
+Typing only: the plugin builds them, JSON carries them, the client hands them on unchanged. Times are
+seconds since the epoch. A key that is not required is left out when it has nothing to say.
+"""
+
+from typing import Any, NotRequired, TypedDict, final
+
+
+class Outcome(TypedDict):
+    """What ended a run: an exit code, a signal or an error."""
+
+    exit_code: int | None  # None if it was ended by a signal, or could not be run
+    signal: str | None  # its name, such as "SIGTERM"
+    error: str | None  # why it could not be run, as a sentence without its full stop
+
+
+class LastRun(Outcome):
+    """How the last run of a process ended."""
+
+    pid: int  # 0 if no process could be started
+    ended_at: float
+    requested: bool  # it was stopped, rather than ended by itself
+
+
+class ProcessState(TypedDict):
+    """One process of a program: the only one, or the instance of a port."""
+
+    state: str  # supervisord's, in lower case
+    pid: NotRequired[int]
+    started_at: NotRequired[float]
+    ending: NotRequired[bool]  # processes of its tree are still being ended
+    restarts: NotRequired[int]  # how often supervisord has started it again by itself
+    orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted
+    last_run: NotRequired[LastRun]
+    queued: NotRequired[bool]  # a start was requested and has not begun
+
+
+@final
+class ProgramState(TypedDict):
+    """One program, with those of its processes that have something to report."""
+
+    changing: bool  # it is being replaced or withdrawn
+    digest: str  # of the file that supervisord has read: see `spec.digest_of`
+    processes: dict[str, ProcessState]
+    over: NotRequired[bool]  # of a temporary program: nothing of it runs or will run
+    cut_short: NotRequired[str | None]  # of a temporary program: why it was stopped without a request
+
+
+@final
+class Refusal(TypedDict):
+    """The answer to a start that can't succeed."""
+
+    refused: str  # why, as a sentence without its full stop
+
+
+class PartState(TypedDict):
+    """A process of the stack itself, such as the API."""
+
+    state: str
+    pid: int  # 0 if it does not run
+
+
+class States(TypedDict):
+    """Everything that supervisord runs."""
+
+    pid: int  # supervisord's
+    programs: dict[str, ProgramState]  # by group
+    stack: dict[str, PartState]  # by name
+
+
+class JournalBatch(TypedDict):
+    """The next entries of the journal: see `plugin.journal`."""
+
+    boot: str  # identifies the supervisord that numbers the entries
+    last: int  # the number of the newest entry there is
+    entries: list[dict[str, Any]]  # as `events.read` takes them
+    lost: int  # how many entries were dropped before these
+    states: NotRequired[dict[str, ProgramState]]  # by group, after a loss
