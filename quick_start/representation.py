@@ -3,7 +3,9 @@
 from typing import Any
 
 from daemon_programs import timestamps
+from daemon_programs.models.fields import TEMPORARY_FIELDS
 from daemon_programs.programs import statuses
+from daemon_programs.serializers.representation import field_values
 from daemon_programs.supervisor.states import ProgramState
 from quick_start.models import EphemeralProgram
 
@@ -63,21 +65,7 @@ def file_document(record: EphemeralProgram) -> dict[str, Any]:
         **_launched(record),
         **times(record),
         "ttl": record.ttl,
-        "autorestart": record.autorestart,
-        "directory": record.directory or None,
-        "environment": record.environment,
-        "priority": record.priority,
-        "delay_seconds": record.delay_seconds,
-        "stop_grace_seconds": record.stop_grace_seconds,
-        "stdout_logfile": record.log_path("stdout"),
-        "stderr_logfile": record.log_path("stderr"),
-        "logs_enabled": record.logs_enabled,
-        "log_max_bytes": record.log_max_bytes,
-        "log_backups": record.log_backups,
-        "display": record.display or None,
-        "terminal_id": record.terminal_id,
-        "terminal_shell": record.terminal_shell or None,
-        "terminal_interactive": record.terminal_interactive,
+        **field_values(record, TEMPORARY_FIELDS),
     }
     return {key: value for key, value in document.items() if value is not None}
 

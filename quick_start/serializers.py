@@ -26,11 +26,10 @@ class LaunchSerializer(SupervisedProgramSerializer):
 
     name = RequiredString(max_length=rules.NAME_LENGTH, required=False, help_text="Made up if left out.")
     ttl = StrictInteger(
-        min_value=TTL_SECONDS[0],
-        max_value=TTL_SECONDS[1],
+        limits=TTL_SECONDS,
         required=False,
         allow_null=True,
         help_text="Seconds after which it is stopped.",
     )
     wait = WaitField(default=False, help_text="Answer when it runs, or with `exit` when it has ended.")
-    timeout = StrictInteger(min_value=1, max_value=300, default=30, help_text="Seconds to wait.")
+    timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait.")

@@ -8,34 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Field
 from django.forms.fields import InvalidJSONInput
 
 from daemon_programs.models import Program
+from daemon_programs.models.fields import PROGRAM_FIELDS, SECTIONS
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
-# Heading, what it is about, fields. Fields that the model doesn't have are left out, and those that
-# stand nowhere here come last, so none can get lost.
-_GROUPS: list[tuple[str | None, str, list[str]]] = [
-    (None, "", ["name", "description"]),
-    ("What runs", "", ["command", "user", "directory", "environment"]),
-    (
-        "When it runs",
-        "",
-        ["enabled", "boot", "autorestart", "delay_seconds", "stop_grace_seconds", "priority", "ready_port"],
-    ),
-    (
-        "Port range",
-        "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
-        ["port_start", "port_end", "port_param", "lazy_load"],
-    ),
-    ("Display and terminal", "", ["display", "terminal_id", "terminal_shell", "terminal_interactive"]),
-    ("Logs", "", ["logs_enabled", "stdout_logfile", "stderr_logfile", "log_max_bytes", "log_backups"]),
-    ("Webhooks", "", ["webhooks"]),
-]
-_SELDOM = {"Port range", "Display and terminal", "Logs", "Webhooks"}
 _ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
 
 
@@ -105,16 +86,18 @@ class ProgramForm(forms.ModelForm):
 
 
 def fieldsets(program: Program | None) -> Fieldsets:
-    """The form's fields in groups; those seldom used are folded up unless the program uses them."""
-    fields = {field.name: field for field in Program._meta.concrete_fields if field.editable}
-    del fields["id"]
+    """Return the form's fields in sections; a section seldom used is folded unless the program uses it."""
+    columns = {column.name: column for column in Program._meta.concrete_fields if column.editable}
+    del columns["id"]
     sets: Fieldsets = []
-    for heading, description, names in _GROUPS:
-        group = {name: fields.pop(name) for name in names if name in fields}
-        folded = heading in _SELDOM and not (program and _differs(program, group.values()))
-        sets.append((heading, _options(group, description, ["collapse"] if folded else [])))
-    sets.append(("More", _options(fields, "", [])))
-    return [(heading, options) for heading, options in sets if options["fields"]]
+    for heading, introduction, is_seldom in SECTIONS:
+        names = [name for field in PROGRAM_FIELDS if field.section == heading for name in field.model_columns]
+        section = {name: columns.pop(name) for name in names}
+        folded = is_seldom and not (program and _differs(program, section.values()))
+        sets.append((heading, _options(section, introduction, ["collapse"] if folded else [])))
+    if columns:
+        raise ImproperlyConfigured(f"Not in the list of a program's fields: {', '.join(columns)}")
+    return sets
 
 
 def _options(names: Iterable[str], description: str, classes: list[str]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.db.models import F, Q
 
-from daemon_programs.models.supervised import SupervisedProgram, between
+from daemon_programs.models.fields import column
+from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import rules, webhook_config
@@ -23,37 +24,19 @@ class Program(SupervisedProgram):
     """A registered program: supervised as long as it is enabled."""
 
     description = models.TextField(
-        blank=True, default="", validators=[MaxLengthValidator(rules.DESCRIPTION_LENGTH)]
+        blank=True, validators=[MaxLengthValidator(rules.DESCRIPTION_LENGTH)], **column("description")
     )
-    enabled = models.BooleanField(
-        default=True, help_text="Registered with supervisord; otherwise it can't be started."
-    )
-    boot = models.BooleanField(default=False, help_text="Started when the daemon starts.")
+    enabled = models.BooleanField(**column("enabled"))
+    boot = models.BooleanField(**column("boot"))
     port_start = models.PositiveIntegerField(
-        null=True, blank=True, verbose_name="first port", help_text="One process is run per port."
+        null=True, blank=True, verbose_name="first port", **column("port_range")
     )
     port_end = models.PositiveIntegerField(null=True, blank=True, verbose_name="last port")
-    port_param = models.CharField(
-        max_length=1000,
-        blank=True,
-        default="",
-        help_text=(
-            "How the port is handed over at the end of the command (--port if empty), "
-            "unless the command says {port}."
-        ),
-    )
-    lazy_load = models.BooleanField(default=False, help_text="Its instances are started on demand only.")
-    ready_port = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=between(rules.PORTS),
-        help_text="It is ready when 127.0.0.1 accepts connections on this port.",
-    )
+    port_param = models.CharField(max_length=1000, blank=True, default="", **column("port_param"))
+    lazy_load = models.BooleanField(**column("lazy_load"))
+    ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
     webhooks = models.JSONField(
-        null=True,
-        blank=True,
-        validators=[webhook_config.check],
-        help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
+        null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
     )
 
     class Meta:

@@ -7,115 +7,60 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
 from daemon_programs.validators import rules
 from daemon_programs.validators.terminals import check_shell, check_terminal
-
-
-def between(limits: tuple[int, int]) -> list[Any]:
-    return [MinValueValidator(limits[0]), MaxValueValidator(limits[1])]
 
 
 class SupervisedProgram(models.Model):
     """What every program has, a lasting one as well as a temporary one (contract, section 3)."""
 
     name = models.CharField(
-        max_length=rules.NAME_LENGTH,
-        unique=True,
-        validators=[rules.check_name],
-        help_text="Any text without quotes and control characters.",
+        max_length=rules.NAME_LENGTH, unique=True, validators=[rules.check_name], **column("name")
     )
-    command = models.TextField(
-        validators=[rules.check_command],
-        help_text="Split into arguments as a shell would, but run without one.",
-    )
-    user = models.CharField(
-        max_length=64, validators=[rules.check_user], help_text="The system user that it runs as."
-    )
+    command = models.TextField(validators=[rules.check_command], **column("command"))
+    user = models.CharField(max_length=64, validators=[rules.check_user], **column("user"))
     directory = models.TextField(
-        blank=True,
-        default="",
-        validators=[rules.check_directory],
-        help_text="Absolute. Empty: the user's home.",
+        blank=True, default="", validators=[rules.check_directory], **column("directory")
     )
-    environment = models.JSONField(
-        default=dict,
-        blank=True,
-        validators=[rules.check_environment],
-        help_text='Variables, as JSON: {"NODE_ENV": "production"}',
-    )
+    environment = models.JSONField(blank=True, validators=[rules.check_environment], **column("environment"))
     autorestart = models.CharField(
         max_length=10,
-        default="unexpected",
         choices=[
             ("unexpected", "unexpected: after a failure"),
             ("true", "true: always"),
             ("false", "false: never"),
         ],
+        **column("autorestart"),
     )
-    delay_seconds = models.PositiveIntegerField(
-        default=0,
-        validators=between(rules.DELAY_SECONDS),
-        help_text="Seconds that pass before the command is run, at every start.",
-    )
-    stop_grace_seconds = models.PositiveIntegerField(
-        default=10,
-        validators=between(rules.STOP_GRACE_SECONDS),
-        help_text="Seconds from SIGTERM to SIGKILL when it is stopped. 0: SIGKILL at once.",
-    )
-    priority = models.PositiveIntegerField(
-        default=rules.PRIORITY[1], validators=between(rules.PRIORITY), help_text="Lower starts first."
-    )
-    logs_enabled = models.BooleanField(default=True)
+    delay_seconds = models.PositiveIntegerField(**column("delay_seconds"))
+    stop_grace_seconds = models.PositiveIntegerField(**column("stop_grace_seconds"))
+    priority = models.PositiveIntegerField(**column("priority"))
+    logs_enabled = models.BooleanField(**column("logs_enabled"))
     stdout_logfile = models.TextField(
-        blank=True,
-        default="",
-        validators=[rules.check_stdout_logfile],
-        help_text="Absolute. Empty: in the state folder.",
+        blank=True, default="", validators=[rules.check_stdout_logfile], **column("stdout_logfile")
     )
     stderr_logfile = models.TextField(
-        blank=True,
-        default="",
-        validators=[rules.check_stderr_logfile],
-        help_text="Absolute. Empty: in the state folder.",
+        blank=True, default="", validators=[rules.check_stderr_logfile], **column("stderr_logfile")
     )
-    log_max_bytes = models.BigIntegerField(
-        default=5 * 1024 * 1024,
-        validators=between(rules.LOG_MAX_BYTES),
-        help_text="A log is rotated at this size. 0: never.",
-    )
-    log_backups = models.PositiveIntegerField(
-        default=2, validators=between(rules.LOG_BACKUPS), help_text="Rotated files to keep."
-    )
+    log_max_bytes = models.BigIntegerField(**column("log_max_bytes"))
+    log_backups = models.PositiveIntegerField(**column("log_backups"))
     display = models.CharField(
-        max_length=100,
-        blank=True,
-        default="",
-        validators=[rules.check_display],
-        help_text='X display: "1" or ":1".',
+        max_length=100, blank=True, default="", validators=[rules.check_display], **column("display")
     )
-    terminal_id = models.PositiveIntegerField(
-        null=True,
-        blank=True,
-        validators=between(rules.PORTS),
-        help_text="Run it in a terminal session of this number.",
-    )
+    terminal_id = models.PositiveIntegerField(null=True, blank=True, **column("terminal_id"))
     terminal_shell = models.CharField(
         max_length=10,
         blank=True,
         default="",
         choices=[(shell, shell) for shell in terminals.SHELLS],
         validators=[check_shell],
-        help_text="Loads its start-up files before the command; tmux: a session that people can attach to.",
+        **column("terminal_shell"),
     )
-    terminal_interactive = models.BooleanField(
-        null=True,
-        blank=True,
-        help_text="Yes: the shell stays when the command has ended. Unknown: the command decides.",
-    )
+    terminal_interactive = models.BooleanField(null=True, blank=True, **column("terminal_interactive"))
 
     class Meta:
         abstract = True

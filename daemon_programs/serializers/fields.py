@@ -74,21 +74,21 @@ class RequiredString(StrictString):
 
 
 class StrictInteger(StrictField, serializers.IntegerField):
+    """A JSON integer within ``limits``, both included."""
+
     python_type = int
     what = "an integer"
 
-    def __init__(self, **kwargs: Any) -> None:
-        self.low, self.high = kwargs.get("min_value"), kwargs.get("max_value")
-        super().__init__(**kwargs)
+    def __init__(self, *, limits: tuple[int, int], **kwargs: Any) -> None:
+        self.low, self.high = limits
+        super().__init__(min_value=self.low, max_value=self.high, **kwargs)
         # Our own sentence is said instead; the limits stay for OpenAPI.
         self.validators = []
 
     def to_internal_value(self, data: Any) -> int:
         number: int = StrictField.to_internal_value(self, data)
-        if self.low is not None and self.high is not None and not self.low <= number <= self.high:
+        if not self.low <= number <= self.high:
             self.fail_with(f"must be between {self.low} and {self.high}")
-        if self.low is not None and number < self.low:
-            self.fail_with(f"must be at least {self.low}")
         return number
 
 

@@ -1,10 +1,21 @@
-"""Shapes and types of what clients send (contract, sections 1 to 3). The rules are the model's."""
+"""A program as clients send it: its shape and types (docs/contract.md, sections 1 to 3).
 
+The rules of the values are those of the model.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from daemon_programs.models.fields import (
+    PROGRAM_FIELDS,
+    TEMPORARY_FIELDS,
+    WRITABLE_FIELDS,
+    Kind,
+    ProgramField,
+)
 from daemon_programs.serializers.fields import (
     RequiredString,
     StrictBoolean,
@@ -16,7 +27,6 @@ from daemon_programs.serializers.fields import (
     StrictString,
     StrictStringMap,
 )
-from daemon_programs.supervisor import terminals
 from daemon_programs.validators import rules
 
 _AUTORESTART_SENTENCE = "must be one of: true, false, unexpected"
@@ -41,8 +51,8 @@ class AutorestartField(StrictField, serializers.ChoiceField):
 class PortRangeSerializer(StrictSerializer):
     """First and last port, both included."""
 
-    start = StrictInteger(min_value=rules.PORTS[0], max_value=rules.PORTS[1])
-    end = StrictInteger(min_value=rules.PORTS[0], max_value=rules.PORTS[1])
+    start = StrictInteger(limits=rules.PORTS)
+    end = StrictInteger(limits=rules.PORTS)
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is empty or (data is None and self.allow_null):
@@ -58,71 +68,67 @@ class PortRangeSerializer(StrictSerializer):
         return super().run_validation(data)
 
 
+# How a field of the one list is taken from clients, by the kind of its value.
+_SERIALIZER_FIELDS: dict[Kind, type[serializers.Field]] = {
+    Kind.TEXT: StrictString,
+    Kind.REQUIRED_TEXT: RequiredString,
+    Kind.INTEGER: StrictInteger,
+    Kind.BOOLEAN: StrictBoolean,
+    Kind.CHOICE: StrictChoice,
+    Kind.AUTORESTART: AutorestartField,
+    Kind.STRINGS: StrictStringMap,
+    Kind.PORT_RANGE: PortRangeSerializer,
+    Kind.WEBHOOKS: StrictObject,
+}
+
+
+def serializer_field(field: ProgramField) -> serializers.Field:
+    """Return the serializer field that takes a program's field from clients."""
+    options: dict[str, Any] = {"required": field.kind is Kind.REQUIRED_TEXT}
+    if field.nullable:
+        options["allow_null"] = True
+    if field.limits:
+        options["limits"] = field.limits
+    if field.max_length:
+        options["max_length"] = field.max_length
+    if field.choices:
+        options["choices"] = field.choices
+    return _SERIALIZER_FIELDS[field.kind](**options)
+
+
 class SupervisedProgramSerializer(StrictSerializer):
-    """What a lasting program and a temporary one have in common."""
+    """The fields that a lasting program and a temporary one have in common."""
 
-    name = RequiredString(max_length=rules.NAME_LENGTH)
-    command = RequiredString()
-    user = RequiredString()
-    directory = StrictString(required=False, allow_null=True)
-    environment = StrictStringMap(required=False)
-    autorestart = AutorestartField(choices=rules.AUTORESTART, required=False)
-    delay_seconds = StrictInteger(
-        min_value=rules.DELAY_SECONDS[0], max_value=rules.DELAY_SECONDS[1], required=False
-    )
-    stop_grace_seconds = StrictInteger(
-        min_value=rules.STOP_GRACE_SECONDS[0], max_value=rules.STOP_GRACE_SECONDS[1], required=False
-    )
-    priority = StrictInteger(min_value=rules.PRIORITY[0], max_value=rules.PRIORITY[1], required=False)
-    stdout_logfile = StrictString(required=False)
-    stderr_logfile = StrictString(required=False)
-    logs_enabled = StrictBoolean(required=False)
-    log_max_bytes = StrictInteger(
-        min_value=rules.LOG_MAX_BYTES[0], max_value=rules.LOG_MAX_BYTES[1], required=False
-    )
-    log_backups = StrictInteger(
-        min_value=rules.LOG_BACKUPS[0], max_value=rules.LOG_BACKUPS[1], required=False
-    )
-    display = StrictString(required=False, allow_null=True)
-    terminal_id = StrictInteger(
-        min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False, allow_null=True
-    )
-    terminal_shell = StrictChoice(choices=terminals.SHELLS, required=False, allow_null=True)
-    terminal_interactive = StrictBoolean(required=False, allow_null=True)
+    program_fields: Sequence[ProgramField] = TEMPORARY_FIELDS
 
-    # Nullable to clients, empty in the database
-    _null_is_empty = ("directory", "display", "port_param", "terminal_shell")
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Return the program's fields, then those that the subclass declares, which win."""
+        listed = {field.name: serializer_field(field) for field in self.program_fields}
+        return {**listed, **super().get_fields()}
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """From the contract's fields to the model's."""
-        for name in self._null_is_empty:
-            if name in values and values[name] is None:
-                values[name] = ""
+        """Convert the fields of clients to the model's: what is null to them is empty in the database."""
+        for field in self.program_fields:
+            is_text = field.kind in (Kind.TEXT, Kind.CHOICE)
+            if is_text and field.name in values and values[field.name] is None:
+                values[field.name] = ""
         return values
 
 
 class ProgramSerializer(SupervisedProgramSerializer):
     """The body of ``add``, and with ``partial`` of ``edit``."""
 
+    program_fields = WRITABLE_FIELDS
     # Clients may send back what they were given.
-    ignored_keys = frozenset({"hoody_kit", "status", "stats"})
+    ignored_keys = frozenset(
+        {"status", "stats", *(field.name for field in PROGRAM_FIELDS if field.read_only)}
+    )
 
     id = StrictInteger(
-        min_value=1,
-        max_value=2**53 - 1,
+        limits=(1, 2**53 - 1),
         required=False,
         help_text="An unused id of your choice; ignored by edit.",
     )
-    description = StrictString(max_length=rules.DESCRIPTION_LENGTH, required=False)
-    enabled = StrictBoolean(required=False)
-    boot = StrictBoolean(required=False)
-    port_range = PortRangeSerializer(required=False, allow_null=True)
-    port_param = StrictString(required=False, allow_null=True)
-    lazy_load = StrictBoolean(required=False)
-    ready_port = StrictInteger(
-        min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False, allow_null=True
-    )
-    webhooks = StrictObject(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> Any:
         if self.partial:

@@ -1,44 +1,44 @@
-"""A program as JSON: the object of the API, and of the files for other tools (contract, sections 3, 7)."""
+"""A program as JSON, for the API and for the files of other tools (docs/contract.md, sections 3 and 7)."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from daemon_programs.models import Program
+from daemon_programs.models import Program, SupervisedProgram
+from daemon_programs.models.fields import PROGRAM_FIELDS, ProgramField
+
+DEFAULT_PORT_PARAM = "--port"
 
 
 def program_document(program: Program) -> dict[str, Any]:
-    """The program without status and stats. Optional values that aren't set are left out."""
-    document: dict[str, Any] = {
-        "id": program.pk,
-        "name": program.name,
-        "description": program.description,
-        "enabled": program.enabled,
-        "command": program.command,
-        "boot": program.boot,
-        "delay_seconds": program.delay_seconds,
-        "stop_grace_seconds": program.stop_grace_seconds,
-        "autorestart": program.autorestart,
-        "user": program.user,
-        "environment": program.environment,
-        "directory": program.directory or None,
-        "priority": program.priority,
-        "stdout_logfile": program.log_path("stdout"),
-        "stderr_logfile": program.log_path("stderr"),
-        "logs_enabled": program.logs_enabled,
-        "log_max_bytes": program.log_max_bytes,
-        "log_backups": program.log_backups,
-        "hoody_kit": program.hoody_kit,
-        "lazy_load": program.lazy_load,
-        "display": program.display or None,
-        "terminal_id": program.terminal_id,
-        "terminal_shell": program.terminal_shell or None,
-        "terminal_interactive": program.terminal_interactive,
-        "ready_port": program.ready_port,
-        "webhooks": program.webhooks,
-    }
-    if program.has_ports:
-        document["port_range"] = {"start": program.port_start, "end": program.port_end}
-        document["port_param"] = program.port_param or DEFAULT_PORT_PARAM
-    return {key: value for key, value in document.items() if value is not None}
+    """Return the program without status and stats. Optional values that aren't set are left out."""
+    return {"id": program.pk, **field_values(program, PROGRAM_FIELDS)}
 
 
-DEFAULT_PORT_PARAM = "--port"
+def field_values(program: SupervisedProgram, fields: Iterable[ProgramField]) -> dict[str, Any]:
+    """Return the values of some fields by name, as clients know them; those that are unset are left out."""
+    values = {field.name: _value(program, field) for field in fields}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(program: SupervisedProgram, field: ProgramField) -> Any:
+    if field.name in _READ:
+        return _READ[field.name](program)
+    value = getattr(program, field.name)
+    return None if field.nullable and value == "" else value
+
+
+def _port_range(program: Any) -> dict[str, int] | None:
+    return {"start": program.port_start, "end": program.port_end} if program.has_ports else None
+
+
+def _port_param(program: Any) -> str | None:
+    return (program.port_param or DEFAULT_PORT_PARAM) if program.has_ports else None
+
+
+# Fields whose value for clients is not what a column of that name holds.
+_READ: dict[str, Callable[[Any], Any]] = {
+    "stdout_logfile": lambda program: program.log_path("stdout"),
+    "stderr_logfile": lambda program: program.log_path("stderr"),
+    "port_range": _port_range,
+    "port_param": _port_param,
+}

@@ -7,26 +7,26 @@ from daemon_programs.validators import rules
 class StartSerializer(StrictSerializer):
     """The body of ``start``; none at all means the same as ``{}``."""
 
-    port = StrictInteger(min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False)
+    port = StrictInteger(limits=rules.PORTS, required=False)
     all = StrictBoolean(default=False, help_text="Every instance of a port range.")
     wait = StrictBoolean(default=False, help_text="Answer when it runs.")
-    timeout = StrictInteger(min_value=1, max_value=300, default=30, help_text="Seconds to wait.")
+    timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait.")
     if_not_running = StrictBoolean(default=False, help_text="What runs already is no error.")
 
 
 class RestartSerializer(StrictSerializer):
     """The body of ``restart``."""
 
-    port = StrictInteger(min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False)
+    port = StrictInteger(limits=rules.PORTS, required=False)
     all = StrictBoolean(default=False, help_text="Every instance of a port range.")
     wait = StrictBoolean(default=False, help_text="Answer when it runs again.")
-    timeout = StrictInteger(min_value=1, max_value=300, default=30, help_text="Seconds to wait.")
+    timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait.")
 
 
 class StopSerializer(StrictSerializer):
     """The body of ``stop``."""
 
-    port = StrictInteger(min_value=rules.PORTS[0], max_value=rules.PORTS[1], required=False)
+    port = StrictInteger(limits=rules.PORTS, required=False)
     all = StrictBoolean(default=False, help_text="Every instance of a port range.")
 
 

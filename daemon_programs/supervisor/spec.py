@@ -7,10 +7,12 @@ is no syntax that a command, a value or a path could break out of.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
 
 PORT = "{port}"
+# Of what names the program, or decides about later starts only.
+_RESTARTS_NOTHING = {"restarts": False}
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Specification:
     """
 
     group: str  # supervisord's name of it: safe, unique, and not the user's
-    name: str  # the user's, for the history
+    name: str = field(metadata=_RESTARTS_NOTHING)  # the user's, for the history
     argv: list[str]
     user: str
     environment: dict[str, str] = field(default_factory=dict)
@@ -30,11 +32,11 @@ class Specification:
     stderr: str | None = None
     log_max_bytes: int = 0
     log_backups: int = 0
-    autostart: bool = False
-    autorestart: str = "unexpected"
-    priority: int = 999
-    delay_seconds: int = 0
-    stop_grace_seconds: int = 10
+    autostart: bool = field(default=False, metadata=_RESTARTS_NOTHING)
+    autorestart: str = field(default="unexpected", metadata=_RESTARTS_NOTHING)
+    priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
+    delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
+    stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # give it a terminal instead of pipes
     temporary: bool = False  # run once, at once; never again, also not when supervisord starts
     expires_at: float | None = None  # when it is stopped (seconds since the epoch)
@@ -44,6 +46,12 @@ class Specification:
     def render(self) -> str:
         """The text of the program's file: ASCII, whatever the program's own text is."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+# The keys of a program's file whose change needs no new process.
+WITHOUT_RESTART = frozenset(
+    each.name for each in fields(Specification) if not each.metadata.get("restarts", True)
+)
 
 
 def digest_of(text: bytes) -> str:

@@ -4,51 +4,44 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 
-WEB: dict[str, Any] = {
-    "id": 1,
-    "name": "web",
-    "description": "Static site",
-    "enabled": True,
-    "command": "python3 -m http.server 9000",
-    "boot": True,
-    "delay_seconds": 5,
-    "stop_grace_seconds": 10,
-    "autorestart": "unexpected",
-    "user": "www-data",
-    "environment": {"SITE": "a"},
-    "directory": "/var/www",
-    "priority": 10,
-    "stdout_logfile": "/var/log/web/out.log",
-    "stderr_logfile": "/var/log/web/err.log",
-    "logs_enabled": True,
-    "log_max_bytes": 5242880,
-    "log_backups": 2,
-    "hoody_kit": False,
-    "lazy_load": False,
+from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS
+
+
+def _program(id: int, **values: Any) -> dict[str, Any]:
+    """Return a whole program: what isn't given has its default."""
+    defaults = {field.name: field.default for field in PROGRAM_FIELDS if field.default is not None}
+    folder = f"/var/lib/daemon-api/logs/{values['name']}"
+    logs = {"stdout_logfile": f"{folder}/stdout.log", "stderr_logfile": f"{folder}/stderr.log"}
+    return {"id": id, **defaults, **logs, **values}
+
+
+_WEB = {
+    name: FIELD[name].example
+    for name in (
+        "name",
+        "command",
+        "user",
+        "description",
+        "directory",
+        "environment",
+        "boot",
+        "delay_seconds",
+        "priority",
+        "stdout_logfile",
+        "stderr_logfile",
+    )
 }
-API: dict[str, Any] = {
-    "id": 2,
-    "name": "api",
-    "description": "",
-    "enabled": True,
-    "command": "node server.js",
-    "boot": False,
-    "delay_seconds": 0,
-    "stop_grace_seconds": 10,
-    "autorestart": "unexpected",
-    "user": "node",
-    "environment": {"NODE_ENV": "production"},
-    "priority": 999,
-    "stdout_logfile": "/var/lib/daemon-api/logs/api/stdout.log",
-    "stderr_logfile": "/var/lib/daemon-api/logs/api/stderr.log",
-    "logs_enabled": True,
-    "log_max_bytes": 5242880,
-    "log_backups": 2,
-    "hoody_kit": False,
-    "port_range": {"start": 8000, "end": 8099},
-    "port_param": "--port",
-    "lazy_load": True,
-}
+WEB = _program(1, **_WEB)
+API = _program(
+    2,
+    name="api",
+    command="node server.js",
+    user="node",
+    environment={"NODE_ENV": "production"},
+    port_range=FIELD["port_range"].example,
+    port_param=FIELD["port_param"].example,
+    lazy_load=True,
+)
 RUNNING = {"id": 1, "status": "running", "pid": 4711, "uptime": "2:15:30"}
 STARTING_INSTANCE = {"port": 8042, "instance_name": "api_8042", "status": "starting"}
 RUNNING_INSTANCE = {
@@ -109,20 +102,7 @@ LIST_PROGRAMS = [
 ]
 PROGRAM = [answered("A program", program=WEB)]
 ADD_PROGRAM = [
-    sent(
-        "A web server",
-        name="web",
-        command="python3 -m http.server 9000",
-        user="www-data",
-        description="Static site",
-        directory="/var/www",
-        environment={"SITE": "a"},
-        boot=True,
-        delay_seconds=5,
-        priority=10,
-        stdout_logfile="/var/log/web/out.log",
-        stderr_logfile="/var/log/web/err.log",
-    ),
+    sent("A web server", **_WEB),
     sent(
         "A port range",
         name="api",

@@ -7,11 +7,10 @@ descriptions. Nothing here runs when a request is served.
 import re
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import NOT_PROVIDED
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
 from daemon_programs.models import Program
+from daemon_programs.models.fields import FIELD, ProgramField
 from daemon_programs.serializers.fields import (
     RequiredString,
     StrictObject,
@@ -82,29 +81,6 @@ _WEBHOOKS: dict[str, Any] = {
     "retry": _between(webhook_config.RETRY, default=3),
 }
 
-# Where the rules that JSON Schema can't say need words, or the admin's own words don't fit.
-_DESCRIPTIONS = {
-    "name": "Unique. Any text without quotes and control characters.",
-    "command": "Split into arguments as a shell would, but run without one: quotes must be balanced.",
-    "user": "The system user that it runs as; it must exist.",
-    "directory": "Absolute, and it must exist. Empty or null: the user's home.",
-    "environment": "Variable names (letters, digits and _, at most 128, no digit first) to values.",
-    "stdout_logfile": "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
-    "stderr_logfile": "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
-    "port_range": "One process is run for each port: at most 1000, none of another program's range.",
-    "port_param": "Of a port range: how the port is handed over at the end of the command (`--port` if not "
-    "given), unless the command says `{port}`.",
-    "lazy_load": "Its instances are started on demand only; not together with `boot`.",
-    "terminal_id": "Run it in a terminal session of this number, which no other program has; not together "
-    "with `port_range`.",
-    "terminal_shell": "Of a terminal: an installed shell that loads its start-up files before the command, "
-    "or `tmux` for a session that people can attach to.",
-    "terminal_interactive": "Of a terminal: whether the shell stays when the command has ended. Null: the "
-    "command decides.",
-    "ready_port": "It is ready when 127.0.0.1 accepts connections on this port; not together with "
-    "`port_range`.",
-    "webhooks": "Whom to tell of state changes. An edit merges it by key.",
-}
 _IGNORED = {"description": "Ignored: what was answered may be sent back."}
 
 
@@ -120,8 +96,8 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
         properties: dict[str, Any] = schema.setdefault("properties", {})
         for name, field in serializer.fields.items():
             _sharpen(properties[name], name, field)
-            if isinstance(serializer, SupervisedProgramSerializer):
-                _learn_from_model(properties[name], name, with_default=not serializer.partial)
+            if isinstance(serializer, SupervisedProgramSerializer) and name in FIELD:
+                _describe(properties[name], FIELD[name], with_default=not serializer.partial)
         ignored = {"id"} if serializer.partial and "id" in properties else set()
         properties.update({name: dict(_IGNORED) for name in sorted(serializer.ignored_keys | ignored)})
         schema["additionalProperties"] = False
@@ -149,17 +125,12 @@ def _sharpen(schema: dict[str, Any], name: str, field: Any) -> None:
         schema["oneOf"] = [words, {"type": "boolean"}]
 
 
-def _learn_from_model(schema: dict[str, Any], name: str, *, with_default: bool) -> None:
-    """The longest text, the default, and what a field is for."""
-    if name in _DESCRIPTIONS:
-        schema["description"] = _DESCRIPTIONS[name]
-    try:
-        field: Any = Program._meta.get_field(name)
-    except FieldDoesNotExist:
-        return
-    if "pattern" in schema and field.max_length:
-        schema["maxLength"] = field.max_length
-    if with_default and field.default is not NOT_PROVIDED and field.default != "":
-        schema["default"] = field.get_default()
-    if field.help_text:
-        schema.setdefault("description", str(field.help_text))
+def _describe(schema: dict[str, Any], field: ProgramField, *, with_default: bool) -> None:
+    """Add the longest text, the default, and what a field is for."""
+    if field.description:
+        schema["description"] = field.description
+    column: Any = Program._meta.get_field(field.model_columns[0])
+    if "pattern" in schema and column.max_length:
+        schema["maxLength"] = column.max_length
+    if with_default and field.default not in (None, ""):
+        schema["default"] = field.default

@@ -3,14 +3,15 @@
 Nothing here runs when a request is served; a fuzzer holds it against what is served.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
+from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
 from daemon_programs.programs.statuses import STATUSES
-from daemon_programs.supervisor import terminals
-from daemon_programs.validators import rules, webhook_config
+from daemon_programs.validators import webhook_config
 
 
 class PortRange(serializers.Serializer):
@@ -81,37 +82,34 @@ class Webhooks(serializers.Serializer):
     retry = serializers.IntegerField()
 
 
+# How a field of the one list is answered, by the kind of its value.
+_FIELDS: dict[Kind, Callable[[ProgramField], serializers.Field]] = {
+    Kind.TEXT: lambda field: serializers.CharField(**_options(field)),
+    Kind.REQUIRED_TEXT: lambda field: serializers.CharField(**_options(field)),
+    Kind.INTEGER: lambda field: serializers.IntegerField(**_options(field)),
+    Kind.BOOLEAN: lambda field: serializers.BooleanField(**_options(field)),
+    Kind.CHOICE: lambda field: serializers.ChoiceField(choices=field.choices, **_options(field)),
+    Kind.AUTORESTART: lambda field: serializers.ChoiceField(choices=field.choices, **_options(field)),
+    Kind.STRINGS: lambda field: serializers.DictField(child=serializers.CharField(), **_options(field)),
+    Kind.PORT_RANGE: lambda field: PortRange(**_options(field)),
+    Kind.WEBHOOKS: lambda field: Webhooks(**_options(field)),
+}
+
+
+def _options(field: ProgramField) -> dict[str, Any]:
+    effective = {"help_text": "The effective path."} if field.name.endswith("_logfile") else {}
+    return {"required": field.is_always_shown, **effective}
+
+
 class Program(serializers.Serializer):
     """A program. Optional values that aren't set are left out."""
 
     id = serializers.IntegerField()
-    name = serializers.CharField()
-    description = serializers.CharField()
-    enabled = serializers.BooleanField()
-    command = serializers.CharField()
-    boot = serializers.BooleanField()
-    delay_seconds = serializers.IntegerField()
-    stop_grace_seconds = serializers.IntegerField()
-    autorestart = serializers.ChoiceField(choices=rules.AUTORESTART)
-    user = serializers.CharField()
-    environment = serializers.DictField(child=serializers.CharField())
-    directory = serializers.CharField(required=False)
-    priority = serializers.IntegerField()
-    stdout_logfile = serializers.CharField(help_text="The effective path.")
-    stderr_logfile = serializers.CharField(help_text="The effective path.")
-    logs_enabled = serializers.BooleanField()
-    log_max_bytes = serializers.IntegerField()
-    log_backups = serializers.IntegerField()
-    hoody_kit = serializers.BooleanField()
-    port_range = PortRange(required=False)
-    port_param = serializers.CharField(required=False)
-    lazy_load = serializers.BooleanField()
-    display = serializers.CharField(required=False)
-    terminal_id = serializers.IntegerField(required=False)
-    terminal_shell = serializers.ChoiceField(choices=terminals.SHELLS, required=False)
-    terminal_interactive = serializers.BooleanField(required=False)
-    ready_port = serializers.IntegerField(required=False)
-    webhooks = Webhooks(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Return the fields of the one list behind those that are declared."""
+        listed = {field.name: _FIELDS[field.kind](field) for field in PROGRAM_FIELDS}
+        return {**super().get_fields(), **listed}
 
 
 @extend_schema_serializer(component_name="ListedProgram")

@@ -20,7 +20,7 @@ from supervisor.options import ProcessConfig, ProcessGroupConfig
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.output import ProgramOutput
-from daemon_programs.supervisor.spec import digest_of
+from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
 START_SECONDS = 1  # a program is RUNNING once it has lived this long
@@ -37,8 +37,6 @@ _OUTPUT_EVENTS = {
 }
 
 _NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
-# What a change of needs no new process: it decides about later starts only, or just names it.
-_WITHOUT_RESTART = ("name", "autostart", "priority", "autorestart", "stop_grace_seconds", "delay_seconds")
 
 
 # Makes the group of a configuration; handed in, so that this module knows no groups.
@@ -165,7 +163,7 @@ class ProgramGroupConfig(ProcessGroupConfig):
 
 
 def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key not in _WITHOUT_RESTART}
+    return {key: value for key, value in spec.items() if key not in WITHOUT_RESTART}
 
 
 def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGroupConfig:
