@@ -18,6 +18,7 @@ from daemon_programs.admin import presentation
 from daemon_programs.admin.base import attempt
 from daemon_programs.admin.records import RecordAdmin, StateFilter
 from daemon_programs.models import Delivery, Program
+from daemon_programs.text import to_number
 from daemon_programs.webhooks import deliveries, signing
 
 _LONGEST_SHOWN_URL = 60
@@ -32,8 +33,8 @@ class ProgramFilter(admin.SimpleListFilter):
         return [(str(id), name) for id, name in told.values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-        id = self.value() or ""
-        return rows.filter(program_id=int(id)) if id.isascii() and id.isdigit() and len(id) < 19 else rows
+        id = to_number(self.value() or "")
+        return rows if id is None else rows.filter(program_id=id)
 
 
 class DeliveryStateFilter(StateFilter):

@@ -28,6 +28,7 @@ from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
 from daemon_programs.supervisor.states import ProgramState
+from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 
 # How long a button waits for what it has started, so that its page tells how that went.
@@ -217,4 +218,4 @@ class ProgramAdmin(LiveAdmin):
 
 
 def _port(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return to_number(text, most_digits=9)

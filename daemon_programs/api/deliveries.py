@@ -5,6 +5,7 @@ from rest_framework.response import Response
 
 from daemon_programs.api.base import CHANGE, OPERATE, VIEW, DaemonViewSet, checked
 from daemon_programs.api.openapi import deliveries as shapes
+from daemon_programs.api.paging import page
 from daemon_programs.models import Delivery
 from daemon_programs.programs import services
 from daemon_programs.serializers.queries import DeliveryQuerySerializer
@@ -30,17 +31,9 @@ class DeliveryViewSet(DaemonViewSet):
         found = Delivery.objects.filter(program_id=program.pk).select_related("event")
         if "state" in query:
             found = found.filter(state=query["state"])
-        if "cursor" in query:
-            found = found.filter(pk__lt=query["cursor"])
-        page = [*found.order_by("-id")[: query["limit"] + 1]]
-        shown = page[: query["limit"]]
-        return Response(
-            {
-                "success": True,
-                "deliveries": [deliveries.delivery_document(delivery) for delivery in shown],
-                "next": str(shown[-1].pk) if len(page) > len(shown) else None,
-            }
-        )
+        shown, next_cursor = page(found, query)
+        documents = [deliveries.delivery_document(delivery) for delivery in shown]
+        return Response({"success": True, "deliveries": documents, "next": next_cursor})
 
     @shapes.redeliver
     def redeliver(self, request: Request, id: str, delivery_id: str) -> Response:

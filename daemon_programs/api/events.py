@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from daemon_programs.api.base import VIEW, DaemonViewSet, checked
 from daemon_programs.api.openapi import events as shapes
 from daemon_programs.api.openapi import streams as stream_schemas
+from daemon_programs.api.paging import page
 from daemon_programs.history.store import event_document
 from daemon_programs.history.stream import EventStream
 from daemon_programs.models import Event
@@ -46,14 +47,6 @@ def _page(events: EventQuerySet, query: dict[str, Any]) -> Response:
         events = events.filter(at__gte=query["since"])
     if "state" in query:
         events = events.filter(state=query["state"])
-    if "cursor" in query:
-        events = events.filter(pk__lt=query["cursor"])
-    page = list(events.order_by("-id")[: query["limit"] + 1])
-    shown = page[: query["limit"]]
-    return Response(
-        {
-            "success": True,
-            "events": [event_document(event) for event in shown],
-            "next": str(shown[-1].pk) if len(page) > len(shown) else None,
-        }
-    )
+    shown, next_cursor = page(events, query)
+    documents = [event_document(event) for event in shown]
+    return Response({"success": True, "events": documents, "next": next_cursor})

@@ -27,6 +27,7 @@ from daemon_programs.models import Program
 from daemon_programs.programs import registration, waiting
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.representation import program_document
+from daemon_programs.text import encodable
 from daemon_programs.transactions import on_failure, write_transaction
 
 _NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
@@ -193,7 +194,7 @@ def _programs_of(documents: Documents) -> list[Program]:
             program = _program_of(document)
         except serializers.ValidationError as problem:
             whom = f"Program '{document['name']}'" if document.get("name") else f"Program number {position}"
-            raise BackupUnusable(_printable(f"{whom}: {_first_sentence(problem)}")) from problem
+            raise BackupUnusable(encodable(f"{whom}: {_first_sentence(problem)}")) from problem
         if program.pk in ids:
             raise BackupUnusable(f"Program '{program.name}': the ID {program.pk} stands in the file twice")
         if program.pk is not None:
@@ -228,8 +229,3 @@ def _first_sentence(problem: serializers.ValidationError) -> str:
     while not isinstance(detail, str):
         detail = next(iter(detail.values())) if isinstance(detail, dict) else detail[0]
     return str(detail)
-
-
-def _printable(sentence: str) -> str:
-    """A file may hold half a surrogate pair, which can't be written anywhere."""
-    return sentence.encode(errors="replace").decode()

@@ -17,20 +17,19 @@ from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.states import ProcessState, ProgramState
+from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
 
 _PROBE_EVERY_SECONDS = 0.05  # nothing tells when a port is opened
-_BIGGEST_ID = 2**63 - 1  # the database's
 
 
 def get_program(id: str | int) -> Program:
-    """The program of an id as it stands in a route; ProgramNotFound for whatever is none."""
-    text = str(id)
-    is_id = text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= _BIGGEST_ID
-    program = Program.objects.filter(pk=int(text)).first() if is_id else None
+    """Return the program of an id as it stands in a route; raise ProgramNotFound if there is none."""
+    number = to_number(str(id))
+    program = None if number is None else Program.objects.filter(pk=number).first()
     if program is None:
-        raise ProgramNotFound(text)
+        raise ProgramNotFound(id)
     return program
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from daemon_programs.text import printable
+
 
 class StrictField(serializers.Field):
     """Of one Python type exactly; ``what`` names it in the sentence."""
@@ -119,7 +121,7 @@ class StrictStringMap(StrictField, serializers.DictField):
         pairs: dict[str, str] = StrictField.to_internal_value(self, data)
         for name, value in pairs.items():
             if type(value) is not str:
-                self.fail_with(f"must be an object that maps names to strings: '{_printable(name)}' is none")
+                self.fail_with(f"must be an object that maps names to strings: '{printable(name)}' is none")
         return pairs
 
 
@@ -139,7 +141,7 @@ class StrictSerializer(serializers.Serializer):
         unknown = [key for key in data if key not in self.fields and key not in self.ignored_keys]
         if unknown:
             raise serializers.ValidationError(
-                {_printable(key): [f"Unknown field '{_printable(key)}'"] for key in unknown}
+                {printable(key): [f"Unknown field '{printable(key)}'"] for key in unknown}
             )
         return super().to_internal_value(data)
 
@@ -152,8 +154,3 @@ def check_text(text: str, what: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise serializers.ValidationError(f"{what} must be valid Unicode text") from None
-
-
-def _printable(key: str) -> str:
-    """A key as it can be answered: some clients send what is no text."""
-    return key.encode(errors="replace").decode()[:128]

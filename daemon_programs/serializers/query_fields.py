@@ -8,6 +8,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from daemon_programs.text import to_number
+
 
 class QueryField(serializers.Field):
     """A query parameter. One that is empty is no value that parses; DRF would take it as not sent."""
@@ -35,7 +37,7 @@ class QueryInteger(QueryField):
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: str) -> int:
-        number = int(data) if data.isascii() and data.isdigit() and len(data) < 10 else None
+        number = to_number(data, most_digits=9)
         if number is None or not self.low <= number <= self.high:
             raise serializers.ValidationError(
                 f"Query parameter '{self.field_name}' must be an integer between {self.low} and {self.high}"
@@ -76,8 +78,9 @@ class QueryCursor(QueryField):
     """A query parameter that an earlier answer gave as ``next``: a row's id, which nobody has to know."""
 
     def to_internal_value(self, data: str) -> int:
-        if not (data.isascii() and data.isdigit() and len(data) < 19):
+        number = to_number(data)
+        if number is None:
             raise serializers.ValidationError(
                 f"Query parameter '{self.field_name}' must be the 'next' of an earlier answer"
             )
-        return int(data)
+        return number

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from daemon_programs.logs.cursor import Cursor
 from daemon_programs.serializers.queries import LogQuerySerializer
 from daemon_programs.serializers.query_fields import QueryField, QueryInteger
+from daemon_programs.text import to_number
 
 _HEADER = "Last-Event-ID"
 
@@ -41,9 +42,10 @@ class LogCursorField(LastEventField):
 
 class EventIdField(LastEventField):
     def parse(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
+        number = to_number(text)
+        if number is None:
             raise ValueError("no id")
-        return int(text)
+        return number
 
 
 class ResumableSerializer(serializers.Serializer):

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from daemon_programs.text import encodable
+
 _LONGEST_NAME = 253  # of the domain name system
 _NETWORK_LOCATION = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(:[0-9]{1,5})?")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
@@ -120,5 +122,4 @@ def _reached(address: Address) -> Address:
 
 
 def error(what: str) -> ValidationError:
-    # What it quotes may hold half a surrogate pair, which no answer can.
-    return ValidationError(f"Field 'webhooks' {what.encode(errors='replace').decode()}")
+    return ValidationError(f"Field 'webhooks' {encodable(what)}")

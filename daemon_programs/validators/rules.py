@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.supervisor.logfiles import is_below
+from daemon_programs.text import printable
 
 NAME_LENGTH = 128
 DESCRIPTION_LENGTH = 500
@@ -152,7 +153,7 @@ def check_environment(environment: Any) -> None:
     for name, value in environment.items():
         if not isinstance(name, str) or not _VARIABLE_NAME.fullmatch(name):
             raise ValidationError(
-                f"Field 'environment' has a variable name that is not allowed: '{_printable(name)}' "
+                f"Field 'environment' has a variable name that is not allowed: '{printable(name)}' "
                 "(letters, digits and _, at most 128, no digit first)"
             )
         if name in _OWN_VARIABLES:
@@ -205,11 +206,6 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _printable(value: object) -> str:
-    """A short form that can be answered also of what is no text."""
-    return str(value).encode(errors="replace").decode()[:128]
 
 
 def _size(strings: list[str]) -> int:

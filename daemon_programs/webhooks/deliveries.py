@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
+from daemon_programs.text import to_number
 from daemon_programs.timestamps import milliseconds
 from daemon_programs.validators.webhook_config import normal, targets
 from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch
@@ -162,9 +163,9 @@ def text_of(event: Event) -> str:
 
 
 def get_delivery(program_id: int, id: str) -> Delivery:
-    """A delivery of a program, of an id as it stands in a route; DeliveryNotFound for whatever is none."""
-    is_id = id.isascii() and id.isdigit() and len(id) < 19
-    found = Delivery.objects.filter(program_id=program_id, pk=int(id)).first() if is_id else None
+    """Return a program's delivery of an id as it stands in a route; raise DeliveryNotFound if there is none."""
+    number = to_number(id)
+    found = None if number is None else Delivery.objects.filter(program_id=program_id, pk=number).first()
     if found is None:
         raise DeliveryNotFound(id)
     return found

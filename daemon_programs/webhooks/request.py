@@ -28,6 +28,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, LocationValueError
 from urllib3.util import parse_url
 
+from daemon_programs.text import to_number
 from daemon_programs.validators.addresses import check_address, host_of
 
 _PORTS = {"http": 80, "https": 443}
@@ -216,8 +217,8 @@ def _seconds(retry_after: str | None) -> float | None:
     """What a Retry-After asks for: seconds, or a date."""
     if not retry_after:
         return None
-    if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10:
-        return float(retry_after)
+    if (seconds := to_number(retry_after, most_digits=9)) is not None:
+        return float(seconds)
     try:
         moment = parsedate_to_datetime(retry_after)
         return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
