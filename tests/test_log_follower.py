@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from daemon_programs.logs.cursor import BEGINNING, Cursor
-from daemon_programs.logs.follower import Follower, Line, News, Opened, Problem, Reset
+from daemon_programs.logs.follower import Follower, Line, LogEvent, Opened, Problem, Reset
 from daemon_programs.supervisor.plugin.output import RotatingLog
 from tests.stack import OWN_USER
 
@@ -58,23 +58,23 @@ def log(tmp_path: Path) -> Iterator[Log]:
     log.close()
 
 
-def told(follower: Follower) -> list[News]:
+def told(follower: Follower) -> list[LogEvent]:
     """Everything that there is to tell at the moment."""
-    news: list[News] = []
-    while more := follower.turn():
+    news: list[LogEvent] = []
+    while more := follower.next_events():
         news += more
     return news
 
 
-def texts(news: list[News]) -> list[str]:
+def texts(news: list[LogEvent]) -> list[str]:
     return [each.text for each in news if isinstance(each, Line)]
 
 
-def resets(news: list[News]) -> list[tuple[str, bool]]:
+def resets(news: list[LogEvent]) -> list[tuple[str, bool]]:
     return [(each.reason, each.missed) for each in news if isinstance(each, Reset)]
 
 
-def place(news: list[News]) -> Cursor | None:
+def place(news: list[LogEvent]) -> Cursor | None:
     """Where a client would go on."""
     return [each.cursor for each in news if not isinstance(each, Problem) and each.cursor is not None][-1]
 
@@ -178,7 +178,7 @@ def test_follower_that_comes_late_finds_everything(log: Log, backups: int) -> No
     log.rotated(50, backups)
     log.write(b"0\n")
     follower = log.follow()
-    news: list[News] = []
+    news: list[LogEvent] = []
     for number in range(1, 3000):
         log.write(b"%d\n" % number)
         if number % 700 == 0:
@@ -383,7 +383,7 @@ def test_who_comes_and_goes_has_every_line_once(log: Log, seed: int, backups: in
         size = chance.randrange(1, 400)
         log.write(text[:size])
         text = text[size:]
-        news = follower.turn()
+        news = follower.next_events()
         part = news[: chance.randrange(len(news) + 1)] if chance.random() < 0.1 else news
         assert not any(missed for _, missed in resets(part))
         had += texts(part)
@@ -442,9 +442,9 @@ def test_very_long_line_comes_in_pieces_of_whole_characters(log: Log) -> None:
 def test_a_turn_has_an_end(log: Log) -> None:
     log.write(b"\n" * 100_000)
     follower = log.follow(10_000)
-    follower.turn()  # the opening
+    follower.next_events()  # the opening
     sizes = []
-    while news := follower.turn():
+    while news := follower.next_events():
         sizes.append(len(news))
     assert sum(sizes) == 10_000
     assert max(sizes) <= 200
@@ -459,7 +459,7 @@ def test_slow_follower_keeps_only_some_files_open(log: Log) -> None:
         log.path.rename(log.path.with_name(f"kept.{number}"))  # outside of the handshake
         log.write(b"x\n")
         log.path.write_bytes(b"x\n")
-        follower._look_for_newer()
+        follower._open_newer_files()
     here = str(log.path.parent)
     assert len([file for file in psutil.Process().open_files() if file.path.startswith(here)]) < 12
 

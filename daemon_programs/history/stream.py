@@ -1,6 +1,7 @@
-"""The recorded state changes as a stream: each once and in order, however slowly a client reads.
+"""Stream the recorded state changes: each once and in order, however slowly a client reads.
 
-One query brings what is new to all streams. Who lags further behind reads its own.
+New events are queried and formatted once for all streams. A stream that lags further behind queries
+its own.
 """
 
 from collections import deque
@@ -15,66 +16,68 @@ from daemon_programs.streams.watcher import Watcher
 
 _BLOCK = 500
 
-Told = tuple[int, bytes]  # an event's id and its text
+FormattedEvent = tuple[int, bytes]  # an event's id and its text in the stream
 
 
-class Recent:
-    """The newest events as they are told, read once for all streams. Used by the pump's thread alone."""
+class RecentEvents:
+    """The newest events, formatted once for all streams. Only the pump's thread uses it."""
 
     def __init__(self) -> None:
-        self._told: deque[Told] = deque(maxlen=2 * _BLOCK)
-        self._stale = True
+        self._events: deque[FormattedEvent] = deque(maxlen=2 * _BLOCK)
+        self._is_stale = True
 
     def expire(self) -> None:
-        self._stale = True
+        """Query the database again at the next call of ``after``."""
+        self._is_stale = True
 
-    def after(self, position: int) -> list[Told]:
-        """What is new, a part at a time."""
-        if self._stale:
+    def after(self, position: int) -> list[FormattedEvent]:
+        """Return the first events after an id, at most a block of them."""
+        if self._is_stale:
             self._refresh()
-            self._stale = False
-        if not self._told or position >= self._told[-1][0]:
+            self._is_stale = False
+        if not self._events or position >= self._events[-1][0]:
             return []
-        if position < self._told[0][0]:
-            return list(_texts(Event.objects.filter(pk__gt=position).order_by("id")[:_BLOCK]))
-        return [each for each in self._told if each[0] > position][:_BLOCK]
+        if position < self._events[0][0]:
+            return list(_format(Event.objects.filter(pk__gt=position).order_by("id")[:_BLOCK]))
+        return [event for event in self._events if event[0] > position][:_BLOCK]
 
     def _refresh(self) -> None:
-        known = self._told[-1][0] if self._told else 0
+        known = self._events[-1][0] if self._events else 0
         rows = list(Event.objects.filter(pk__gt=known).order_by("-id")[:_BLOCK])
         if len(rows) == _BLOCK:
-            self._told.clear()  # there may be more between these and what was known
-        self._told.extend(_texts(reversed(rows)))
+            self._events.clear()  # there may be more events between the known ones and these
+        self._events.extend(_format(reversed(rows)))
 
 
-recent = Recent()
+recent = RecentEvents()
 
 
 class EventStream:
-    """The events of one client, as the pump takes them (`pump.Source`)."""
+    """The events for one client, as a source of the pump (`pump.Source`)."""
 
-    group = ""  # by which the recording of events is told
-    looks_after_seconds = 0.0
+    group = ""  # the group named by the broadcast that events were recorded
+    refresh_delay_seconds = 0.0
 
     def __init__(self, *, last_event_id: int | None = None) -> None:
-        """From now on, or from what comes after ``last_event_id``."""
+        """Start with the next event, or with the one after ``last_event_id``."""
         newest = Event.objects.aggregate(newest=Max("pk"))["newest"] or 0
         self._position = newest if last_event_id is None else last_event_id
         self._head = sse.RETRY
         if last_event_id is None:
-            self._head += b"id: %d\n" % newest  # to go on from if the connection is lost before an event
+            # For a client that loses the connection before it has received an event.
+            self._head += b"id: %d\n" % newest
         self._purged = last_event_id is not None and last_event_id > newest
         if self._purged:
-            self._position = 0  # of another history, which began anew
+            self._position = 0  # the id is from an earlier history, before the database was replaced
 
     def open(self) -> None:
         pass
 
-    def begin(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
+    def start(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
         recent.expire()
         return self._head + b"\n"
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         recent.expire()
 
     def pull(self) -> bytes:
@@ -90,11 +93,11 @@ class EventStream:
         pass
 
     def _reset(self) -> bytes:
-        """Say once that events were removed before they were told."""
+        """Return the event that says, once, that events were removed before they were sent."""
         purged, self._purged = self._purged, False
         return sse.event("reset", {"reason": "purged"}) if purged else b""
 
 
-def _texts(events: Iterable[Event]) -> Iterable[Told]:
+def _format(events: Iterable[Event]) -> Iterable[FormattedEvent]:
     for event in events:
         yield event.pk, sse.event("state", event_document(event), event.pk)

@@ -1,1 +1,1 @@
-"""Program logs: the last lines, and live streams over rotations and truncations."""
+"""Program logs: their last lines, and live streams that survive rotation and truncation."""

@@ -1,19 +1,19 @@
-"""A place in a log that is found again after the file has been rotated; to clients an opaque text."""
+"""Cursors: positions in a log that survive rotation. To clients they are opaque strings."""
 
 import re
 import zlib
 from dataclasses import dataclass
 
-SEEN_BYTES = 64  # so many bytes before a place tell whether it is still the same
+SEEN_BYTES = 64  # the bytes before a position that identify it
 _TEXT = re.compile("([0-9a-f]{1,16})-([0-9a-f]{1,8})-([0-9a-f]{1,16})-([0-9a-f]{1,8})")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Right behind a line: in which file, how far, and what comes before it.
+    """The position after a line: the file, the offset in it, and a checksum of the bytes before.
 
-    Inodes are used again. The generation tells their users apart where the file system counts them, and
-    so does ``seen``, a checksum of the bytes before.
+    File systems reuse inodes. The generation tells two files of one inode apart where the file system
+    counts them, and elsewhere ``seen`` does, the checksum of up to SEEN_BYTES bytes before the offset.
     """
 
     inode: int
@@ -26,14 +26,14 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Raises ValueError for what is no cursor."""
+        """Return the cursor of a string; raise ValueError if it isn't one."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise ValueError("no cursor")
         return cls(*(int(number, 16) for number in match.groups()))
 
 
-# Before the first byte of a log that did not exist yet.
+# The position before the first byte of a log that did not exist yet.
 BEGINNING = Cursor(0, 0, 0, 0)
 
 checksum = zlib.crc32

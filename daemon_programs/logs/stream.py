@@ -1,39 +1,39 @@
-"""A log as a stream: its last lines, then each line as it is written."""
+"""Stream a log: its last lines, then each line as it is written."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 from daemon_programs.logs.cursor import Cursor
-from daemon_programs.logs.follower import Follower, Line, News, Opened, Problem, Reset
+from daemon_programs.logs.follower import Follower, Line, LogEvent, Opened, Problem, Reset
 from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.streams import sse
 from daemon_programs.streams.watcher import Watcher
 
-# Asked of whom a log belongs to: why it will not be written any more, as the data of ``end``.
+# Returns why the log will not be written any more, as the data of the ``end`` event; None if it will.
 Ending = Callable[[], dict[str, Any] | None]
 
 
 def of_program(program: Program, port: int | None, query: dict[str, Any]) -> "LogStream":
-    """The stream of a program's log, as a ``LogStreamQuerySerializer`` has it asked for."""
+    """Return the stream of a program's log for the values of a ``LogStreamQuerySerializer``."""
     path = program.log_path(query["type"], port)
 
     def ending() -> dict[str, Any] | None:
-        present = Program.objects.filter(pk=program.pk).first()
-        if present is None:
+        current = Program.objects.filter(pk=program.pk).first()
+        if current is None:
             return {"reason": "removed"}
-        has_it = port in present.ports if port is not None else not present.has_ports
-        same = has_it and present.log_path(query["type"], port) == path and present.user == program.user
-        return None if same else {"reason": "changed"}
+        has_port = port in current.ports if port is not None else not current.has_ports
+        is_same = has_port and current.log_path(query["type"], port) == path and current.user == program.user
+        return None if is_same else {"reason": "changed"}
 
     return LogStream(program, path, ending, **query)
 
 
 class LogStream:
-    """The events of one log, as the pump takes them (`pump.Source`)."""
+    """The events of one log, as a source of the pump (`pump.Source`)."""
 
-    # What follows from a change is in the database a moment after it was told.
-    looks_after_seconds = 0.25
+    # A change is reported a moment before what follows from it is in the database.
+    refresh_delay_seconds = 0.25
 
     def __init__(
         self,
@@ -49,41 +49,42 @@ class LogStream:
         self._path = path
         self._type = type
         self._lines = lines
-        self._begin_behind = last_event_id
+        self._cursor = last_event_id
         self._ending = ending
         self._end: dict[str, Any] | None = None
         self._ended = False
         self._follower = Follower(path, program.user)
 
     def open(self) -> None:
-        self._follower.open(self._lines, self._begin_behind)
+        self._follower.open(self._lines, self._cursor)
 
-    def begin(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
+    def start(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
         self._follower.watch(watcher, wake)
-        self.look()
+        self.refresh()
         return sse.RETRY + b"\n"
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         self._end = self._end or self._ending()
-        self._follower.look_again()
+        self._follower.refresh()
 
     def pull(self) -> bytes | None:
         if self._ended:
             return None
-        news = self._follower.turn()
-        if news or self._end is None:
-            return b"".join(map(self._event, news))
-        # Everything is read that was there when the end was known.
+        events = self._follower.next_events()
+        if events or self._end is None:
+            return b"".join(map(self._text_of, events))
+        # The log has been read to its end since it was known that nothing more will be written.
         self._ended = True
-        rest = b"".join(map(self._event, self._follower.rest()))
-        return rest + sse.event("end", self._end)
+        last = b"".join(map(self._text_of, self._follower.last_events()))
+        return last + sse.event("end", self._end)
 
     def close(self) -> None:
         self._follower.close()
 
-    def _event(self, news: News) -> bytes:
-        match news:
+    def _text_of(self, event: LogEvent) -> bytes:
+        match event:
             case Line(text, offset, cursor):
+                # Not with json.dumps, which takes ten times as long: there may be many lines.
                 data = f'{{"line": {json.encoder.encode_basestring(text)}, "offset": {offset}}}'
                 head = "" if cursor is None else f"id: {cursor}\n"
                 return f"{head}event: line\ndata: {data}\n\n".encode()

@@ -1,4 +1,4 @@
-"""The last lines of a log, read in blocks from its end: the cost is that of the lines, not of the file."""
+"""Read the last lines of a log, in blocks from its end: the size of the file doesn't matter."""
 
 import os
 import pwd
@@ -9,15 +9,16 @@ from daemon_programs.exceptions import Refused
 from daemon_programs.supervisor import logfiles
 
 _BLOCK_BYTES = 64 * 1024
-# A program may write megabytes without a line break; an answer has an end all the same.
-_MOST_BYTES = 16 * 1024 * 1024
-_NOBODY = -1
+# A program may write any amount without a line break, so a number of lines does not limit the size.
+_MAX_BYTES = 16 * 1024 * 1024
+_NO_ID = -1  # of a user or group: matches none
 
 
 def tail(path: str, lines: int, user: str) -> list[str]:
-    """At most ``lines`` last lines; none if there is no such file yet, or it is no file to read back.
+    """Return the last lines of a log, at most ``lines``; none if it is missing or not a regular file.
 
-    Bytes that are no UTF-8 come back as U+FFFD (contract, section 3). ``user`` is the program's.
+    ``user`` is the user that the program runs as. Bytes that are not UTF-8 are returned as U+FFFD
+    (docs/contract.md, section 3).
     """
     log = open_log(path, user)
     if log is None:
@@ -31,12 +32,13 @@ def tail(path: str, lines: int, user: str) -> list[str]:
 
 
 def open_log(path: str, user: str) -> int | None:
-    """A descriptor to read a log with; None if there is no such file yet, or it is no file to read back.
+    """Return a descriptor to read a log; None if it is missing or not a regular file.
 
-    Whoever may write the log's folder can put a link there, to have the stack read a file for them.
-    So the way is walked as ``supervisor.logfiles`` says; Refused for a file that is none of ``user``'s.
+    The path is opened by the rules of ``supervisor.logfiles``: a user who may write to the log's folder
+    could put a link there, to have the daemon read another user's file. Raise Refused for a link or a
+    file that may not be the log of ``user``.
     """
-    access = logfiles.Access(_uid_of(user), _NOBODY, str(settings.LOGS_DIR), tuple(settings.LOG_ROOTS))
+    access = logfiles.Access(_uid_of(user), _NO_ID, str(settings.LOGS_DIR), tuple(settings.LOG_ROOTS))
     try:
         with logfiles.located(path, access) as place:
             return logfiles.open_to_read(place)
@@ -50,15 +52,15 @@ def _uid_of(user: str) -> int:
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
-        return _NOBODY
+        return _NO_ID
 
 
 def _read_from_end(descriptor: int, lines: int) -> bytes:
     position = os.fstat(descriptor).st_size
     blocks: list[bytes] = []
     breaks = read = 0
-    # One break more than lines: that of the line before the first one wanted.
-    while position > 0 and breaks <= lines and read < _MOST_BYTES:
+    # Read one break more than lines: the one that ends the line before the first wanted.
+    while position > 0 and breaks <= lines and read < _MAX_BYTES:
         start = max(position - _BLOCK_BYTES, 0)
         block = os.pread(descriptor, position - start, start)
         blocks.append(block)

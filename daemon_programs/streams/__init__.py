@@ -1,5 +1,5 @@
 """Server-Sent Events: the transport that all live streams share.
 
-A request that is answered with a stream ends at once for its worker thread: the socket is handed to
-the one thread of the `pump`, which writes to all of them. So hundreds of streams cost no threads.
+When a request is answered with a stream, its worker thread is free at once: the socket is handed to
+the `pump`, whose single thread writes to all streams. So an open stream occupies no request thread.
 """

@@ -1,4 +1,4 @@
-"""From a view to the pump: the answer that goes on without the request's thread."""
+"""Hand the response of a view over to the pump, which continues it without the request's thread."""
 
 import socket
 from collections.abc import Sequence
@@ -15,18 +15,22 @@ _SOCKET = "gunicorn.socket"
 
 
 class StreamResponse(StreamingHttpResponse):
-    """The head of the answer. What follows is written by the pump, once it has the socket."""
+    """The head of a streaming response; the pump writes the body once it has the socket."""
 
     def __init__(self, source: Source, is_authorized: Authorization) -> None:
         super().__init__((), content_type="text/event-stream")
         self.source = source
         self.is_authorized = is_authorized
         self["Cache-Control"] = "no-cache"
-        self["X-Accel-Buffering"] = "no"  # nginx would keep events back
+        self["X-Accel-Buffering"] = "no"  # nginx would buffer the events
 
 
 def stream_answer(request: Request, permissions: Sequence[str], source: Source) -> StreamResponse:
-    """Answer with a stream; raises TooManyStreams, and StreamsUnavailable where no socket can be had."""
+    """Return a response that streams ``source``.
+
+    Raise TooManyStreams at the limit of open streams, ShuttingDown while the process ends, and
+    StreamsUnavailable if the server doesn't offer the socket or the host is out of file watches.
+    """
     if _SOCKET not in request.META:
         raise StreamsUnavailable
     pump.admit(source)
@@ -34,8 +38,8 @@ def stream_answer(request: Request, permissions: Sequence[str], source: Source) 
 
 
 def hand_over(environ: dict[str, Any], head: bytes, response: StreamResponse) -> None:
-    """Give the socket to the pump. The server must do no more with it."""
-    response.close()  # for Django the request is over
+    """Give the socket to the pump; the server must not use it afterwards."""
+    response.close()  # ends the request for Django
     response.source.open()
     connection = socket.socket(fileno=environ[_SOCKET].detach())
     pump.take(connection, head, response.source, response.is_authorized)

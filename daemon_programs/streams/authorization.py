@@ -1,4 +1,7 @@
-"""Whether a client may still listen: checked again and again for as long as its stream is open."""
+"""Check whether the client of an open stream is still authorized.
+
+A stream may stay open for days, so the check is repeated while it is.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,10 +18,10 @@ AnyUser = User | AnonymousUser
 
 
 class Credentials(Protocol):
-    """What a request was authenticated with, other than a session: see `BearerAuthentication`."""
+    """What a request other than a session's was authenticated with: see `BearerAuthentication`."""
 
     def current_user(self) -> AnyUser:
-        """Return the user that the credentials stand for now; anonymous once they are revoked."""
+        """Return the user that the credentials identify now; anonymous once they are revoked."""
 
 
 def authorization_of(request: Request, permissions: Sequence[str]) -> Authorization:

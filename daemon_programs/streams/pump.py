@@ -1,7 +1,7 @@
-"""The one thread that writes to all streams.
+"""Write all streams from one thread.
 
-It takes from a source only when the client has taken what there was before, so a client that reads
-slowly costs no memory; and a little at a time, so a flood of lines keeps nobody else waiting.
+The pump asks a source for more only when the client has taken everything sent before, so a slow client
+uses no memory. Each source gives a little at a time, so a flood of lines does not delay other streams.
 """
 
 import heapq
@@ -30,40 +30,44 @@ from daemon_programs.supervisor.gateway import changes
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
-_PATIENCE_SECONDS = 300.0  # with a client that takes nothing
-_SEND_BUFFER_BYTES = 256 * 1024  # the kernel's, which would grow to megabytes for each slow client
-_LONGEST_BREATH_SECONDS = 0.005
+_SEND_TIMEOUT_SECONDS = 300.0  # a client that takes nothing for so long is disconnected
+_SEND_BUFFER_BYTES = 256 * 1024  # without a limit the kernel's buffer grows to megabytes per slow client
+_MAX_PAUSE_SECONDS = 0.005
 _READ_BYTES = 64 * 1024
 
 
 class Source(Protocol):
-    """What a stream tells. All but ``open`` is called by the pump's thread, which must not be held up."""
+    """The content of a stream.
+
+    The request's thread calls ``open``. The pump's thread calls everything else, which must not block.
+    """
 
     @property
     def group(self) -> str:
-        """Changes of this group make it look."""
+        """Return the supervisord group whose changes refresh the source."""
 
     @property
-    def looks_after_seconds(self) -> float:
-        """How long after a change it looks."""
+    def refresh_delay_seconds(self) -> float:
+        """Return how long after a change of the group the source is refreshed."""
 
     def open(self) -> None:
-        """Find where to begin; called by the request's thread."""
+        """Find the position to start from."""
 
-    def begin(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
-        """The first of it; ``wake`` asks for a turn."""
+    def start(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
+        """Return the first part of the stream; from now on, ``wake`` may be called to be pulled."""
 
     def pull(self) -> bytes | None:
-        """Its turn: a part of what is new, empty if nothing is; None at the end."""
+        """Return the next part of what is new, empty if nothing is; None at the end of the stream."""
 
-    def look(self) -> None:
-        """Something may have changed that nobody tells."""
+    def refresh(self) -> None:
+        """Check for changes that no watch reports."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what the source holds."""
 
 
 class _Stream:
-    """An open stream: the client's socket, and what it has not taken yet."""
+    """An open stream: the client's socket, and the bytes that the client has not taken yet."""
 
     def __init__(
         self, connection: socket.socket, head: bytes, source: Source, is_authorized: Authorization
@@ -72,98 +76,101 @@ class _Stream:
         self.pending = head
         self.source = source
         self.is_authorized = is_authorized
-        self.taken_at = time.monotonic()
-        self.will_look = False
-        self.blocked = False
-        self.open = True
+        self.last_progress = time.monotonic()
+        self.refresh_is_scheduled = False
+        self.is_blocked = False
+        self.is_open = True
 
 
 class Pump:
-    """All streams of this process. The thread starts with the first of them."""
+    """The open streams of this process; the first one starts the thread."""
 
-    def __init__(self, most_streams: int) -> None:
-        self._most_streams = most_streams
+    def __init__(self, max_streams: int) -> None:
+        self._max_streams = max_streams
         self._lock = threading.Lock()
         self._admitted: WeakSet[Source] = WeakSet()
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._arrivals: deque[_Stream] = deque()
-        self._heard: deque[str | None] = deque()
-        # The thread's own from here on
-        self._alarm = -1
+        self._new_streams: deque[_Stream] = deque()
+        self._changed_groups: deque[str | None] = deque()
+        self._wakeup = -1  # an eventfd that other threads write to wake the pump's
+        # Only the pump's thread uses these.
         self._selector: selectors.BaseSelector
         self._watcher: Watcher
         self._streams: dict[str, set[_Stream]] = defaultdict(set)
-        self._ready: dict[_Stream, None] = {}
+        self._ready: dict[_Stream, None] = {}  # a dict, because a set has no order
         self._keep_alives: deque[tuple[float, _Stream]] = deque()
-        self._looks: list[tuple[float, int, _Stream]] = []
-        self._numbers = itertools.count()
+        self._refreshes: list[tuple[float, int, _Stream]] = []
+        self._numbers = itertools.count()  # decide between refreshes of the same time
 
-    # For other threads
+    # Called by other threads
 
     @property
     def count(self) -> int:
-        """How many streams are open."""
+        """Return how many streams are open."""
         return len(self._admitted)
 
     def admit(self, source: Source) -> None:
-        """Take a place for as long as the source lives."""
+        """Count a source among the open streams for as long as it exists.
+
+        Raise TooManyStreams at the limit, StreamsUnavailable if the thread can't start, and ShuttingDown.
+        """
         with self._lock:
             if self._closing:
                 raise ShuttingDown("The daemon is shutting down")
-            if len(self._admitted) >= self._most_streams:
-                raise TooManyStreams(f"{self._most_streams} streams are open already; try again later")
+            if len(self._admitted) >= self._max_streams:
+                raise TooManyStreams(f"{self._max_streams} streams are open already; try again later")
             self._ensure_thread()
             self._admitted.add(source)
 
     def take(
         self, connection: socket.socket, head: bytes, source: Source, is_authorized: Authorization
     ) -> None:
-        """Write a stream to a client, until either ends."""
+        """Write a stream to a client until the source ends or the client disconnects."""
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._arrivals.append(_Stream(connection, head, source, is_authorized))
-        os.eventfd_write(self._alarm, 1)
+        self._new_streams.append(_Stream(connection, head, source, is_authorized))
+        os.eventfd_write(self._wakeup, 1)
 
     def close(self) -> None:
-        """End all streams (at the process' end)."""
+        """End all streams, when the process ends."""
         self._closing = True
-        if self._alarm >= 0:
-            os.eventfd_write(self._alarm, 1)
+        if self._wakeup >= 0:
+            os.eventfd_write(self._wakeup, 1)
 
     def _ensure_thread(self) -> None:
-        """Start it with the first stream. An inotify instance is what a host may have no more of."""
+        """Start the thread with the first stream: a host may have no inotify instance left."""
         if self._thread is not None:
             return
         try:
             with ExitStack() as undo:
                 self._watcher = undo.enter_context(closing(Watcher()))
                 self._selector = undo.enter_context(selectors.DefaultSelector())
-                self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
                 undo.pop_all()
         except OSError as problem:
             raise StreamsUnavailable(
                 f"Files can't be followed at the moment: {problem.strerror}"
             ) from problem
-        self._selector.register(self._alarm, selectors.EVENT_READ, self._answer_alarm)
-        self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.tell)
+        self._selector.register(self._wakeup, selectors.EVENT_READ, self._handle_wakeup)
+        self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.dispatch)
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._thread.start()
-        changes.listen(self._hear)
+        changes.listen(self._on_change)
 
-    def _hear(self, line: dict[str, Any] | None) -> None:
-        """A change, or None: some may have been missed."""
-        self._heard.append(None if line is None else line["group"])
-        os.eventfd_write(self._alarm, 1)
+    def _on_change(self, line: dict[str, Any] | None) -> None:
+        """Refresh the streams of a changed group; all streams if ``line`` is None: changes may be missed."""
+        self._changed_groups.append(None if line is None else line["group"])
+        os.eventfd_write(self._wakeup, 1)
 
-    # The thread
+    # Called by the pump's thread
 
     def _run(self) -> None:
         while not self._closing:
             try:
                 self._wait()
-                self._do_what_is_due()
-                self._give_turns()
+                self._run_due_timers()
+                self._serve_ready()
             except Exception:
                 logger.exception("The streams could not be written for a moment")
         for stream in self._all():
@@ -173,117 +180,118 @@ class Pump:
         return [stream for streams in self._streams.values() for stream in streams]
 
     def _wait(self) -> None:
-        for key, events in self._selector.select(self._time_until_next()):
+        """Sleep until a client, a watch or another thread needs the pump, or a timer is due."""
+        for key, events in self._selector.select(self._seconds_until_next()):
             if isinstance(key.data, _Stream):
-                self._attend(key.data, events)
+                self._handle_client(key.data, events)
             else:
                 key.data()
 
-    def _time_until_next(self) -> float | None:
-        if self._ready or self._arrivals:
+    def _seconds_until_next(self) -> float | None:
+        if self._ready or self._new_streams:
             return 0
-        dues = [queue[0][0] for queue in (self._keep_alives, self._looks) if queue]
-        return max(min(dues) - time.monotonic(), 0) if dues else None
+        due = [queue[0][0] for queue in (self._keep_alives, self._refreshes) if queue]
+        return max(min(due) - time.monotonic(), 0) if due else None
 
-    def _answer_alarm(self) -> None:
-        os.eventfd_read(self._alarm)
-        while self._arrivals:
-            self._welcome(self._arrivals.popleft())
-        while self._heard:
-            group = self._heard.popleft()
+    def _handle_wakeup(self) -> None:
+        os.eventfd_read(self._wakeup)
+        while self._new_streams:
+            self._add(self._new_streams.popleft())
+        while self._changed_groups:
+            group = self._changed_groups.popleft()
             for stream in self._all() if group is None else self._streams.get(group, ()):
-                self._look_soon(stream)
+                self._schedule_refresh(stream)
 
-    def _welcome(self, stream: _Stream) -> None:
+    def _add(self, stream: _Stream) -> None:
         self._streams[stream.source.group].add(stream)
         self._selector.register(stream.connection, selectors.EVENT_READ, stream)
         self._keep_alives.append((time.monotonic() + KEEP_ALIVE_SECONDS, stream))
-        with self._contained(stream):
-            stream.pending += stream.source.begin(self._watcher, lambda: self._make_ready(stream))
+        with self._isolated(stream):
+            stream.pending += stream.source.start(self._watcher, lambda: self._make_ready(stream))
         self._make_ready(stream)
 
-    def _attend(self, stream: _Stream, events: int) -> None:
-        """The client can take more, or has gone: it has nothing to say."""
+    def _handle_client(self, stream: _Stream, events: int) -> None:
+        """Continue with a client that can take more, drop one that has gone, and ignore what it sends."""
         if events & selectors.EVENT_READ:
             try:
-                gone = not stream.connection.recv(_READ_BYTES)
+                has_gone = not stream.connection.recv(_READ_BYTES)
             except BlockingIOError:
-                gone = False
+                has_gone = False
             except OSError:
-                gone = True
-            if gone:
+                has_gone = True
+            if has_gone:
                 self._drop(stream)
                 return
         if events & selectors.EVENT_WRITE:
-            self._expect(stream, blocked=False)
+            self._set_blocked(stream, False)
             self._make_ready(stream)
 
-    def _expect(self, stream: _Stream, *, blocked: bool) -> None:
-        if stream.blocked != blocked:
-            stream.blocked = blocked
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if blocked else 0)
+    def _set_blocked(self, stream: _Stream, is_blocked: bool) -> None:
+        if stream.is_blocked != is_blocked:
+            stream.is_blocked = is_blocked
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if is_blocked else 0)
             self._selector.modify(stream.connection, events, stream)
 
     def _make_ready(self, stream: _Stream) -> None:
-        if stream.open and not stream.blocked:
+        if stream.is_open and not stream.is_blocked:
             self._ready[stream] = None
 
-    def _look_soon(self, stream: _Stream) -> None:
-        if not stream.will_look:
-            stream.will_look = True
-            due = time.monotonic() + stream.source.looks_after_seconds
-            heapq.heappush(self._looks, (due, next(self._numbers), stream))
+    def _schedule_refresh(self, stream: _Stream) -> None:
+        if not stream.refresh_is_scheduled:
+            stream.refresh_is_scheduled = True
+            due = time.monotonic() + stream.source.refresh_delay_seconds
+            heapq.heappush(self._refreshes, (due, next(self._numbers), stream))
 
-    def _do_what_is_due(self) -> None:
+    def _run_due_timers(self) -> None:
         now = time.monotonic()
-        while self._looks and self._looks[0][0] <= now:
-            stream = heapq.heappop(self._looks)[2]
-            stream.will_look = False
-            self._look(stream)
+        while self._refreshes and self._refreshes[0][0] <= now:
+            stream = heapq.heappop(self._refreshes)[2]
+            stream.refresh_is_scheduled = False
+            self._refresh(stream)
         while self._keep_alives and self._keep_alives[0][0] <= now:
             stream = self._keep_alives.popleft()[1]
-            if stream.open:
+            if stream.is_open:
                 self._keep_alive(stream, now)
                 self._keep_alives.append((now + KEEP_ALIVE_SECONDS, stream))
 
-    def _look(self, stream: _Stream) -> None:
-        if stream.open:
-            with self._contained(stream):
-                stream.source.look()
+    def _refresh(self, stream: _Stream) -> None:
+        if stream.is_open:
+            with self._isolated(stream):
+                stream.source.refresh()
             self._make_ready(stream)
 
     def _keep_alive(self, stream: _Stream, now: float) -> None:
-        with self._contained(stream):
+        with self._isolated(stream):
             if not stream.is_authorized():
                 self._drop(stream)
-        self._look(stream)
+        self._refresh(stream)
         if not stream.pending:
             stream.pending = sse.KEEP_ALIVE
-            stream.taken_at = now
-        elif now - stream.taken_at > _PATIENCE_SECONDS:
+            stream.last_progress = now
+        elif now - stream.last_progress > _SEND_TIMEOUT_SECONDS:
             self._drop(stream)
 
-    def _give_turns(self) -> None:
-        """A turn for each that has something to tell, and between them air for the other threads."""
+    def _serve_ready(self) -> None:
+        """Give each ready stream a turn, and pause after each so that other threads can run."""
         for stream in list(self._ready):
-            begun = time.monotonic()
+            started = time.monotonic()
             self._ready.pop(stream, None)
-            with self._contained(stream):
-                if stream.open and self._turn(stream):
+            with self._isolated(stream):
+                if stream.is_open and self._give_turn(stream):
                     self._make_ready(stream)
-                    time.sleep(min(time.monotonic() - begun, _LONGEST_BREATH_SECONDS))
+                    time.sleep(min(time.monotonic() - started, _MAX_PAUSE_SECONDS))
 
-    def _turn(self, stream: _Stream) -> bool:
-        """Send what is pending, else what is new; whether there may be more."""
+    def _give_turn(self, stream: _Stream) -> bool:
+        """Send what is pending, or else what is new; return whether there may be more."""
         if not stream.pending:
-            news = stream.source.pull()
-            if news is None:
+            part = stream.source.pull()
+            if part is None:
                 self._drop(stream)
                 return False
-            if not news:
+            if not part:
                 return False
-            stream.pending = news
-            stream.taken_at = time.monotonic()
+            stream.pending = part
+            stream.last_progress = time.monotonic()
         return self._send(stream)
 
     def _send(self, stream: _Stream) -> bool:
@@ -296,16 +304,16 @@ class Pump:
             return False
         stream.pending = stream.pending[sent:]
         if sent:
-            stream.taken_at = time.monotonic()
+            stream.last_progress = time.monotonic()
         if stream.pending:
-            self._expect(stream, blocked=True)
+            self._set_blocked(stream, True)
             return False
         return True
 
     def _drop(self, stream: _Stream) -> None:
-        if not stream.open:
+        if not stream.is_open:
             return
-        stream.open = False
+        stream.is_open = False
         self._ready.pop(stream, None)
         group = stream.source.group
         self._streams[group].discard(stream)
@@ -318,8 +326,11 @@ class Pump:
             self._admitted.discard(stream.source)
 
     @contextmanager
-    def _contained(self, stream: _Stream) -> Iterator[None]:
-        """What goes wrong with a stream ends that one alone; a busy database doesn't end even that."""
+    def _isolated(self, stream: _Stream) -> Iterator[None]:
+        """Drop a stream that fails, without affecting the others.
+
+        One that can't query the database stays open: the database may just be busy.
+        """
         try:
             yield
         except DatabaseError as problem:

@@ -1,4 +1,4 @@
-"""inotify: who follows a log is told when there is something to look at, and never has to ask."""
+"""Watch files and folders with inotify, so that following a log needs no polling."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,12 +11,15 @@ _FOLDER = (
     flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.ATTRIB
     | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
 )  # fmt: skip
-_OVERFLOWN = -1
+_QUEUE_OVERFLOW = -1  # the watch number of an event that says that events were lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watch:
-    """Somebody's interest in a file, or in one name of a folder."""
+    """A callback for the changes of a file, or of one name in a folder.
+
+    Several may share one inotify watch, ``number``; ``name`` is empty for a file.
+    """
 
     number: int
     name: str
@@ -24,40 +27,43 @@ class Watch:
 
 
 class Watcher:
-    """All watches of the process: one descriptor, which becomes readable when something has happened."""
+    """All watches of the process, on one descriptor that becomes readable when something has changed."""
 
     def __init__(self) -> None:
         self._inotify = INotify(nonblocking=True)
         self._watches: dict[int, set[Watch]] = {}
 
     def fileno(self) -> int:
+        """Return the descriptor, for a selector."""
         return self._inotify.fileno()
 
     def close(self) -> None:
+        """Close the descriptor, which removes all watches."""
         self._inotify.close()
 
-    def file(self, descriptor: int, wake: Callable[[], None]) -> Watch:
-        """Watch an open file, whatever it is called by now."""
+    def watch_file(self, descriptor: int, wake: Callable[[], None]) -> Watch:
+        """Call ``wake`` when an open file is written, even after it was renamed."""
         return self._add(f"/proc/self/fd/{descriptor}", _FILE, "", wake)
 
-    def name(self, folder: str, name: str, wake: Callable[[], None]) -> Watch:
-        """Watch what a folder has by a name, and the folder itself."""
+    def watch_name(self, folder: str, name: str, wake: Callable[[], None]) -> Watch:
+        """Call ``wake`` when a name in a folder appears, changes or vanishes, or the folder itself does."""
         return self._add(folder, _FOLDER, name, wake)
 
-    def forget(self, watch: Watch) -> None:
+    def remove(self, watch: Watch) -> None:
+        """Remove a watch; its callback is not called any more."""
         watches = self._watches.get(watch.number)
         if watches is None:
-            return  # the kernel has forgotten it
+            return  # the kernel has removed it already
         watches.discard(watch)
         if not watches:
             del self._watches[watch.number]
-            with contextlib.suppress(OSError):  # it has gone this very moment
+            with contextlib.suppress(OSError):  # the kernel removes it at this moment
                 self._inotify.rm_watch(watch.number)
 
-    def tell(self) -> None:
-        """Wake everybody whom something concerns that has happened."""
+    def dispatch(self) -> None:
+        """Read the events that are available and call back the watches that they concern."""
         for number, mask, _, name in self._inotify.read(timeout=0):
-            if number == _OVERFLOWN:
+            if number == _QUEUE_OVERFLOW:
                 concerned = {watch for watches in self._watches.values() for watch in watches}
             elif mask & flags.IGNORED:
                 concerned = self._watches.pop(number, set())
