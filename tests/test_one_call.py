@@ -28,7 +28,7 @@ def calls(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(supervisor, "_socket_path", str(stack.folder / "supervisor.sock"))
     monkeypatch.setattr(supervisor, "_call", counted)
     yield made
-    supervisor._forget()
+    supervisor._disconnect()
 
 
 def make_programs(count: int) -> None:

@@ -1,1 +1,1 @@
-"""The gateway to supervisord, and the plugin that runs inside it."""
+"""Talk to supervisord: the client, what is shared with the plugin, and the plugin itself."""

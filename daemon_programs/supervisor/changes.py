@@ -1,8 +1,8 @@
-"""Learn of state changes as they happen: requests that wait sleep on an event, never on a poll.
+"""Wake waiting requests and streams when supervisord reports a change, so that they need not poll.
 
-One thread of the process reads the plugin's broadcast, wakes whoever watches the group that a line
-names, and tells those who listen to all of them. What is true is then asked of supervisord: a line is
-only a reason to look.
+One thread per process reads the plugin's broadcast. For each line it wakes the requests that watch the
+line's group, and calls the listeners. A line only says that something has changed: what has changed is
+then read from supervisord.
 """
 
 import contextlib
@@ -21,22 +21,23 @@ logger = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS = 0.5
 
-# Called with each line, and with None when some may have been missed; by the reading thread.
+# Called by the reading thread with each line, and with None if lines may have been missed.
 Listener = Callable[[dict[str, Any] | None], None]
 
 
 class Watch:
-    """One waiting request's view of a group."""
+    """Let one waiting request sleep until its group changes."""
 
     def __init__(self) -> None:
         self._changed = threading.Event()
         self.closing = False
 
     def wake(self) -> None:
+        """End the current or next ``wait``."""
         self._changed.set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep until something about the group has changed, or the time is over."""
+        """Sleep until the group has changed, at most ``seconds``. Raise ShuttingDown on shutdown."""
         self._changed.wait(seconds)
         self._changed.clear()
         if self.closing:
@@ -44,7 +45,10 @@ class Watch:
 
 
 class Changes:
-    """The watches of this process. The reading thread starts with the first of them."""
+    """Read the broadcast for all requests of this process, in a thread that starts with the first one.
+
+    ``most_watches`` limits how many requests may wait at the same time.
+    """
 
     def __init__(self, socket_path: Path, most_watches: int) -> None:
         self._socket_path = str(socket_path)
@@ -58,9 +62,10 @@ class Changes:
 
     @contextlib.contextmanager
     def watch(self, group: str, *, brief: bool = False) -> Iterator[Watch]:
-        """Watch a group; raises TooManyWaits when there is no room for one more.
+        """Watch a group. Raise TooManyWaits if too many requests are waiting.
 
-        For what is ``brief`` there always is: long waits must not keep anybody from stopping a program.
+        A ``brief`` watch is always admitted and not counted: long waits must not prevent anyone from
+        stopping a program.
         """
         watch = Watch()
         with self._lock:
@@ -80,13 +85,13 @@ class Changes:
                     del self._watches[group]
 
     def listen(self, listener: Listener) -> None:
-        """Tell somebody of everything, from now on."""
+        """Call a listener for all changes from now on."""
         with self._lock:
             self._listeners.append(listener)
             self._ensure_thread()
 
     def close(self) -> None:
-        """Send everybody home who waits (at the process' end)."""
+        """Abort all waiting requests on shutdown."""
         with self._lock:
             self._closing = True
             for watch in self._all():
@@ -95,21 +100,21 @@ class Changes:
 
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._read_for_ever, name="changes", daemon=True)
+            self._thread = threading.Thread(target=self._read_forever, name="changes", daemon=True)
             self._thread.start()
 
     def _all(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]
 
-    def _read_for_ever(self) -> None:
+    def _read_forever(self) -> None:
         while True:
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                     connection.connect(self._socket_path)
-                    self._wake_all()  # what was missed before the connection stood
+                    self._wake_all()  # for changes before the connection was made
                     self._read(connection)
             except OSError:
-                pass  # supervisord is away; those who wait ask it themselves and find out
+                pass  # supervisord is down: the waiting requests find that out when they ask it
             except Exception:
                 logger.exception("A state change could not be read")
             self._wake_all()
@@ -122,15 +127,15 @@ class Changes:
                 with self._lock:
                     for watch in self._watches.get(change["group"], ()):
                         watch.wake()
-                self._tell(change)
+                self._notify(change)
 
     def _wake_all(self) -> None:
         with self._lock:
             for watch in self._all():
                 watch.wake()
-        self._tell(None)
+        self._notify(None)
 
-    def _tell(self, change: dict[str, Any] | None) -> None:
+    def _notify(self, change: dict[str, Any] | None) -> None:
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:

@@ -1,6 +1,7 @@
-"""The client: the one place that talks to supervisord, and the one translation of its faults.
+"""The client of supervisord: the only module that calls it.
 
-Callers see ``SupervisorUnavailable`` and ``ChangeNotTaken``, never a fault or a socket error.
+Faults and socket errors are translated here. Callers see ``SupervisorUnavailable`` and
+``ChangeNotTaken`` instead.
 """
 
 import http.client
@@ -19,11 +20,13 @@ from supervisor.xmlrpc import Faults
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
 from daemon_programs.supervisor.states import JournalBatch, ProgramState, Refusal, States
 
-ALL = "*"  # of a program's processes
-_PATIENCE_SECONDS = 5  # how long one call may take: each is answered at once by a healthy supervisord
+ALL = "*"  # all processes of a program
+_PATIENCE_SECONDS = 5  # for one call: a healthy supervisord answers each at once
 
 
 class _UnixConnection(http.client.HTTPConnection):
+    """An HTTP connection over a unix socket."""
+
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=_PATIENCE_SECONDS)
         self.path = path
@@ -35,7 +38,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _UnixTransport(xmlrpc.client.Transport):
-    """Keeps its connection; a stale one (supervisord was started anew) is made again once."""
+    """Keep one connection open. If it is stale (supervisord was restarted), it is opened again once."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -48,9 +51,12 @@ class _UnixTransport(xmlrpc.client.Transport):
 
 
 class Supervisor:
-    """supervisord, as this project uses it. Safe to share: each thread has its own connection.
+    """Call supervisord. An instance may be shared: each thread has its own connection.
 
-    ``actor`` tells who asks, with each change (`daemon_programs.actors`).
+    ``actor`` returns who requests a change; it is sent with each change (`daemon_programs.actors`).
+
+    Raise SupervisorUnavailable if supervisord can't be reached or does not answer in time, and
+    ChangeNotTaken if it answers with a fault: NotRegistered if it does not have the program.
     """
 
     def __init__(self, socket_path: Path, actor: Callable[[], str] = lambda: "daemon") -> None:
@@ -59,7 +65,7 @@ class Supervisor:
         self._local = threading.local()
 
     def is_running(self) -> bool:
-        """Whether a supervisord listens at all (it may still be slow, or refuse)."""
+        """Return whether a supervisord listens on the socket. It may still be slow, or answer with faults."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             try:
                 probe.connect(self._socket_path)
@@ -68,75 +74,85 @@ class Supervisor:
         return True
 
     def announce(self) -> None:
-        """Have supervisord say that the API is there."""
+        """Have supervisord print that the API is ready, and its address."""
         self._call("announce")
 
     def apply(self, group: str) -> ProgramState:
-        """Bring one program to what its file says; see the plugin's ``apply``."""
+        """Have supervisord read a program's file and run the program accordingly; return its state.
+
+        The plugin's ``apply`` says what becomes of a running program.
+        """
         return self._change("apply", group)
 
     def remove(self, group: str) -> None:
-        """Stop and forget one program, without waiting for it."""
+        """Have supervisord stop and forget a program, without waiting for its end."""
         self._change("remove", group)
 
     def start(self, group: str, process: str = ALL) -> ProgramState | Refusal:
-        """Start; the answer is the program's state, or ``{"refused": sentence}``."""
+        """Start a process, or all; return the program's state, or why a start can't succeed."""
         return self._change("start", group, process)
 
     def stop(self, group: str, process: str = ALL) -> ProgramState:
-        """Tell to stop; the answer is the program's state at once."""
+        """Begin to stop a process, or all; return the program's state without waiting for the end."""
         return self._change("stop", group, process)
 
     def restart(self, group: str, process: str = ALL) -> ProgramState:
-        """Stop what runs, then start, as one."""
+        """Stop and start in one step; return the program's state without waiting.
+
+        ``ALL`` restarts what runs. A process that is named is started if it does not run.
+        """
         return self._change("restart", group, process)
 
     def state(self, group: str) -> ProgramState | None:
-        """One program's state; None when supervisord does not have it."""
+        """Return a program's state; None if supervisord does not have it."""
         return self._call("state", group)
 
     def states(self) -> States:
-        """The states of everything, in one call: ``{"pid", "programs", "stack"}``."""
+        """Return the states of all programs and of the stack's own processes, in one call."""
         return self._call("states")
 
     def journal(self, boot: str, number: int) -> JournalBatch:
-        """What has happened next; ``boot``'s entries up to ``number`` are forgotten."""
+        """Return the next entries of the journal, and have those of ``boot`` up to ``number`` dropped."""
         return self._call("journal", boot, number)
 
     def recorded(self) -> None:
-        """Tell those who follow what happens that there is more in the history."""
+        """Wake the event streams: events were added to the history."""
         self._call("recorded")
 
     def revive(self, part: str) -> None:
-        """End a part of the stack itself that works no more: supervisord starts it again."""
+        """Kill one of the stack's own processes that hangs, or start it if it does not run.
+
+        After a kill supervisord restarts it.
+        """
         try:
             self._ask(lambda proxy: proxy.supervisor.signalProcess(part, "KILL"))
-        except ChangeNotTaken:  # it does not run
+        except ChangeNotTaken:  # not running
             self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
 
     def _change(self, method: str, *arguments: str) -> Any:
-        # Escaped, since not every text can be sent in XML; `events.read` has it as it was.
+        # XML can't carry every character of a user's name; `events.read` reverses the escape.
         by = self._actor().encode("unicode_escape").decode()
-        # What isn't answered in time must not be done later on: it is said that nothing was changed.
+        # The plugin refuses a call that it reads after the deadline: by then the caller has already
+        # reported that nothing was changed.
         return self._call(method, *arguments, by, time.monotonic() + _PATIENCE_SECONDS)
 
     def _call(self, method: str, *arguments: str | float) -> Any:
         return self._ask(lambda proxy: json.loads(getattr(proxy.daemon, method)(*arguments)))
 
-    def _ask(self, question: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
+    def _ask(self, call: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
         proxy = self._proxy()
         try:
-            return question(proxy)
+            return call(proxy)
         except xmlrpc.client.Fault as fault:
             raise _translate(fault) from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as problem:
-            self._forget()
+            self._disconnect()
             raise SupervisorUnavailable from problem
         except xml.parsers.expat.ExpatError as problem:
-            self._forget()
+            self._disconnect()
             raise SupervisorUnavailable("supervisord's answer can't be read") from problem
         except BaseException:
-            self._forget()  # its answer is still on the line
+            self._disconnect()  # the answer would be taken for that of the next call
             raise
 
     def _proxy(self) -> xmlrpc.client.ServerProxy:
@@ -146,8 +162,8 @@ class Supervisor:
             )
         return self._local.proxy
 
-    def _forget(self) -> None:
-        """After a fault of the line the next call begins on a new one."""
+    def _disconnect(self) -> None:
+        """Close this thread's connection; the next call opens a new one."""
         proxy = self._local.__dict__.pop("proxy", None)
         if proxy is not None:
             proxy("close")()

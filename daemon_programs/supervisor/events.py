@@ -1,4 +1,4 @@
-"""What the plugin's journal tells of, read for the event listener."""
+"""Entries of the plugin's journal, as the event listener reads them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,56 +6,57 @@ from typing import Any
 
 from daemon_programs.supervisor.states import LastRun, ProgramState
 
-# The type of the one remote communication event that wakes the listener; what there is, it fetches.
+# The type of the remote communication event that wakes the listener. It carries no data: the listener
+# then fetches the journal.
 POKE = "journal"
 
 
 @dataclass(frozen=True)
 class StateChange:
-    """One process of a program has gone from one state to another."""
+    """A process of a program has changed its state."""
 
     number: int  # in the journal
     group: str
     process: str
-    name: str  # the program's at that time
+    name: str  # the program's name at that time
     from_state: str
     state: str
     at: datetime
-    by: str  # who has brought it about: see `daemon_programs.actors`
-    pid: int | None  # of a run that has just ended too
+    by: str  # who caused it: see `daemon_programs.actors`
+    pid: int | None  # also of a run that has just ended
     last_run: LastRun | None  # of a run that has just ended
 
     @property
     def port(self) -> int | None:
-        """The port of an instance of a port range."""
+        """Return the port of an instance of a port range; None for other programs."""
         return None if self.process == self.group else int(self.process)
 
     def __str__(self) -> str:
         name = self.group if self.process == self.group else f"{self.group}:{self.process}"
-        words = f"{name}: {self.from_state} -> {self.state}"
+        text = f"{name}: {self.from_state} -> {self.state}"
         if self.pid:
-            words += f", pid {self.pid}"
+            text += f", pid {self.pid}"
         if self.last_run:
-            words += f", {_outcome(self.last_run)}"
-        return words
+            text += f", {_outcome(self.last_run)}"
+        return text
 
 
 @dataclass(frozen=True)
 class ProgramEnd:
-    """A temporary program is over: nothing of it runs, nor will."""
+    """A temporary program has ended for good: nothing of it runs or will run again."""
 
     group: str
-    state: ProgramState  # as the client's ``state`` answers it
+    state: ProgramState  # at its end
 
 
 Entry = StateChange | ProgramEnd
 
 
 def read(entry: dict[str, Any]) -> Entry:
-    """An entry of the journal; raises KeyError or ValueError for what is none."""
+    """Return a journal entry as an object. Raise KeyError or ValueError if it can't be read."""
     if "end" in entry:
         return ProgramEnd(entry["group"], entry["end"])
-    # How a run ended belongs to the change that ended it, also if somebody stopped it.
+    # The last run is reported with every later change too; only the change that ended it is to have it.
     ended = entry["state"] in ("exited", "fatal", "backoff") or (
         entry["state"] == "stopped" and entry["from"] == "stopping"
     )
@@ -76,7 +77,7 @@ def read(entry: dict[str, Any]) -> Entry:
 
 def _outcome(last_run: LastRun) -> str:
     if last_run["error"]:
-        return "it could not be run"  # the reason may quote the command, which is not for logs
+        return "it could not be run"  # the reason may quote the command, which may hold secrets
     if last_run["signal"]:
         return f"ended by {last_run['signal']}"
     return f"exit code {last_run['exit_code']}"

@@ -1,4 +1,4 @@
-"""This process' one line to supervisord, set up from the settings."""
+"""The client and the change reader that all code of this process shares, set up from the settings."""
 
 from django.conf import settings
 
@@ -7,5 +7,5 @@ from daemon_programs.supervisor.changes import Changes
 from daemon_programs.supervisor.client import Supervisor
 
 supervisor = Supervisor(settings.SUPERVISORD_SOCKET, actors.current)
-# Waiting requests hold a thread each; enough of them stay free for everybody else.
+# Each waiting request holds a thread; half of the threads stay free for other requests.
 changes = Changes(settings.CHANGES_SOCKET, most_watches=settings.THREADS // 2)

@@ -1,7 +1,7 @@
-"""supervisord's listener protocol, on standard input and output.
+"""supervisord's event listener protocol, on standard input and output.
 
-The events say nothing but that there is something to fetch, so this is all that there is to it.
-Standard output belongs to the protocol; everything else is said on standard error.
+The events carry no data: they only say that the journal has entries to fetch. Standard output is
+reserved for the protocol, so all other output goes to standard error.
 """
 
 import sys
@@ -12,9 +12,9 @@ from supervisor.childutils import listener as protocol
 
 
 def pokes() -> Iterator[None]:
-    """One for each event, until supervisord has gone. The next is asked for when one is dealt with."""
+    """Yield once for each event until supervisord has ended; the next iteration acknowledges it."""
     stdin, stdout = sys.stdin, sys.stdout
-    sys.stdout = sys.stderr  # a stray print must not reach the protocol
+    sys.stdout = sys.stderr  # a print anywhere would break the protocol
     while True:
         protocol.ready(stdout)
         if not (header := stdin.readline()):
