@@ -1,8 +1,7 @@
-"""What supervisord is to run, as data: the text of a program's file in the configuration folder.
+"""What supervisord is to run: the format of a program's file in the configuration folder.
 
-Pure: from a ``Specification`` to text, nothing else. The plugin reads it back
-(``plugin.configuration``). It is JSON and says what to run as an argument list and a map, so there
-is no syntax that a command, a value or a path could break out of.
+The file is JSON; ``plugin.configuration`` reads it. What to run is an argument list and a map, so there is
+no syntax that a command, a value or a path could break out of. Pure functions, without side effects.
 """
 
 import hashlib
@@ -11,24 +10,24 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
 
 PORT = "{port}"
-# Of what names the program, or decides about later starts only.
+# For fields that name the program, or take effect at its next start or stop.
 _RESTARTS_NOTHING = {"restarts": False}
 
 
 @dataclass(frozen=True)
 class Specification:
-    """A program to supervisord: one process, or one for each port of a range.
+    """A program as supervisord runs it: one process, or one for each port of a range.
 
-    ``{port}`` in an argument or a log path stands for the port, if there are ``ports``.
+    If there are ``ports``, ``{port}`` in an argument or a log path stands for the port.
     """
 
-    group: str  # supervisord's name of it: safe, unique, and not the user's
-    name: str = field(metadata=_RESTARTS_NOTHING)  # the user's, for the history
+    group: str  # its name in supervisord: made of the id, so unique and without special characters
+    name: str = field(metadata=_RESTARTS_NOTHING)  # its name in the API, for the history
     argv: list[str]
     user: str
     environment: dict[str, str] = field(default_factory=dict)
-    directory: str | None = None  # None: the user's home
-    stdout: str | None = None  # None: not kept
+    directory: str | None = None  # None for the user's home
+    stdout: str | None = None  # None if output is dropped
     stderr: str | None = None
     log_max_bytes: int = 0
     log_backups: int = 0
@@ -37,32 +36,33 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
-    terminal: bool = False  # give it a terminal instead of pipes
-    temporary: bool = False  # run once, at once; never again, also not when supervisord starts
-    expires_at: float | None = None  # when it is stopped (seconds since the epoch)
-    private_folder: str | None = None  # made for its user at each start, removed at each end
+    terminal: bool = False  # a pseudo terminal takes the place of the pipes
+    temporary: bool = False  # run once, at once, and not when supervisord is started again
+    expires_at: float | None = None  # when it is stopped, in seconds since the epoch
+    private_folder: str | None = None  # created for its user at each start, removed at each end
     ports: tuple[int, int] | None = None  # first and last
 
     def render(self) -> str:
-        """The text of the program's file: ASCII, whatever the program's own text is."""
+        """Return the text of the program's file, in ASCII."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
-# The keys of a program's file whose change needs no new process.
+# Keys of a program's file that can change without a restart.
 WITHOUT_RESTART = frozenset(
     each.name for each in fields(Specification) if not each.metadata.get("restarts", True)
 )
 
 
 def digest_of(text: bytes) -> str:
-    """A short word that tells one program's file from another: whether supervisord has the latest."""
+    """Return a digest of a program's file, which shows whether supervisord has the latest version."""
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def with_port(argv: list[str], parameter: list[str]) -> list[str]:
-    """A port range's arguments: ``{port}`` where the command has it, else the parameter at its end.
+    """Return the arguments of a port range, with ``{port}`` where the port goes.
 
-    A parameter that ends in ``=`` takes the port without a space (contract, section 3).
+    If the command does not contain ``{port}``, the parameter and the port are appended; they are joined
+    if the parameter ends in ``=`` (docs/contract.md, section 3).
     """
     if any(PORT in argument for argument in argv):
         return argv
@@ -72,7 +72,7 @@ def with_port(argv: list[str], parameter: list[str]) -> list[str]:
 
 
 def log_per_port(path: str) -> str:
-    """A log path with a place for the port: where it says ``{port}``, else before the suffix."""
+    """Return a log path that contains ``{port}``; if it did not, it is inserted before the suffix."""
     if PORT in path:
         return path
     log = PurePosixPath(path)
@@ -80,5 +80,5 @@ def log_per_port(path: str) -> str:
 
 
 def log_of_port(path: str, port: int) -> str:
-    """The log of one instance."""
+    """Return the log path of one instance."""
     return log_per_port(path).replace(PORT, str(port))

@@ -1,12 +1,12 @@
-"""Terminal sessions for programs (contract, section 3): the command, wrapped into its shell.
+"""Wrap commands in terminal sessions (docs/contract.md, section 3): argument list in, argument list out.
 
-Pure: from an argument list to an argument list. What the command names is always a program, never a
-word of the shell, and its arguments reach it byte for byte.
+The command is always looked up as a program, never as a keyword or function of the shell, and its
+arguments reach it byte for byte.
 
-- ``bash``, ``zsh``, ``fish``, ``sh``: the shell loads its start-up files, then becomes the command, or
-  (interactive) runs it and stays. supervisord's plugin gives the process a terminal of its own.
-- ``tmux``: a session that people can attach to. Its server has a socket in a folder of the stack's
-  own; what the session prints goes to the program's log, and its exit code becomes the program's.
+- ``bash``, ``zsh``, ``fish``, ``sh``: the shell loads its start-up files, then execs the command, or
+  (interactive) runs it and stays. The plugin gives the process a terminal of its own.
+- ``tmux``: a session that people can attach to. Its server has a socket in a folder of the stack. The
+  session's output goes to the program's log, and its exit code is the program's.
 """
 
 import hashlib
@@ -18,26 +18,18 @@ from pathlib import Path
 from django.conf import settings
 
 TMUX = "tmux"
-
-
 SHELLS = ("bash", "zsh", "fish", "sh", TMUX)
 
-
-# Commands that are of no use unless somebody types into them: the shell stays with them.
+# Commands that need a person at the keyboard: with them a session is interactive by default.
 _INTERACTIVE = frozenset({*SHELLS, "dash", "ksh", "python", "python3", "ipython", "node", "irb", "psql"})
 
-
 _RC = '[ -r "{file}" ] && . "{file}"; '
-
-
-_BECOME = {
+_EXEC = {
     "bash": _RC.format(file="$HOME/.bashrc") + 'exec "$@"',
     "zsh": _RC.format(file="${ZDOTDIR:-$HOME}/.zshrc") + 'exec command "$@"',
     "fish": "exec $argv",
     "sh": 'exec "$@"',
 }
-
-
 _RUN_AND_STAY = {
     "bash": _RC.format(file="$HOME/.bashrc") + '(exec "$@"); exec bash -i',
     "zsh": '(exec command "$@"); exec zsh -i',
@@ -45,11 +37,11 @@ _RUN_AND_STAY = {
     "sh": '(exec "$@"); exec sh -i',
 }
 
-
-# $1 the folder, $2 the session, $3 what the pane runs; then the command, each argument quoted for sh.
-# It goes by way of a file: tmux would take an argument's last `;` for its own, and no more than 16 KiB.
-# The server may be killed at any time: nobody waits for another one to open the fifo, only for the end
-# of what is in it.
+# Arguments: $1 the folder, $2 the session's name, $3 the script of the pane, then the command, each
+# argument quoted for sh. The command is passed in a file, since tmux takes a `;` at the end of an argument
+# for its own syntax and accepts at most 16 KiB.
+# The tmux server may be killed at any time, so opening the fifo must not block: `<>` never does. The script
+# waits only for the end of the data.
 _TMUX_SESSION = """
 folder=$1 session=$2 pane=$3
 shift 3
@@ -69,8 +61,7 @@ read -r code < "$folder/exit-code" || code=1
 exit "$code"
 """
 
-
-# The pane waits until its output is being read, so that not a byte is lost.
+# The pane waits until its output is being read, so that no output is lost.
 _TMUX_PANE = """
 tmux wait-for ready
 . "$0/command"
@@ -78,8 +69,7 @@ tmux wait-for ready
 echo "$?" > "$0/exit-code"
 """
 
-
-# Users that nobody logs in as have a shell that says so and ends.
+# System users have a login shell that only prints a message and exits.
 _TMUX_PANE_STAYS = (
     _TMUX_PANE
     + """
@@ -90,40 +80,47 @@ exec "$SHELL" -i
 
 
 def is_installed(shell: str) -> bool:
+    """Return whether a shell is found in the PATH."""
     return shutil.which(shell) is not None
 
 
 def wrap(argv: list[str], number: int, shell: str, interactive: bool | None) -> list[str]:
-    """The command in its terminal session."""
+    """Return the arguments that run a command in the terminal session of a number.
+
+    ``shell`` is empty for the default. ``interactive`` None decides by the command.
+    """
     shell = shell or default_shell()
     stays = _stays(argv) if interactive is None else interactive
     if shell == TMUX:
         pane = _TMUX_PANE_STAYS if interactive else _TMUX_PANE
         session = [str(folder_of(number)), session_name(number), pane]
         return ["sh", "-c", _TMUX_SESSION, "tmux-session", *session, *map(shlex.quote, argv)]
-    script = _RUN_AND_STAY[shell] if stays else _BECOME[shell]
+    script = _RUN_AND_STAY[shell] if stays else _EXEC[shell]
     flags = ["-l", "-i", "-c"] if stays else ["-l", "-c"]
     name = [] if shell == "fish" else [shell]  # fish has no $0
     return [shell, *flags, script, *name, *argv]
 
 
 def default_shell() -> str:
+    """Return the shell of sessions that name none: bash if it is installed, otherwise sh."""
     return "bash" if is_installed("bash") else "sh"
 
 
 def session_name(number: int) -> str:
+    """Return tmux's name of a session."""
     return f"terminal-{number}"
 
 
 def attach_command(number: int) -> str:
-    """What people type to join a tmux session, as the program's user or as root."""
+    """Return the shell command that attaches to a tmux session, for the program's user and root."""
     return f"tmux -S {folder_of(number) / 'socket'} attach -t {session_name(number)}"
 
 
 def folder_of(number: int) -> Path:
-    """Where a tmux session has its socket: a folder that its user, and nobody else, can enter.
+    """Return the folder of a tmux session's socket, which only the program's user and root can enter.
 
-    Other users can't enter the state folder, and nobody but root can make what lies in /run.
+    For a stack that runs as root it is in /run: programs of other users can't enter the state folder, and
+    only root can create folders in /run.
     """
     if os.geteuid() != 0:
         return Path(settings.STATE_DIR) / "terminals" / str(number)
@@ -132,5 +129,5 @@ def folder_of(number: int) -> Path:
 
 
 def _stays(argv: list[str]) -> bool:
-    """Whether the command is a shell or an interpreter that nothing was given to."""
+    """Return whether a command is a shell or an interpreter without arguments."""
     return len(argv) == 1 and Path(argv[0]).name in _INTERACTIVE
