@@ -1,11 +1,11 @@
-"""Log files, opened so that nobody gets the stack to write, empty, rename or read what isn't theirs.
+"""Open log files so that no user can make the stack read, write, empty or rename another user's file.
 
-A stack that runs as root opens logs where others may write: in a home, in ``/tmp``. So the way to a
-log is walked folder by folder, on descriptors. As far as nobody but root and the stack's own user can
-have changed it, links are followed. From the first folder on that somebody else may write, a link is
-refused, and a file that is there already must be the program's user's, and have no other name.
+A stack that runs as root opens logs in folders where others may write, such as a home or ``/tmp``. So the
+path is resolved folder by folder, on descriptors. It is *trusted* as long as only root and the stack's own
+user can have changed it; up to there, links are followed. From the first folder on that another user may
+write, a link is refused, and an existing file must belong to the program's user and have one name only.
 
-Used by the plugin, which writes logs, and by the API, which reads them; plain functions without Django.
+Used by the plugin, which writes logs, and by the API, which reads them. Does not import Django.
 """
 
 import contextlib
@@ -17,92 +17,93 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Not blocking: a log may be a FIFO that nobody reads, or that nobody writes.
+# Non-blocking: a log may be a FIFO without a reader or a writer.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_MOST_LINKS = 40  # as the kernel has it
+_MOST_LINKS = 40  # the kernel's limit
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class LogRefused(OSError):
-    """Why a log is not opened, as a sentence without its full stop."""
+    """A log may not be opened. The message is the reason, as a sentence without its full stop."""
 
 
 class Access(NamedTuple):
-    """Whose a log is, and where it may be."""
+    """The user that a log belongs to, and the folders that it may be in."""
 
-    uid: int  # the program's user's
+    uid: int  # of the program's user
     gid: int
-    logs: str | None = None  # the stack's own folder of logs, for those that programs don't name
-    roots: tuple[str, ...] = ()  # where the others must be; anywhere if there are none
+    logs: str | None = None  # the stack's own folder of logs, for logs without a configured path
+    roots: tuple[str, ...] = ()  # the folders that other logs may be in; empty for any
 
 
 class Place(NamedTuple):
-    """Where a log is: a folder, as a descriptor, and a name in it."""
+    """The resolved place of a log: the descriptor of its folder, and its name in it."""
 
     path: str
     folder: int
     name: str
-    ours: bool  # nobody but root and the stack's user can have changed the way
-    default: bool  # in the stack's own folder of logs, and nobody else's
-    is_descriptor: bool  # one of /proc, as /dev/stdout leads to
+    trusted: bool  # only root and the stack's user can have changed the path
+    default: bool  # trusted, and in the stack's own folder of logs
+    is_descriptor: bool  # a descriptor in /proc, where /dev/stdout leads
     access: Access
 
 
 @contextlib.contextmanager
 def located(path: str, access: Access, *, make: bool = False) -> Iterator[Place]:
-    """The place of a log, once every folder on the way to it is reached, or made.
+    """Resolve the path of a log and yield its place; with ``make``, create missing folders.
 
-    Raises LogRefused, and OSError for what is not there or not allowed.
+    Raise LogRefused for a path that may not be used, and OSError for one that does not exist or is not
+    accessible.
     """
     default = access.logs is not None and lies_below(path, access.logs)
     start = str(access.logs) if default else "/"
-    waiting = _parts(path.removeprefix(start))
+    remaining = _parts(path.removeprefix(start))
     folder = os.open(start, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    ours, links, is_descriptor = True, 0, False
+    trusted, links, is_descriptor = True, 0, False
     try:
         while True:
-            name = waiting.pop(0)
-            ours = ours and _is_ours(os.fstat(folder))
+            name = remaining.pop(0)
+            trusted = trusted and _is_trusted(os.fstat(folder))
             target = _link(folder, name)
-            if target is None and not waiting:
+            if target is None and not remaining:
                 break
             if target is None:
-                folder = _enter(folder, name, access if make else None, ours)
+                folder = _enter(folder, name, access if make else None, trusted)
                 continue
-            if not ours:
+            if not trusted:
                 raise LogRefused(f"{path} leads through a link that somebody else can have made")
-            if not waiting and path_of(folder).startswith("/proc/"):
+            if not remaining and path_of(folder).startswith("/proc/"):
                 is_descriptor = True
                 break
             links += 1
             if links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            waiting = _parts(target) + waiting
+            remaining = _parts(target) + remaining
             if target.startswith("/"):
                 folder = _enter(folder, "/")
         if access.roots and not default:
             _check_roots(path, path_of(folder), access.roots)
-        yield Place(path, folder, name, ours, default and ours, is_descriptor, access)
+        yield Place(path, folder, name, trusted, default and trusted, is_descriptor, access)
     finally:
         os.close(folder)
 
 
 def open_to_write(place: Place) -> int:
-    """Open a log to append to it, or make it: 0600, the program's user's."""
+    """Return a descriptor to append to a log. A new file belongs to the program's user, mode 0600."""
     uid, gid = place.access.uid, place.access.gid
     flags = os.O_WRONLY | os.O_APPEND | (_FILE & ~os.O_NOFOLLOW if place.is_descriptor else _FILE)
-    made = False
+    created = False
     try:
         log = os.open(place.name, flags, dir_fd=place.folder)
     except FileNotFoundError:
         log = os.open(place.name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place.folder)
-        made = True
+        created = True
     try:
         status = os.fstat(log)
-        if not made and not place.default:
+        if not created and not place.default:
             _check(place, status)
         elif status.st_uid != uid and stat.S_ISREG(status.st_mode):
-            with contextlib.suppress(PermissionError):  # of a file system that knows no owners
+            with contextlib.suppress(PermissionError):  # on a file system without file ownership
                 os.fchown(log, uid, gid)
     except BaseException:
         os.close(log)
@@ -111,7 +112,7 @@ def open_to_write(place: Place) -> int:
 
 
 def open_to_read(place: Place) -> int | None:
-    """Open a log to read it; None if it is no file that can be read back."""
+    """Return a descriptor to read a log; None if it is not a regular file."""
     if place.is_descriptor:
         return None
     log = os.open(place.name, os.O_RDONLY | _FILE, dir_fd=place.folder)
@@ -128,30 +129,33 @@ def open_to_read(place: Place) -> int | None:
 
 
 def rename(place: Place, old: str, new: str) -> None:
-    """Rename a log in its folder; in one that others may write, only what is the program's user's."""
+    """Rename a log within its folder, if it exists.
+
+    Raise LogRefused if one of the names may be another user's file.
+    """
     if _exists(place, old):
         _exists(place, new)
         os.rename(old, new, src_dir_fd=place.folder, dst_dir_fd=place.folder)
 
 
 def remove(place: Place) -> None:
-    """Remove a log; as with ``rename``."""
+    """Remove a log, if it exists. Raise LogRefused if it may be another user's file."""
     if _exists(place, place.name):
         os.unlink(place.name, dir_fd=place.folder)
 
 
 def is_below(path: str, root: str) -> bool:
-    """Whether a path is a root folder, or lies under it, once links and dots are resolved."""
+    """Return whether a path is a root folder or lies below it, with links and dots resolved."""
     return lies_below(os.path.realpath(path) + "/", os.path.realpath(root))
 
 
 def lies_below(path: str, root: str) -> bool:
-    """Whether a path lies under a folder, by their names alone."""
+    """Return whether a path lies below a folder, by comparing the names only."""
     return path.startswith(root.rstrip("/") + "/") and ".." not in path.split("/")
 
 
 def path_of(descriptor: int) -> str:
-    """Where a descriptor really is, whatever way has led there."""
+    """Return the path of an open descriptor, with all links resolved."""
     return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
@@ -159,12 +163,13 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")] or ["."]
 
 
-def _is_ours(status: os.stat_result) -> bool:
+def _is_trusted(status: os.stat_result) -> bool:
+    """Return whether only root and the stack's user may change a folder."""
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & _WRITABLE_BY_OTHERS
 
 
 def _link(folder: int, name: str) -> str | None:
-    """What a link points to; None if it is none, or not there."""
+    """Return the target of a link; None if the name is not a link or does not exist."""
     try:
         return os.readlink(name, dir_fd=folder)
     except OSError as problem:
@@ -173,29 +178,30 @@ def _link(folder: int, name: str) -> str | None:
         raise
 
 
-def _enter(folder: int, name: str, make_for: Access | None = None, ours: bool = True) -> int:
-    """Go one folder on; the one before is closed."""
+def _enter(folder: int, name: str, make_for: Access | None = None, trusted: bool = True) -> int:
+    """Open a subfolder and close its parent; with ``make_for``, create it if it does not exist."""
     try:
         entered = os.open(name, _FOLDER, dir_fd=folder)
     except FileNotFoundError:
         if make_for is None:
             raise
-        entered = _make(folder, name, None if ours else make_for)
+        entered = _make(folder, name, None if trusted else make_for)
     os.close(folder)
     return entered
 
 
-def _make(folder: int, name: str, owner: Access | None) -> int:
-    """Make a folder, as open as the one that it is in but for writing.
+def _make(folder: int, name: str, access: Access | None) -> int:
+    """Create a folder with its parent's mode, but writable only for its user, and return a descriptor.
 
-    In a folder of ours it stays ours: nobody can plant anything in it.
+    ``access`` is None below a trusted folder: the new one then belongs to the stack's user, so that no
+    other user can put anything into it.
     """
     mode = os.fstat(folder).st_mode & 0o755
-    with _acting_as(owner):
+    with _acting_as(access):
         os.mkdir(name, 0o700, dir_fd=folder)
     made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        _check_whose(made, name, owner)
+        _check_user(made, name, access)
         os.fchmod(made, mode)
     except BaseException:
         os.close(made)
@@ -203,23 +209,23 @@ def _make(folder: int, name: str, owner: Access | None) -> int:
     return made
 
 
-def _check_whose(made: int, name: str, owner: Access | None) -> None:
-    """Others may have put another folder in its place, which is nobody's to open."""
-    if owner is not None and os.fstat(made).st_uid != owner.uid:
+def _check_user(made: int, name: str, access: Access | None) -> None:
+    """Raise LogRefused if the created folder has been replaced by another user's before it was opened."""
+    if access is not None and os.fstat(made).st_uid != access.uid:
         raise LogRefused(f"{name} is somebody else's by now")
 
 
 @contextlib.contextmanager
-def _acting_as(owner: Access | None) -> Iterator[None]:
-    """With the rights of a program's user: what is made is theirs, and nobody's has to be given to them."""
-    if owner is None or os.geteuid() != 0 or owner.uid == 0:
+def _acting_as(access: Access | None) -> Iterator[None]:
+    """Act with the rights of a program's user, so that what is created belongs to it from the beginning."""
+    if access is None or os.geteuid() != 0 or access.uid == 0:
         yield
         return
     gid, groups = os.getegid(), os.getgroups()
-    os.setgroups(_groups_of(owner))
+    os.setgroups(_groups_of(access))
     try:
-        os.setegid(owner.gid)
-        os.seteuid(owner.uid)
+        os.setegid(access.gid)
+        os.seteuid(access.uid)
         yield
     finally:
         os.seteuid(0)
@@ -227,15 +233,15 @@ def _acting_as(owner: Access | None) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _groups_of(owner: Access) -> list[int]:
+def _groups_of(access: Access) -> list[int]:
     try:
-        return os.getgrouplist(pwd.getpwuid(owner.uid).pw_name, owner.gid)
-    except KeyError:  # the user has vanished while the program runs on
-        return [owner.gid]
+        return os.getgrouplist(pwd.getpwuid(access.uid).pw_name, access.gid)
+    except KeyError:  # the user was deleted while its program runs
+        return [access.gid]
 
 
 def _exists(place: Place, name: str) -> bool:
-    """Whether there is a file of that name; LogRefused if it may be somebody else's."""
+    """Return whether a file of that name exists. Raise LogRefused if it may be another user's."""
     try:
         status = os.stat(name, dir_fd=place.folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -250,8 +256,8 @@ def _check_roots(path: str, folder: str, roots: Sequence[str]) -> None:
 
 
 def _check(place: Place, status: os.stat_result) -> None:
-    """Raise LogRefused for a file that is there and may be somebody else's."""
-    if place.ours:
+    """Raise LogRefused for an existing file that may be another user's."""
+    if place.trusted:
         return
     if status.st_uid != place.access.uid:
         raise LogRefused(f"{place.path} belongs to somebody else than the program's user")
