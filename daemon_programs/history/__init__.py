@@ -1,1 +1,1 @@
-"""The history: state changes, from the plugin's journal to rows and the event stream."""
+"""The history: state changes, from the plugin's journal to the database and the event stream."""

@@ -1,4 +1,4 @@
-"""The event listener's work: from the plugin's journal to the history, then to whoever else wants to know."""
+"""Record the plugin's journal in the history, and send a signal for each entry: the event listener's work."""
 
 import logging
 import time
@@ -17,28 +17,32 @@ _RETRY_SECONDS = 1.0
 
 
 class Recorder:
-    """Knows how far it has come. One of it at a time: supervisord runs one event listener."""
+    """Records the journal, and keeps its position in it.
+
+    There is only one at a time, because supervisord runs one event listener.
+    """
 
     def __init__(self) -> None:
         self.boot = ""
         self.number = 0
 
     def record_new(self) -> None:
-        """Record everything there is, however long it takes: what can't be written is tried again.
+        """Record all new entries, retrying until the database can be written.
 
-        Raises SupervisorUnavailable: then there is nobody to record anything of.
+        Raise SupervisorUnavailable if supervisord has ended.
         """
         while True:
             try:
                 if not self._record_batch():
                     return
             except (DatabaseError, OSError):
-                # The journal still has it. A full disk, for one, may have room again in a moment.
-                logger.exception("What has happened can't be recorded at the moment")
+                # The journal keeps the entries until they are recorded, and the cause may pass: a full disk.
+                logger.exception("State changes can't be recorded at the moment")
                 connection.close()
                 time.sleep(_RETRY_SECONDS)
 
     def _record_batch(self) -> bool:
+        """Record the next entries of the journal; return whether there were any."""
         batch = supervisor.journal(self.boot, self.number)
         entries = [entry for each in batch["entries"] if (entry := _readable(each))]
         changes = [entry for entry in entries if isinstance(entry, StateChange)]
@@ -50,14 +54,14 @@ class Recorder:
             supervisor.recorded()
         for entry in entries:
             _send(entry)
-        # Not before everything of it is dealt with: the next call has it forgotten.
+        # Only now, since the next call has the entries up to this number dropped from the journal.
         self.boot = batch["boot"]
         self.number = batch["entries"][-1]["number"] if batch["entries"] else batch["last"]
         return bool(batch["entries"] or batch["lost"])
 
 
 def _readable(entry: dict[str, Any]) -> StateChange | ProgramEnd | None:
-    """An entry that can't be read must not keep out those behind it."""
+    """Return an entry as an object; None if it can't be read, so that it does not block the next ones."""
     try:
         return read(entry)
     except (KeyError, ValueError):
@@ -67,6 +71,6 @@ def _readable(entry: dict[str, Any]) -> StateChange | ProgramEnd | None:
 
 def _send(entry: StateChange | ProgramEnd) -> None:
     if isinstance(entry, ProgramEnd):
-        program_ended.send_robust(sender=ProgramEnd, end=entry)  # which logs what fails
+        program_ended.send_robust(sender=ProgramEnd, end=entry)  # Django logs a receiver that fails
     else:
         state_changed.send_robust(sender=StateChange, change=entry)

@@ -1,11 +1,10 @@
-"""The signals that the event listener sends once a change is recorded."""
+"""Signals that the event listener sends once it has recorded an entry of the journal."""
 
 from django.dispatch import Signal
 
-# Sent by the event listener for each state change once it is recorded, with ``change``: a
-# `supervisor.events.StateChange`.
+# Sent for each recorded state change, with ``change``, a `supervisor.events.StateChange`.
 state_changed = Signal()
 
 
-# Sent by it when a temporary program is over, with ``end``: a `supervisor.events.ProgramEnd`.
+# Sent when a temporary program has ended for good, with ``end``, a `supervisor.events.ProgramEnd`.
 program_ended = Signal()

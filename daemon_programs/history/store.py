@@ -1,9 +1,11 @@
-"""What has happened: recorded by the event listener, in order, each change once.
+"""Store state changes: in order, each one once.
 
-The plugin's journal holds what isn't recorded yet. A batch of it is written in one transaction, with
-the deliveries that follow from it; only then is the plugin told that it may forget it. So a listener
-that is killed goes on where it was. What a killed supervisord could not tell any more is a *gap*: the
-next start closes it with a row for each process that was active when it was last heard of.
+The plugin's journal holds the changes that are not recorded yet. The event listener writes a batch of
+them, with the webhook deliveries that follow from it, in one transaction. Only then does the plugin drop
+the batch, so a listener that was killed continues where it stopped.
+
+The changes that a killed supervisord did not report are a *gap*. The next start closes it with an event
+for each process that was last reported as active.
 """
 
 import logging
@@ -23,20 +25,20 @@ from daemon_programs.webhooks import deliveries
 
 logger = logging.getLogger(__name__)
 
-GAP = "gap"  # what brought about a change that nobody has told of
+GAP = "gap"  # the cause of a change that supervisord did not report
 _AT_REST = ("stopped", "exited", "fatal")
 _LOST = "supervisord ended before it could tell how this ended"
 _MISSED = "changes before this one were lost"
-_ROWS_PER_PURGE = 5000
+_ROWS_PER_DELETE = 5000
 
 
 def last_recorded(boot: str) -> int:
-    """How far the journal of this supervisord is recorded; 0: not at all."""
+    """Return the number of the last recorded entry of a supervisord's journal; 0 if there is none."""
     return Event.objects.filter(boot=boot).aggregate(last=Max("number"))["last"] or 0
 
 
 def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
-    """Record a batch of the journal; what is there already is left out."""
+    """Record a batch of the journal, without what is recorded already; return the new events."""
     last = last_recorded(boot)
     events = [_event(boot, change) for change in changes if change.number > last]
     with transaction.atomic():
@@ -46,9 +48,9 @@ def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
 
 
 def close_gaps(states: dict[str, ProgramState], error: str = _LOST) -> list[Event]:
-    """Bring the history in line with what is, where no one has told what happened in between.
+    """Add events where the last recorded state of a process is not its present one; return them.
 
-    ``states`` are supervisord's, by group; none at the stack's start, when nothing runs.
+    ``states`` are those of supervisord, by group. They are empty when the stack starts and nothing runs.
     """
     now = datetime.now(UTC)
     events = [
@@ -74,19 +76,19 @@ def close_gaps(states: dict[str, ProgramState], error: str = _LOST) -> list[Even
 
 
 def close_gaps_after_loss(states: dict[str, ProgramState]) -> list[Event]:
-    """As `close_gaps`, after the journal has overflowed because the listener was away for too long."""
+    """Close gaps after the journal has overflowed, because the listener was away for too long."""
     return close_gaps(states, _MISSED)
 
 
 def _last_of_each_process(states: dict[str, ProgramState]) -> Iterable[Event]:
-    """Without those at rest that supervisord says nothing of: they have stayed what they were."""
+    """Return the last event of each process, except of those at rest that supervisord doesn't report."""
     lasts = Event.objects.order_by().values("group", "port").annotate(last=Max("id")).values("last")
     gone_and_at_rest = Q(state__in=_AT_REST) & ~Q(group__in=list(states))
     return Event.objects.filter(pk__in=lasts).exclude(gone_and_at_rest).order_by("id")
 
 
 def _state_now(states: dict[str, ProgramState], last: Event) -> str:
-    """What a process is now; one at rest that supervisord says nothing of has stayed what it was."""
+    """Return the present state of a process; without a report, one at rest has kept its last state."""
     name = last.group if last.port is None else str(last.port)
     program = states.get(last.group)
     if program is not None and name in program["processes"]:
@@ -95,7 +97,10 @@ def _state_now(states: dict[str, ProgramState], last: Event) -> str:
 
 
 def purge() -> int:
-    """Remove what is too old, or too much, with its deliveries; the newest rows stay in any case."""
+    """Delete events that are too old or too many, with their deliveries; return how many.
+
+    The newest event is kept, however old it is.
+    """
     removed = 0
     while rows := _outdated():
         Event.objects.filter(pk__in=rows).delete()
@@ -104,16 +109,17 @@ def purge() -> int:
 
 
 def _outdated() -> list[int]:
+    """Return the ids of some events to delete; none when there are no more."""
     newest = Event.objects.aggregate(newest=Max("id"))["newest"] or 0
-    begins = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
+    oldest = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
     kept = Event.objects.order_by("-id").values_list("pk", flat=True)
-    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_PURGE]
-    old = Event.objects.filter(at__lt=begins).exclude(pk=newest).order_by("at").values_list("pk", flat=True)
-    return list(surplus) or list(old[:_ROWS_PER_PURGE])
+    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]
+    old = Event.objects.filter(at__lt=oldest).exclude(pk=newest).order_by("at").values_list("pk", flat=True)
+    return list(surplus) or list(old[:_ROWS_PER_DELETE])
 
 
 def event_document(event: Event) -> dict[str, Any]:
-    """An event as JSON: of ``GET events`` and of its stream."""
+    """Return an event as ``GET events`` and the event stream show it, without the keys that are not set."""
     document: dict[str, Any] = {
         "id": event.pk,
         "at": milliseconds(event.at),
