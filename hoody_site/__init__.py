@@ -1,3 +1,3 @@
-"""The project around the apps: settings, access, errors, and the stack of processes."""
+"""The Django project: settings, access, errors, metrics, and the stack of processes."""
 
 __version__ = "1.0.0"

@@ -1,10 +1,10 @@
-"""All addresses: the contract's API, its documentation, and the operator's desk."""
+"""URL configuration: the API, its documentation, metrics, and the admin."""
 
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from hoody_site.access.attempts import limited
+from hoody_site.access.attempts import limit_login_attempts
 from hoody_site.api.health import HealthView
 from hoody_site.home import HomeView
 from hoody_site.metrics.views import MetricsViewSet
@@ -19,6 +19,6 @@ urlpatterns = [
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("admin/login/", limited(admin.site.login)),  # in the place of the admin's own
+    path("admin/login/", limit_login_attempts(admin.site.login)),  # replaces the admin's own view
     path("admin/", admin.site.urls),
 ]

@@ -8,7 +8,7 @@ import pytest
 import requests
 from django.http import HttpRequest
 
-from hoody_site.access.attempts import Attempts, client_of
+from hoody_site.access.attempts import Attempts, client_address
 from tests.desk import PASSWORD, hire
 from tests.stack import Stack, temporary_stack
 
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def attempts(clock: Clock) -> Attempts:
-    return Attempts(most=3, window=60, most_clients=5, clock=clock)
+    return Attempts(max_failures=3, window=60, max_clients=5, clock=clock)
 
 
 def test_so_many_failures_are_free_and_the_next_has_to_wait(attempts: Attempts, clock: Clock) -> None:
@@ -54,8 +54,8 @@ def test_addresses_and_kinds_are_counted_apart(attempts: Attempts) -> None:
 def test_success_forgets_what_failed_before(attempts: Attempts) -> None:
     for _ in range(4):
         attempts.count("login", "a")
-    attempts.forget("login", "a")
-    attempts.forget("login", "never seen")
+    attempts.reset("login", "a")
+    attempts.reset("login", "never seen")
     assert attempts.count("login", "a") == 0
 
 
@@ -91,16 +91,16 @@ def request(address: str, forwarded: str | None = None) -> HttpRequest:
     ],
 )
 def test_client_is_an_address_or_a_network_of_one(address: str, client: str) -> None:
-    assert client_of(request(address)) == client
+    assert client_address(request(address)) == client
 
 
 def test_what_a_client_says_about_its_address_is_not_believed(settings: Any) -> None:
     settings.HTTPS = False
-    assert client_of(request("127.0.0.1", "192.0.2.9")) == "127.0.0.1"
+    assert client_address(request("127.0.0.1", "192.0.2.9")) == "127.0.0.1"
     settings.HTTPS = True  # behind a proxy: what that has added itself
-    assert client_of(request("127.0.0.1", "192.0.2.9")) == "192.0.2.9"
-    assert client_of(request("127.0.0.1", "192.0.2.7, 192.0.2.8,192.0.2.9")) == "192.0.2.9"
-    assert client_of(request("127.0.0.1")) == "127.0.0.1"
+    assert client_address(request("127.0.0.1", "192.0.2.9")) == "192.0.2.9"
+    assert client_address(request("127.0.0.1", "192.0.2.7, 192.0.2.8,192.0.2.9")) == "192.0.2.9"
+    assert client_address(request("127.0.0.1")) == "127.0.0.1"
 
 
 # At a running stack, which takes each address of 127.0.0.0/8 for another client

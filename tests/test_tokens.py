@@ -91,7 +91,7 @@ def test_create_prints_a_token_that_its_user_may_use(other: Stack) -> None:
     client = other.client(printed(other, "create_token", "admin", "ci"))
     assert code(client) == 200
     assert complaint(other, "create_token", "admin", "ci") == (
-        "admin has a token 'ci' already: rotate it, or choose another name"
+        "admin already has a token named 'ci': rotate it, or choose another name"
     )
     assert complaint(other, "create_token", "nobody", "ci") == "There is no user 'nobody'"
     assert code(client) == 200
@@ -161,13 +161,13 @@ def test_token_that_can_not_be_kept_is_not_rotated(other: Stack) -> None:
 
 
 def test_rotation_says_what_it_can_not_find(other: Stack) -> None:
-    assert complaint(other, "rotate_token", "admin", "no such") == "admin has no token of the name 'no such'"
+    assert complaint(other, "rotate_token", "admin", "no such") == "admin has no token named 'no such'"
     assert complaint(other, "rotate_token", "no such", "x") == "There is no user 'no such'"
-    assert complaint(other, "rotate_token", "admin") == "Say the name of the user's token too"
+    assert complaint(other, "rotate_token", "admin") == "The name of the user's token is required too"
     kept = other.token
     (other.folder / "api-token").write_text("hdt_wrong\n")
     assert complaint(other, "rotate_token") == (
-        f"{other.folder / 'api-token'} holds no token that is valid: say whose, and its name"
+        f"{other.folder / 'api-token'} does not hold a valid token: name the user and the token"
     )
     (other.folder / "api-token").write_text(f"{kept}\n")
 

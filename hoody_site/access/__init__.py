@@ -1,1 +1,1 @@
-"""Who may do what: API tokens, authentication, permissions, limits on failed attempts."""
+"""Access control: API tokens, authentication, permissions, limits on failed attempts."""

@@ -1,9 +1,9 @@
-"""The ready-made groups, and what each may do."""
+"""The predefined user groups and their permissions."""
 
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 
-# What each ready-made group may do, by permission. Whoever may add programs may run anything.
+# Codenames of permissions by group. With `add_program` a user can run any command.
 GROUPS = {
     "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram"],
     "operators": [
@@ -23,15 +23,19 @@ GROUPS = {
 
 
 def known_permissions() -> set[str]:
-    """The permissions that there are before the database is migrated."""
+    """Return the codenames of the permissions in the database; call it before the migrations."""
     if Permission._meta.db_table not in connection.introspection.table_names():
         return set()
     return set(Permission.objects.values_list("codename", flat=True))
 
 
 def make_groups(known: set[str]) -> None:
-    """Make the groups, and give them what an upgrade has brought; else they are the administrator's."""
+    """Create the missing groups, and grant existing ones the permissions that an upgrade has added.
+
+    ``known`` holds the codenames from before the upgrade. Other permissions of existing groups are left as
+    the administrator has set them.
+    """
     for name, codenames in GROUPS.items():
         group, created = Group.objects.get_or_create(name=name)
-        news = set(codenames) if created else set(codenames) - known
-        group.permissions.add(*Permission.objects.filter(codename__in=news))
+        new = set(codenames) if created else set(codenames) - known
+        group.permissions.add(*Permission.objects.filter(codename__in=new))

@@ -1,4 +1,4 @@
-"""API tokens: one or more for each user, of which only a digest is kept."""
+"""API tokens of users. Only a digest of each token is stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
-_PREFIX = "hdt_"  # tells people and secret scanners what they have found
-_LAST_USED_ACCURACY = timedelta(minutes=1)
+_PREFIX = "hdt_"  # lets people and secret scanners recognise a leaked token
+_LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 class ApiToken(models.Model):
-    """What a client sends as ``Authorization: Bearer <token>``; acts with its user's permissions."""
+    """A token that a client sends as ``Authorization: Bearer <token>`` to act with its user's permissions."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100, help_text="What or who uses it.")
@@ -36,21 +36,24 @@ class ApiToken(models.Model):
 
     @classmethod
     def issue(cls, user: models.Model, name: str, lifetime: timedelta | None = None) -> str:
-        """Make a token for a user and return it: this is the only time that it can be seen."""
-        token = new_token()
+        """Create a token for a user and return its text, which can't be read again later."""
+        token = generate_token()
         expires_at = timezone.now() + lifetime if lifetime else None
         cls.objects.create(user=user, name=name, digest=digest_of(token), expires_at=expires_at)
         return token
 
     @classmethod
     def find(cls, token: str) -> ApiToken | None:
-        """Found by its digest, so that no comparison tells how much of a guess was right."""
+        """Return the token with this text, or None.
+
+        It is looked up by its digest, so that response times say nothing about how close a guess is.
+        """
         return cls.objects.select_related("user").filter(digest=digest_of(token)).first()
 
     def rotate(self) -> str:
-        """Put a new token in its place and return it; the old one is revoked. It lives as long as that."""
+        """Replace the token with a new one of the same lifetime, and return its text; revoke the old one."""
         now = timezone.now()
-        token = new_token()
+        token = generate_token()
         if self.expires_at is not None:
             self.expires_at = now + (self.expires_at - self.created_at)
         self.digest, self.created_at, self.last_used_at = digest_of(token), now, None
@@ -66,24 +69,28 @@ class ApiToken(models.Model):
 
     @property
     def has_expired(self) -> bool:
+        """Return whether the token had an expiry time that has passed."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
-    def used(self) -> None:
-        """Remember the use, to the minute: not every request shall write."""
+    def record_use(self) -> None:
+        """Record the time of use, at most once a minute, so that not every request writes to the database."""
         now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at <= _LAST_USED_ACCURACY:
+        if self.last_used_at is not None and now - self.last_used_at <= _LAST_USED_RESOLUTION:
             return
         try:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
-        except DatabaseError:  # a full disk is no reason to refuse what only reads
-            logger.exception("The use of an API token can't be remembered")
+        except DatabaseError:  # such as a full disk: requests that only read are still served
+            logger.exception("The use of an API token can't be recorded")
 
 
-def new_token() -> str:
-    """One that nobody has."""
+def generate_token() -> str:
+    """Return the text of a new random token."""
     return _PREFIX + secrets.token_urlsafe(32)
 
 
 def digest_of(token: str) -> str:
-    """The form in which a token is kept. It is random and long: a plain hash can't be guessed back."""
+    """Return the SHA-256 digest under which a token is stored.
+
+    A token is long and random, so a plain hash can't be reversed by guessing.
+    """
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

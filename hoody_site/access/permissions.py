@@ -1,4 +1,4 @@
-"""Who may do what: Django's permissions, named by each view for each of its verbs."""
+"""Check the Django permissions that each view requires for each of its actions."""
 
 from typing import Any
 
@@ -8,18 +8,19 @@ from rest_framework.request import Request
 
 
 class VerbPermission(BasePermission):
-    """A view says in ``permissions_of`` which permissions each of its actions needs.
+    """Require the permissions that the view lists in ``permissions_of`` for the requested action.
 
-    An action that is not named there is refused: forgetting one can't open a door.
+    An action that is missing there is refused, so that forgetting one does not open it to all users.
     """
 
     message = "You do not have the permission to do this"
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the user has the permissions; raise NotAuthenticated without a user."""
         if not request.user or not request.user.is_authenticated:
             raise NotAuthenticated("Authentication is required: send Authorization: Bearer <token>")
         action = getattr(view, "action", None)
         if action in (None, "metadata"):
-            return True  # no such method on this route: that is answered next, with 405
+            return True  # the route does not have this method: DRF answers 405 next
         needed = view.permissions_of.get(action)
         return needed is not None and request.user.has_perms(needed)
