@@ -1,9 +1,14 @@
+"""The Django app of the project."""
+
 from django.apps import AppConfig
 
 
 class HoodySiteConfig(AppConfig):
+    """Configure the app."""
+
     name = "hoody_site"
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from hoody_site.api import openapi  # noqa: F401  (registered by being imported)
+        """Register the OpenAPI extensions, which happens on import."""
+        from hoody_site.api import openapi  # noqa: F401

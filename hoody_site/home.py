@@ -1,4 +1,4 @@
-"""``/``: where to go from here, for people and for programs."""
+"""The start page ``/``, which links to everything else."""
 
 from typing import Any
 
@@ -20,9 +20,11 @@ class HomeView(APIView):
     http_method_names = ["get"]
 
     def get_view_name(self) -> str:
+        """Return the title of the page."""
         return self.name
 
     def get(self, request: Request) -> Response:
+        """Return the absolute URLs by name."""
         names = {
             "health": "health",
             "programs": "programs",

@@ -1,1 +1,1 @@
-"""What all routes share: errors, request bodies, content negotiation, the OpenAPI document."""
+"""Code that all routes share: errors, request bodies, content negotiation, the OpenAPI document."""

@@ -1,7 +1,7 @@
-"""From an exception to an answer: the one table, the one handler (contract, section 1).
+"""Turn exceptions into error responses (docs/contract.md, section 1).
 
-Every error under ``/api/`` is ``{"success": false, "error": "<sentence>"}``, with ``code``, a stable
-word for programs, and for validation ``errors``, field → sentences.
+Every error under ``/api/`` is ``{"success": false, "error": "<sentence>"}``. Most have ``code``, a stable
+word that clients can compare, and validation errors have ``errors``, which maps fields to sentences.
 """
 
 import logging
@@ -21,7 +21,7 @@ from hoody_site.api.parsers import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 
-STATUS_OF: dict[type[Exception], int] = {
+STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.ProgramNotFound: status.HTTP_404_NOT_FOUND,
     daemon.DeliveryNotFound: status.HTTP_404_NOT_FOUND,
     daemon.Refused: status.HTTP_400_BAD_REQUEST,
@@ -40,7 +40,7 @@ STATUS_OF: dict[type[Exception], int] = {
     OSError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
-SENTENCE_OF: dict[int, str] = {
+SENTENCE_BY_STATUS: dict[int, str] = {
     400: "The request is malformed",
     401: "Authentication is required: send Authorization: Bearer <token>",
     403: "You do not have the permission to do this",
@@ -53,46 +53,53 @@ SENTENCE_OF: dict[int, str] = {
 
 
 def handle(exception: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler. What is not in the table is a 500, and is logged."""
+    """Return the error response for an exception; this is DRF's exception handler.
+
+    An exception that is not in ``STATUS_BY_EXCEPTION`` is answered with 500 and logged with its traceback.
+    """
     set_rollback()
     if isinstance(exception, drf.ValidationError):
-        return _invalid(_flatten(exception.detail))
+        return _validation_response(_flatten(exception.detail))
     if isinstance(exception, ValidationError):
-        return _invalid(_messages_of(exception))
+        return _validation_response(_messages_of(exception))
     if isinstance(exception, drf.MethodNotAllowed):
-        return _answer(405, f"Method {context['request'].method} is not allowed here", "method_not_allowed")
+        return _error_response(
+            405, f"Method {context['request'].method} is not allowed here", "method_not_allowed"
+        )
     if isinstance(exception, drf.APIException):
-        response = _answer(exception.status_code, str(exception.detail), exception.get_codes())
+        response = _error_response(exception.status_code, str(exception.detail), exception.get_codes())
         if header := getattr(exception, "auth_header", None):
             response["WWW-Authenticate"] = header
         if wait := getattr(exception, "wait", None):
             response["Retry-After"] = str(wait)
         return response
-    code = _status_of(exception)
-    if code in (500, 503):
-        logger.error("%s: %s", _name_of(context), exception, exc_info=exception if code == 500 else None)
+    status_code = _status_of(exception)
+    if status_code in (500, 503):
+        traceback = exception if status_code == 500 else None
+        logger.error("%s: %s", _action_name(context), exception, exc_info=traceback)
     if isinstance(exception, daemon.DaemonError):
-        return _answer(code, str(exception), exception.code, **exception.extra)
-    return _answer(code, SENTENCE_OF[code], "internal_error" if code == 500 else None)
+        return _error_response(status_code, str(exception), exception.code, **exception.extra)
+    code = "internal_error" if status_code == 500 else None
+    return _error_response(status_code, SENTENCE_BY_STATUS[status_code], code)
 
 
 def _status_of(exception: Exception) -> int:
     for ancestor in type(exception).__mro__:
-        if ancestor in STATUS_OF:
-            return STATUS_OF[ancestor]
+        if ancestor in STATUS_BY_EXCEPTION:
+            return STATUS_BY_EXCEPTION[ancestor]
     return status.HTTP_500_INTERNAL_SERVER_ERROR
 
 
-def _answer(code: int, sentence: str, word: Any = None, **extra: Any) -> Response:
+def _error_response(status_code: int, sentence: str, code: Any = None, **extra: Any) -> Response:
     body: dict[str, Any] = {"success": False, "error": sentence}
-    if isinstance(word, str):
-        body["code"] = word
-    return Response({**body, **extra}, status=code)
+    if isinstance(code, str):
+        body["code"] = code
+    return Response({**body, **extra}, status=status_code)
 
 
-def _invalid(errors: dict[str, list[str]]) -> Response:
+def _validation_response(errors: dict[str, list[str]]) -> Response:
     first = next(iter(errors.values()))[0]
-    return _answer(400, first, "invalid", errors=errors)
+    return _error_response(400, first, "invalid", errors=errors)
 
 
 def _messages_of(error: ValidationError) -> dict[str, list[str]]:
@@ -105,7 +112,7 @@ def _messages_of(error: ValidationError) -> dict[str, list[str]]:
 
 
 def _flatten(detail: Any) -> dict[str, list[str]]:
-    """DRF nests the errors of nested fields; clients get one level, with dotted names."""
+    """Return DRF's nested errors as one level, with dotted names for nested fields."""
     if isinstance(detail, list):
         return {"": [str(message) for message in detail]}
     flat: dict[str, list[str]] = {}
@@ -119,14 +126,13 @@ def _flatten(detail: Any) -> dict[str, list[str]]:
     return flat
 
 
-def _name_of(context: dict[str, Any]) -> str:
+def _action_name(context: dict[str, Any]) -> str:
     view = context.get("view")
     return f"{type(view).__name__}.{getattr(view, 'action', '')}"
 
 
 class JsonErrorsMiddleware:
-    """What goes wrong before a view is reached, or outside of DRF, is JSON under ``/api/`` and of
-    ``/metrics`` too."""
+    """Answer errors from outside DRF, such as unknown routes, with JSON under ``/api/`` and ``/metrics``."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -141,5 +147,5 @@ class JsonErrorsMiddleware:
             return response
         code = response.status_code
         return JsonResponse(
-            {"success": False, "error": SENTENCE_OF.get(code, response.reason_phrase)}, status=code
+            {"success": False, "error": SENTENCE_BY_STATUS.get(code, response.reason_phrase)}, status=code
         )

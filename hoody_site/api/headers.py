@@ -1,11 +1,11 @@
-"""What browsers may do with our answers, beside the headers that Django has settings for."""
+"""Response headers that restrict browsers, in addition to those that Django has settings for."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# Scripts, styles and everything else from this host alone, none of them written into the page. Only the
-# browsable API has a few `style` attributes, which can show nothing that a page doesn't have.
+# Scripts, styles and everything else must be files of this host; inline scripts and styles are refused. The
+# browsable API needs a few `style` attributes, which can't load anything.
 _PAGE = (
     "default-src 'self'; img-src 'self' data:; style-src-attr 'unsafe-inline'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -14,7 +14,10 @@ _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 
 
 class BrowserPolicyMiddleware:
-    """One Content-Security-Policy for pages, one for the rest. The first of all: no answer goes without."""
+    """Set one Content-Security-Policy for HTML pages and a stricter one for all other responses.
+
+    It is the first middleware, so that no response is sent without the header.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

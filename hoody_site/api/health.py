@@ -1,4 +1,4 @@
-"""``GET health``: open to everybody, and cheap (contract, section 2)."""
+"""``GET health``, which needs no authentication and is cheap (docs/contract.md, section 2)."""
 
 import os
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def _iso(timestamp: float) -> str:
 
 
 def _built() -> str:
-    """When this version was made: the newest of its source files."""
+    """Return the time of the newest source file, as the build time of this version."""
     packages = ("hoody_site", "daemon_programs", "quick_start")
     sources = (file for name in packages for file in Path(settings.BASE_DIR, name).rglob("*.py"))
     return _iso(max(file.stat().st_mtime for file in sources))
@@ -34,11 +34,15 @@ STARTED = _iso(_PROCESS.create_time())
 
 
 class Memory(serializers.Serializer):
+    """Memory of the API's process."""
+
     rss = serializers.IntegerField(help_text="Bytes.")
     heap = serializers.IntegerField(allow_null=True)
 
 
 class Health(serializers.Serializer):
+    """The response of the health route."""
+
     status = serializers.ChoiceField(choices=["ok"])
     service = serializers.CharField()
     built = serializers.DateTimeField()
@@ -64,7 +68,7 @@ EXAMPLE = {
 
 
 class HealthView(APIView):
-    """That the API answers, and a few figures about its process."""
+    """Report that the API answers, with a few figures about its process."""
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
@@ -79,6 +83,7 @@ class HealthView(APIView):
         examples=[OpenApiExample("Healthy", EXAMPLE, response_only=True)],
     )
     def get(self, request: Request) -> Response:
+        """Report that the API answers, with a few figures about its process."""
         return Response(
             {
                 "status": "ok",

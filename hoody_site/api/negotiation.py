@@ -1,4 +1,4 @@
-"""Which form an answer takes: HTML for a browser, JSON for everybody else."""
+"""Content negotiation: HTML for browsers, JSON for all other clients."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from rest_framework.request import Request
 
 
 class ForgivingContentNegotiation(DefaultContentNegotiation):
-    """A client that asks for what we don't have gets JSON: the contract knows no 406."""
+    """Answer with JSON if no requested media type is available: docs/contract.md, section 1, has no 406."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """Return the renderer and its media type."""
         try:
             return super().select_renderer(request, renderers, format_suffix)
         except NotAcceptable:

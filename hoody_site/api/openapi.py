@@ -1,22 +1,22 @@
-"""What the operations of the OpenAPI document have in common: access, success, errors."""
+"""Complete the OpenAPI document with what all operations share: authentication, success, errors."""
 
 from typing import Any
 
 _TAGS = {
-    "programs": "What is to run: registered once, supervised until it is removed.",
-    "status": "What runs, and what it uses.",
-    "logs": "What it has written.",
-    "events": "What has happened.",
+    "programs": "Programs that are registered once and supervised until they are removed.",
+    "status": "Which programs run, and the resources that they use.",
+    "logs": "What programs have written to their logs.",
+    "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
-    "quick start": "Programs that clean up after themselves.",
-    "metrics": "What a monitoring system scrapes.",
-    "health": "That the API answers. Open to everybody.",
+    "quick start": "Temporary programs, which are cleaned up when they end.",
+    "metrics": "Metrics for monitoring systems.",
+    "health": "Whether the API answers. No authentication is needed.",
 }
 _SCHEMES = {
     "bearerAuth": "An API token.",
-    "cookieAuth": "The session of a login to the admin; a POST needs the header X-CSRFToken too.",
+    "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
-# Operations that wait for processes, and so can run out of time.
+# Operations that wait for processes, so that they can time out.
 _WAITING = {
     "startProgram",
     "stopProgram",
@@ -35,13 +35,16 @@ _ERROR = {
     "properties": {
         "success": {"type": "boolean", "enum": [False]},
         "error": {"type": "string", "description": "One readable sentence."},
-        "code": {"type": "string", "description": "A stable word for programs."},
+        "code": {"type": "string", "description": "A stable word that clients can compare."},
         "errors": {
             "type": "object",
-            "description": "Of a validation: field → sentences.",
+            "description": "After a failed validation: sentences by field.",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
-        "temporary_id": {"type": "string", "description": "Of a launch that was not waited for to its end."},
+        "temporary_id": {
+            "type": "string",
+            "description": "The id of a temporary program that was launched before the error.",
+        },
     },
 }
 
@@ -60,15 +63,17 @@ def _error(description: str, sentence: str, word: str) -> dict[str, Any]:
 
 _ERRORS = {
     "400": _error(
-        "The request is not valid, or refused; nothing was changed.",
+        "The request is not valid or was refused; nothing was changed.",
         "Program with ID 7 is disabled",
         "refused",
     ),
-    "401": _error("No token, or not a valid one.", "The API token is not valid", "authentication_failed"),
+    "401": _error(
+        "The token is missing or not valid.", "The API token is not valid", "authentication_failed"
+    ),
     "403": _error(
         "The permission is missing.", "You do not have the permission to do this", "permission_denied"
     ),
-    "404": _error("There is nothing of this id.", "Program with ID 999 not found", "not_found"),
+    "404": _error("The id is unknown.", "Program with ID 999 not found", "not_found"),
     "413": _error(
         "The body is larger than 1 MiB.", "The request body is larger than 1 MiB", "body_too_large"
     ),
@@ -78,8 +83,8 @@ _ERRORS = {
         "unsupported_media_type",
     ),
     "429": _error(
-        "Too many requests wait already or streams are open, or too many requests without a valid token have "
-        "come from this address.",
+        "Too many requests are waiting, too many streams are open, or too many requests without a valid "
+        "token came from this address.",
         "Too many requests are waiting already; try again later",
         "too_many_waits",
     ),
@@ -89,13 +94,11 @@ _ERRORS = {
         "internal_error",
     ),
     "503": _error(
-        "supervisord can't be reached or does not take the change, or the database can't be used.",
+        "supervisord can't be reached or does not accept the change, or the database can't be used.",
         "supervisord can't be reached; nothing was changed",
         "supervisor_unavailable",
     ),
-    "504": _error(
-        "It did not happen in time.", "Program with ID 1 is not running after 30 seconds", "timeout"
-    ),
+    "504": _error("The wait timed out.", "Program with ID 1 is not running after 30 seconds", "timeout"),
 }
 _ERRORS["401"]["headers"] = {
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}
@@ -106,16 +109,19 @@ _ERRORS["429"]["headers"] = {
 
 
 def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add what holds for the whole document, and to each operation the errors that it can answer with."""
+    """Add the shared parts to the document, and to each operation the errors that it can return.
+
+    This is a postprocessing hook of drf-spectacular.
+    """
     result["servers"] = [{"url": "/", "description": "This installation."}]
     result["info"]["license"] = {"name": "MIT"}
     components = result["components"]
     for name, description in _SCHEMES.items():
         components["securitySchemes"][name]["description"] = description
     for schema in components["schemas"].values():
-        _say_that_it_succeeds(schema)
+        _fix_success(schema)
     components["schemas"]["Error"] = _ERROR
-    components["responses"] = {f"Error{code}": answer for code, answer in _ERRORS.items()}
+    components["responses"] = {f"Error{code}": response for code, response in _ERRORS.items()}
     used = set()
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
@@ -127,21 +133,21 @@ def complete(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return result
 
 
-def _say_that_it_succeeds(schema: dict[str, Any]) -> None:
-    """Of a 200 ``success`` is always true."""
+def _fix_success(schema: dict[str, Any]) -> None:
+    """Declare that ``success`` is always true in the schema of a 200."""
     if success := schema.get("properties", {}).get("success"):
         success["enum"] = [True]
 
 
 def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
-    answers = operation["responses"]
-    answers["200"]["description"] = operation["summary"]
-    for code in _codes_of(path, method, operation):
-        answers[code] = {"$ref": f"#/components/responses/Error{code}"}
-    operation["responses"] = dict(sorted(answers.items()))
+    responses = operation["responses"]
+    responses["200"]["description"] = operation["summary"]
+    for code in _error_codes(path, method, operation):
+        responses[code] = {"$ref": f"#/components/responses/Error{code}"}
+    operation["responses"] = dict(sorted(responses.items()))
 
 
-def _codes_of(path: str, method: str, operation: dict[str, Any]) -> set[str]:
+def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     codes = {"500"}
     if "security" not in operation:
         return codes

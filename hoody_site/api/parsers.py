@@ -1,4 +1,4 @@
-"""Request bodies: JSON objects of at most 1 MiB (contract, section 1)."""
+"""Parse request bodies: JSON objects of at most 1 MiB (docs/contract.md, section 1)."""
 
 import json
 from collections.abc import Mapping
@@ -11,17 +11,20 @@ from rest_framework.parsers import JSONParser
 
 
 class BodyTooLarge(APIException):
+    """Answer 413."""
+
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The request body is larger than 1 MiB"
     default_code = "body_too_large"
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as its specification says (no NaN), one object, no key twice."""
+    """Accept one JSON object. NaN, Infinity and duplicate keys are refused."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        """Return the object, or ``{}`` for an empty body; raise ParseError or BodyTooLarge."""
         body = stream.read(settings.BODY_MAX_BYTES + 1)
         if len(body) > settings.BODY_MAX_BYTES:
             raise BodyTooLarge
