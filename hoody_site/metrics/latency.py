@@ -1,7 +1,7 @@
-"""How long requests take, for the metrics.
+"""Measure how long requests take, for the metrics.
 
-Labels are taken from short lists only: the route's name instead of the path, and no method that isn't one.
-Otherwise whoever can connect could fill the memory by asking for what doesn't exist.
+Labels have few possible values: the name of the route instead of the path, and standard methods only.
+Otherwise a client could exhaust the memory with requests for paths that don't exist.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import Gauge, Histogram, disable_created_metrics
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_OTHER = "other"  # of routes: the files of the pages, and addresses that don't exist
-# From an ordinary answer, a few milliseconds, to requests that wait for a program.
+_OTHER = "other"  # as a route: static files, and paths that don't exist
+# Seconds: ordinary requests take a few milliseconds, those that wait for a program up to minutes.
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _STREAM = "text/event-stream"
 
-disable_created_metrics()  # one more line for each, which says since when it is counted
+disable_created_metrics()  # they would add a line with the time of creation to each series
 
 duration = Histogram(
     "daemon_http_request_duration_seconds",
@@ -33,16 +33,16 @@ in_flight = Gauge(
 
 
 class LatencyMiddleware:
-    """Measures every request that isn't answered with a stream. The outermost but for the headers."""
+    """Measure every request except live streams. Only ``BrowserPolicyMiddleware`` wraps it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with in_flight.track_inprogress():
-            begun = perf_counter()
+            started = perf_counter()
             response = self.get_response(request)
-            seconds = perf_counter() - begun
+            seconds = perf_counter() - started
         if not response.headers.get("Content-Type", "").startswith(_STREAM):
             duration.labels(*_labels(request, response)).observe(seconds)
         return response

@@ -1,4 +1,4 @@
-"""``GET /metrics``: what Prometheus, or whoever speaks its format, scrapes."""
+"""``GET /metrics``, for Prometheus and other systems that read its format."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ REGISTRY = CollectorRegistry()
 REGISTRY.register(DaemonCollector())
 REGISTRY.register(latency.duration)
 REGISTRY.register(latency.in_flight)
-ProcessCollector(registry=REGISTRY)  # of the API's own process
+ProcessCollector(registry=REGISTRY)  # metrics of the API's own process
 
 _MEDIA_TYPE = "text/plain"
 EXAMPLE = """\
@@ -36,15 +36,17 @@ daemon_program_restarts_total{id="7",name="web",port=""} 3.0
 
 
 class MetricsViewSet(DaemonViewSet):
-    """Open to everybody if the settings say so."""
+    """Serve the metrics; without authentication if DAEMON_METRICS_OPEN is set."""
 
     permissions_of = {"scrape": VIEW}
-    renderer_classes = [JSONRenderer]  # of errors
+    renderer_classes = [JSONRenderer]  # for errors
 
     def get_authenticators(self) -> list[BaseAuthentication]:
+        """Return no authenticators if the metrics are open."""
         return [] if settings.METRICS_OPEN else super().get_authenticators()
 
     def get_permissions(self) -> Sequence[Any]:
+        """Return no permissions if the metrics are open."""
         return [] if settings.METRICS_OPEN else super().get_permissions()
 
     @extend_schema(
@@ -59,13 +61,14 @@ class MetricsViewSet(DaemonViewSet):
         examples=[OpenApiExample("a part", EXAMPLE, response_only=True, media_type=_MEDIA_TYPE)],
     )
     def scrape(self, request: Request) -> HttpResponse:
-        encode, content_type = _format(request.headers.get("Accept", ""))
+        """Return the metrics in the format that the client accepts."""
+        encode, content_type = _encoder(request.headers.get("Accept", ""))
         return HttpResponse(encode(REGISTRY), content_type=content_type)
 
 
-def _format(accept: str) -> tuple[Callable[[Any], bytes], str]:
-    """How to write it, as the client prefers."""
+def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    """Return the encoder and the content type for an Accept header."""
     try:
         return choose_encoder(accept)
-    except TypeError:  # what the library makes of a version that is no number
+    except TypeError:  # the library raises it for a version that is not a number
         return choose_encoder("")
