@@ -1,1 +1,1 @@
-"""gunicorn, which serves the API."""
+"""Configuration of gunicorn, which serves the API."""

@@ -1,7 +1,7 @@
-"""gunicorn: one process, many threads.
+"""Configuration of gunicorn: one worker process with many threads.
 
-Waiting requests sleep in their threads on events of this process, and one thread of it writes to all
-streams, so there is one of it.
+There must be only one worker process: waiting requests are woken through its memory, and one of its threads
+writes to all live streams.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from django.conf import settings
 
 bind = f"{settings.BIND_HOST}:{settings.BIND_PORT}"
 workers = 1
-worker_class = "hoody_site.server.gunicorn_worker.HandingOverWorker"
+worker_class = "hoody_site.server.gunicorn_worker.HandoverWorker"
 threads = settings.THREADS
 worker_connections = 2000
 keepalive = 75
@@ -24,25 +24,25 @@ graceful_timeout = 5
 limit_request_line = 8190
 control_socket_disable = True
 proc_name = "daemon-api"
-# Its heartbeat file: in memory, so that a slow disk doesn't look like a hanging worker.
+# The worker's heartbeat file is kept in memory, so that a slow disk doesn't look like a hanging worker.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 def when_ready(server: Any) -> None:
-    """It listens: tell whoever looks at the terminal."""
+    """Announce in the terminal that the API accepts connections."""
     from daemon_programs.exceptions import DaemonError
     from daemon_programs.supervisor.client import Supervisor
 
-    # A client of its own: the workers, forked from this process, must not share its connection.
+    # Not the shared client: the worker is forked from this process and must not share its connection.
     with contextlib.suppress(DaemonError):
         Supervisor(settings.SUPERVISORD_SOCKET).announce()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start with a fresh mirror and a watched queue.
+    """Refresh the mirror files and start the watchdog of the queue.
 
-    As soon as the stop comes, send home who waits and end the streams.
+    On SIGTERM, abort all waiting requests and end the streams before gunicorn stops.
     """
     from daemon_programs.maintenance import mirror as programs_mirror
     from daemon_programs.streams.pump import pump
