@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the set-up is said with an id and a hint, before anything starts."""
+"""System checks that report problems of the set-up, with an id and a hint, before the stack starts."""
 
 import difflib
 import re
@@ -8,14 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-# supervisord's configuration would expand, cut or split what holds other characters.
+# Excludes the characters that supervisord's configuration would expand, or split or cut a value at.
 _SAFE_PATH = re.compile(r"[^\s%;#'\"\\,]+")
-_LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes
+_MAX_SOCKET_PATH_BYTES = 100  # the kernel accepts 107
 
 
 @register("environment")
 def check_environment(**kwargs: Any) -> list[CheckMessage]:
-    """Each DAEMON_ variable must be known and have a value that can be used."""
+    """Check that each DAEMON_ variable is known and has a valid value."""
     errors: list[CheckMessage] = [
         Error(
             f"{name}: {' '.join(messages)}",
@@ -38,7 +38,7 @@ def check_environment(**kwargs: Any) -> list[CheckMessage]:
 
 @register("environment")
 def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
-    """What receivers of webhooks are verified with must be there, and be certificates."""
+    """Check that the file of DAEMON_WEBHOOKS_CA_FILE exists and holds certificates."""
     if not settings.WEBHOOKS_CA_FILE:
         return []
     try:
@@ -48,7 +48,7 @@ def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
             Error(
                 f"The file of DAEMON_WEBHOOKS_CA_FILE, {settings.WEBHOOKS_CA_FILE}, can't be used: "
                 f"{problem.strerror}.",
-                hint="It must hold the certificates of authorities, in PEM.",
+                hint="It must hold CA certificates in PEM format.",
                 id="hoody.E005",
             )
         ]
@@ -57,18 +57,19 @@ def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
 
 @register("environment")
 def check_paths(**kwargs: Any) -> list[CheckMessage]:
-    """The state folder and the project must lie where sockets and configuration can name them."""
+    """Check that sockets and supervisord's configuration can hold the paths of state folder and project."""
     errors: list[CheckMessage] = []
-    for what, path in (("The state folder", settings.STATE_DIR), ("The project's folder", settings.BASE_DIR)):
+    paths = (("The state folder", settings.STATE_DIR), ("The project's folder", settings.BASE_DIR))
+    for label, path in paths:
         if not _SAFE_PATH.fullmatch(str(path)):
             errors.append(
                 Error(
-                    f"{what}, {path}, has a character that supervisord's configuration can't carry.",
+                    f"{label}, {path}, has a character that supervisord's configuration can't hold.",
                     hint="Use a path without white space, quotes, backslashes, commas and % ; #",
                     id="hoody.E003",
                 )
             )
-    if len(str(settings.SUPERVISORD_SOCKET).encode()) > _LONGEST_SOCKET_PATH:
+    if len(str(settings.SUPERVISORD_SOCKET).encode()) > _MAX_SOCKET_PATH_BYTES:
         errors.append(
             Error(
                 f"The path of the state folder, {settings.STATE_DIR}, is too long for a unix socket in it.",

@@ -1,7 +1,7 @@
-"""Settings. This is the only file that reads the environment; `docs/settings.md` lists what it reads.
+"""Django settings. Only this module reads the environment; ``docs/settings.md`` lists the variables.
 
-A value that can't be used doesn't raise here: it is kept in ``ENVIRONMENT_PROBLEMS``, and the
-system check ``hoody.E001`` reports it with a hint (see ``checks.py``).
+An invalid value does not raise here: it is collected in ``ENVIRONMENT_PROBLEMS``, and the system check
+``hoody.E001`` in ``checks.py`` reports it with a hint.
 """
 
 import os
@@ -42,17 +42,19 @@ def _between(low: int, high: int) -> Any:
     return check
 
 
-def _each(pattern: str, what: str) -> Any:
+def _each(pattern: str, label: str) -> Any:
+    """Return a validator of lists; ``label`` describes their items in the error message."""
+
     def check(values: list[str]) -> None:
         for value in values:
             if not re.fullmatch(pattern, value):
-                raise ValidationError(f"must be {what} with commas between them; '{value}' is none")
+                raise ValidationError(f"must be {label} with commas between them; '{value}' is none")
 
     return check
 
 
 def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
-    """One variable, or its default where it is missing, empty or of no use (see above)."""
+    """Return the value of a variable; its default if it is missing, empty or not valid."""
     DOCUMENTED.append(f"DAEMON_{name}")
     if os.environ.get(f"DAEMON_{name}", "") == "":
         return default
@@ -60,9 +62,10 @@ def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
     return default if value is None else value
 
 
-# One that supervisord's configuration, which hands it to the plugin, would not expand, cut or split.
+# The plugin gets these paths through supervisord's configuration, which would expand other characters, or
+# split or cut the path at them.
 _SAFE_PATH = r"/[^\s%;#'\"\\,]*"
-DOCUMENTED: list[str] = []  # the variables below, for the check of names and the documentation's test
+DOCUMENTED: list[str] = []  # all variables, for the check of unknown names and the test of docs/settings.md
 
 # Environment
 
@@ -111,7 +114,7 @@ UNKNOWN_VARIABLES = sorted(
     name for name in os.environ if name.startswith("DAEMON_") and name not in DOCUMENTED
 )
 
-# The state folder: everything that this installation keeps
+# The state folder, which holds all data of this installation
 
 LOGS_DIR = STATE_DIR / "logs"
 STACK_LOGS_DIR = STATE_DIR / "stack-logs"
@@ -130,21 +133,22 @@ DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
 
-# Logs are made with the rights of the stack: a free choice of their paths would be as good as its user.
+# Logs are created with the permissions of the stack's user. A user who may choose any path could overwrite
+# that user's files.
 if ALLOWED_USERS and not LOG_ROOTS:
     LOG_ROOTS = [str(LOGS_DIR)]
 
-# Django puts its own TIME_ZONE in the place of this; programs keep to the host's.
+# Django overwrites TZ with its own TIME_ZONE; programs are to keep the host's.
 HOST_TIME_ZONE = os.environ.get("TZ")
 
-# What a program is given of the stack's own environment; the stack's secrets are never among it.
+# The variables of the stack's own environment that programs inherit; never its secrets.
 PASSED_ENVIRONMENT = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", *PASSED_ENVIRONMENT]
 
 # Django
 
 try:
     SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
-except OSError:  # made at the first start; until then, and for whoever may not read it, one of the moment
+except OSError:  # not created yet, or not readable for this user: use a temporary key
     SECRET_KEY = secrets.token_urlsafe(50)
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
 ROOT_URLCONF = "hoody_site.urls"
@@ -159,8 +163,8 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [
-    "hoody_site",  # before the admin, one of whose templates it extends
-    "django.contrib.admin.apps.SimpleAdminConfig",  # found by urls.py: what answers no requests needs none
+    "hoody_site",  # before the admin, whose base template it extends
+    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py loads the admin; other processes don't need it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -203,8 +207,8 @@ TEMPLATES = [
     }
 ]
 
-# With WAL, NORMAL and IMMEDIATE eight concurrent writers take turns, and none sees "database is locked".
-# Connections stay: under WAL the last one to close pays for a checkpoint.
+# With WAL and IMMEDIATE, concurrent writers wait for each other instead of failing with "database is locked".
+# Connections are kept open, because closing the last one under WAL runs a checkpoint.
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
@@ -229,31 +233,31 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 STATIC_URL = "static/"
-# Straight from the packages, by whitenoise: nothing to collect, nothing from another host.
+# whitenoise serves the files from the installed packages: no collectstatic, no other hosts.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-# Cookies don't tell ports apart: two stacks on one host would log each other's people out.
+# Browsers ignore ports in cookies: with equal names, two stacks on one host would end each other's sessions.
 SESSION_COOKIE_NAME = f"hoody_session_{BIND_PORT}"
 CSRF_COOKIE_NAME = f"hoody_csrf_{BIND_PORT}"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 86400 if HTTPS else 0
-# What `check --deploy` asks for and is not this project's to do.
+# Findings of `check --deploy` that don't apply.
 SILENCED_SYSTEM_CHECKS = [
-    "security.W008",  # the proxy redirects to HTTPS; scripts of this host talk HTTP to loopback
-    "security.W005",  # other names below this one, and
-    "security.W021",  # browsers' built-in lists, are their owner's to decide about
+    "security.W008",  # the proxy redirects to HTTPS; scripts on this host use HTTP on loopback
+    "security.W005",  # HSTS for subdomains is the decision of the domain's owner
+    "security.W021",  # and so is the HSTS preload list of browsers
 ]
-if not HTTPS:  # plain HTTP, on loopback unless somebody has set it otherwise (docs/security.md)
+if not HTTPS:  # plain HTTP, by default on loopback only (docs/security.md)
     SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W012", "security.W016"]
 
-BODY_MAX_BYTES = 1024 * 1024  # contract, section 1: more than that is a 413
-# The admin's forms may carry a program of that size too: as a form, a byte can take three.
+BODY_MAX_BYTES = 1024 * 1024  # docs/contract.md, section 1: larger bodies are answered with 413
+# An admin form may hold a program of that size; form encoding takes up to three bytes for one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * BODY_MAX_BYTES
 
 REST_FRAMEWORK = {
@@ -299,12 +303,13 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# django-q2: a safety net that wakes every 30 seconds, never a clock. `attempts` and `retry` are such
-# that nothing is run again behind our back; its schedules call functions that may be called at will.
+# django-q2 runs periodic reconciliation, not tasks that need exact times: its scheduler wakes every 30
+# seconds. `max_attempts` and `retry` keep it from repeating a task; scheduled functions may be called at any
+# time.
 Q_CLUSTER: dict[str, Any] = {
     "name": "daemon",
     "orm": "default",
-    "workers": 2,  # one may be taken by the dispatch of webhooks, which must not hold up the others
+    "workers": 2,  # one for the dispatch of webhooks, which takes long, and one for all other tasks
     "timeout": 180,
     "retry": 300,
     "max_attempts": 1,
@@ -317,8 +322,8 @@ Q_CLUSTER: dict[str, Any] = {
     "label": "Queue",
 }
 
-# To standard error, which supervisord keeps in `stack-logs` with rotation. Nothing is logged that a
-# program was given: no command, no environment value, no token.
+# Logs go to standard error, which supervisord writes to `stack-logs` with rotation. Commands, environment
+# values and tokens are never logged.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -330,7 +335,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
-        # A traceback for each request of strangers would rotate away what matters.
+        # A traceback for each request of a port scanner would rotate important messages away.
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },
