@@ -255,7 +255,7 @@ def test_reconcile_mends_what_is_out_of_line(stack: Stack, api: Api) -> None:
     lost, changed, unknown = (api.add(name=name) for name in ("lost", "changed", "unknown"))
     pid = started(api, changed)
     mirrored(stack)
-    assert done(stack, "reconcile") == "Everything is in line.\n"
+    assert done(stack, "reconcile") == "No differences found.\n"
     folder = stack.folder / "conf.d"
     (folder / f"program-{lost}.json").unlink()
     right = (folder / f"program-{changed}.json").read_text()
@@ -276,7 +276,7 @@ def test_reconcile_mends_what_is_out_of_line(stack: Stack, api: Api) -> None:
     assert (folder / f"program-{changed}.json").read_text() == right
     assert api.pid(changed) == pid
     assert api.word(unknown) == "stopped"
-    assert done(stack, "reconcile") == "Everything is in line.\n"
+    assert done(stack, "reconcile") == "No differences found.\n"
 
 
 def test_commands_on_a_stopped_stack_agree_with_its_next_start(own_stack: Stack, tmp_path: Path) -> None:
@@ -302,4 +302,4 @@ def test_commands_on_a_stopped_stack_agree_with_its_next_start(own_stack: Stack,
     own_stack.api.until(700, "running")
     assert tree(own_stack, removed) == []
     assert mirrored(own_stack) == expected
-    assert done(own_stack, "reconcile") == "Everything is in line.\n"
+    assert done(own_stack, "reconcile") == "No differences found.\n"

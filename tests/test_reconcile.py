@@ -22,7 +22,7 @@ from tests.launches import Quick, own_processes, suspended
 from tests.sets import document, done, everything, mirrored, write
 from tests.stack import Stack, eventually, temporary_stack
 
-LINE = "Everything is in line.\n"
+LINE = "No differences found.\n"
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> 
     finally:
         stuck.rmdir()
     assert ran.returncode == 1
-    assert ran.stderr.startswith("CommandError: Not everything could be mended:\n")
+    assert ran.stderr.startswith("CommandError: Some differences could not be repaired:\n")
     assert "conf.d/program-888888.json belongs to no program: could not be removed (" in ran.stderr
     assert f"conf.d/program-{id}.json is not what the database says: written anew" in ran.stderr
     assert done(quiet, "reconcile") == LINE

@@ -1,4 +1,4 @@
-"""Everything that is to agree, brought in line: lasting and temporary programs, and the process table."""
+"""Reconcile programs, temporary programs and processes with the database, the source of truth."""
 
 from daemon_programs.maintenance import orphaned_processes
 from daemon_programs.maintenance import reconcile as programs
@@ -8,7 +8,7 @@ from quick_start import lifecycle
 
 
 def reconcile(*, dry_run: bool = False) -> list[Difference]:
-    """Find what is out of line, mend it unless it is a dry run, and return what that was."""
+    """Return the differences from the database, and repair them unless it is a dry run."""
     database.check()
     return [
         *programs.reconcile(dry_run=dry_run),
@@ -19,7 +19,7 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
 
 
 def recover() -> list[Difference]:
-    """The same at the stack's start, before there is a supervisord."""
+    """Repair the differences at the stack's start, before supervisord runs, and return them."""
     return [
         *programs.write_configuration(),
         *programs.mend(programs.of_mirror(programs.mirror.programs)),

@@ -81,7 +81,7 @@ def test_clients_that_change_everything_at_once_get_no_errors_and_all_agrees(bus
             each.result(120)
     print(f"{CLIENTS} clients, {SECONDS:.0f} s: {tally}")
     agree(busy)
-    assert busy.manage("reconcile").stdout.strip() == "Everything is in line."
+    assert busy.manage("reconcile").stdout.strip() == "No differences found."
     assert complaints(busy) == []
     check_that_each_change_was_useful(tally)
 

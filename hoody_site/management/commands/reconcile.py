@@ -1,4 +1,4 @@
-"""``manage.py reconcile``: what the queue does once a minute, at once."""
+"""``manage.py reconcile``: run the reconciliation now instead of waiting for the queue."""
 
 from typing import Any
 
@@ -10,18 +10,22 @@ from hoody_site.stack.database import DatabaseUnusable
 
 
 class Command(DaemonCommand):
-    help = "Bring everything of a running stack in line with the database, and say what was not."
+    """Reconcile a running stack with the database."""
+
+    help = "Bring a running stack in line with the database, and list the differences found."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
+        """Accept ``--dry-run``."""
+        parser.add_argument("--dry-run", action="store_true", help="List the differences and change nothing.")
 
     def run(self, options: dict[str, Any]) -> str:
+        """Return one line for each difference; raise CommandError if one could not be repaired."""
         dry_run = options["dry_run"]
         try:
             differences = reconciliation.reconcile(dry_run=dry_run)
         except DatabaseUnusable as problem:
             raise CommandError(str(problem)) from problem
-        told = "\n".join(difference.sentence(dry_run=dry_run) for difference in differences)
+        report = "\n".join(difference.sentence(dry_run=dry_run) for difference in differences)
         if any(difference.fault for difference in differences):
-            raise CommandError(f"Not everything could be mended:\n{told}")
-        return told or "Everything is in line."
+            raise CommandError(f"Some differences could not be repaired:\n{report}")
+        return report or "No differences found."
