@@ -1,4 +1,4 @@
-"""Django looks for the models of an app here."""
+"""Import the models to where Django looks for them."""
 
 from hoody_site.access.models import ApiToken
 

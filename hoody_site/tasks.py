@@ -1,4 +1,4 @@
-"""What django-q2 calls on schedule for the site: what neither it nor Django removes by itself."""
+"""Scheduled tasks of the site: remove records that neither Django nor django-q2 removes by itself."""
 
 from datetime import timedelta
 
@@ -6,13 +6,13 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
 
-# Name, function, minutes: see `hoody_site.stack.start`.
+# Name, function, minutes between runs; `hoody_site.stack.schedules` creates the schedules.
 SCHEDULES = [("remove what is outdated", "hoody_site.tasks.remove_outdated", 24 * 60)]
 
 _FAILURES_KEPT = timedelta(days=7)
 
 
 def remove_outdated() -> None:
-    """Remove sessions that have expired, and failures of scheduled tasks: django-q2 limits successes only."""
+    """Remove expired sessions, and old failures of tasks: django-q2 limits only the number of successes."""
     call_command("clearsessions")
     Failure.objects.filter(stopped__lt=timezone.now() - _FAILURES_KEPT).delete()

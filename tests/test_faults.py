@@ -191,7 +191,7 @@ def test_second_stack_on_the_same_folder_says_so(api: Api, stack: Stack) -> None
     assert second.returncode == 1
     assert second.stderr.strip() == (
         f"CommandError: A stack already runs on {stack.folder}: stop it first, or set DAEMON_STATE_DIR and "
-        "DAEMON_BIND to run another one beside it"
+        "DAEMON_BIND to run a second one"
     )
     assert psutil.pid_exists(pid)
     assert health(stack)
@@ -223,7 +223,7 @@ def test_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
     answer = Stack(tmp_path).manage("run_stack")
     assert answer.returncode == 1
     assert answer.stderr.strip() == (
-        f"CommandError: The state folder can't be used: {tmp_path} holds other things: DAEMON_STATE_DIR must "
+        f"CommandError: The state folder can't be used: {tmp_path} holds other files: DAEMON_STATE_DIR must "
         "be a folder of its own"
     )
     assert tmp_path.stat().st_mode & 0o777 == 0o755

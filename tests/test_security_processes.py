@@ -89,7 +89,7 @@ def test_state_folder_of_somebody_else_is_refused(shared: Path) -> None:
     refused = Stack(folder).manage("run_stack")
     assert refused.returncode == 1
     assert refused.stderr.strip() == (
-        f"CommandError: The state folder can't be used: {folder} belongs to somebody else, who could change "
+        f"CommandError: The state folder can't be used: {folder} belongs to another user, who could change "
         "all of it"
     )
     assert list(folder.iterdir()) == []

@@ -253,4 +253,4 @@ def test_stack_is_not_started_from_within_what_is_to_be_ended(own_stack: Stack) 
     )
     refused = own_stack.manage("run_stack")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("CommandError: This is run from within a program that a killed stack")
+    assert refused.stderr.startswith("CommandError: This command runs within a program that a killed stack")

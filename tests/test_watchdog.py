@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from daemon_programs.supervisor.client import Supervisor
-from hoody_site.stack.watchdog import PATIENCE_SECONDS, QUEUE, Watchdog
+from hoody_site.stack.watchdog import QUEUE, STALLED_AFTER_SECONDS, Watchdog
 from tests.drills import ROUNDS
 from tests.launches import own_processes
 from tests.stack import Stack, eventually, temporary_stack
@@ -31,29 +31,29 @@ def test_queue_is_revived_when_it_has_made_no_progress_for_too_long() -> None:
     clock, revived, progress = Clock(), Revived(), [1]
     watchdog = Watchdog(lambda: progress[0], revived, clock)
     for _ in range(20):
-        clock.now += PATIENCE_SECONDS / 2
+        clock.now += STALLED_AFTER_SECONDS / 2
         progress[0] += 1
-        watchdog.look()
+        watchdog.check()
     assert revived.times == 0
-    clock.now += PATIENCE_SECONDS - 1
-    watchdog.look()
+    clock.now += STALLED_AFTER_SECONDS - 1
+    watchdog.check()
     assert revived.times == 0
     clock.now += 1
-    watchdog.look()
+    watchdog.check()
     assert revived.times == 1
-    clock.now += PATIENCE_SECONDS - 1
-    watchdog.look()
+    clock.now += STALLED_AFTER_SECONDS - 1
+    watchdog.check()
     assert revived.times == 1, "it has time to come back"
     clock.now += 1
-    watchdog.look()
+    watchdog.check()
     assert revived.times == 2
 
 
 def test_queue_that_never_begins_is_revived_too() -> None:
     clock, revived = Clock(), Revived()
     watchdog = Watchdog(lambda: None, revived, clock)
-    clock.now += PATIENCE_SECONDS
-    watchdog.look()
+    clock.now += STALLED_AFTER_SECONDS
+    watchdog.check()
     assert revived.times == 1
 
 
@@ -102,5 +102,5 @@ def test_stalled_queue_is_noticed_and_started_again(other: Stack, how: str) -> N
             process.suspend()
         elif not process.children() and process.ppid() != other.supervisord_pid:
             process.kill()  # idle: it takes the lock of the queue that it waits on with it
-    check_replaced(other, old, PATIENCE_SECONDS + 120)
+    check_replaced(other, old, STALLED_AFTER_SECONDS + 120)
     print(f"queue {how}: replaced after {time.monotonic() - begun:.0f} seconds")

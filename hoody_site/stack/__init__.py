@@ -1,1 +1,1 @@
-"""The stack: its folder, its first start, supervisord's configuration, and the watch over its parts."""
+"""Start and maintain the stack: state folder, database, supervisord's configuration, watchdog."""

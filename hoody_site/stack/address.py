@@ -1,4 +1,4 @@
-"""The address of the API."""
+"""The address that the API listens on."""
 
 import socket
 import time
@@ -9,10 +9,10 @@ from hoody_site.stack.problem import StackProblem
 
 
 def check_address(patience_seconds: float = 0.0) -> None:
-    """Make sure that the API can have its address.
+    """Raise StackProblem if the API can't listen on its address within ``patience_seconds``.
 
-    Have patience after survivors were ended: the threads of a killed process may still have its sockets
-    for a moment when it has gone from the process table.
+    Wait after survivors were ended: the threads of a killed process may hold its sockets for a moment longer
+    than it is in the process table.
     """
     deadline = time.monotonic() + patience_seconds
     while problem := _bind():
@@ -25,7 +25,7 @@ def check_address(patience_seconds: float = 0.0) -> None:
 
 
 def _bind() -> OSError | None:
-    """Take the address for a moment; why that can't be done."""
+    """Bind to the address for a moment; return the error, or None."""
     host = settings.BIND_HOST.strip("[]")
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -40,7 +40,7 @@ def _bind() -> OSError | None:
 
 
 def url() -> str:
-    """Where to point a browser."""
+    """Return the URL for clients on this host."""
     everywhere = settings.BIND_HOST in ("0.0.0.0", "[::]")  # noqa: S104
     host = "127.0.0.1" if everywhere else settings.BIND_HOST
     return f"http://{host}:{settings.BIND_PORT}/"

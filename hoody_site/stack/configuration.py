@@ -1,4 +1,4 @@
-"""The configuration of supervisord itself, generated at every start from the settings."""
+"""Generate the configuration of supervisord from the settings, at every start."""
 
 import os
 import sys
@@ -11,26 +11,26 @@ from hoody_site.stack.address import url
 
 
 def write_supervisord_configuration() -> None:
-    """What supervisord itself is run with, made anew from the settings."""
+    """Write ``supervisord.conf``, and close gaps in the history of the previous supervisord."""
     replace_text(settings.SUPERVISORD_CONF, supervisord_configuration())
     history.close_gaps({})
 
 
 def supervisord_configuration() -> str:
-    """The text of ``supervisord.conf``: the stack's own processes, and the plugin.
+    """Return the text of ``supervisord.conf``, which holds the plugin and the stack's own processes.
 
-    Every value comes from settings; the check ``hoody.E003`` keeps out paths that need escaping.
+    No value needs escaping: the check ``hoody.E003`` refuses paths that would.
     """
     python = sys.executable
     manage = f"{python} {settings.BASE_DIR / 'manage.py'}"
     server = settings.BASE_DIR / "hoody_site" / "server"
     logs = settings.STACK_LOGS_DIR
     return f"""\
-; Made anew at every start. The programs are not in here: see the folder conf.d.
+; Generated at every start. Programs are configured in the folder conf.d.
 [supervisord]
 nodaemon=true
 minfds=64
-; the logs in the temporary folder that it would clean up are other people's
+; clean-up would remove logs of other supervisords from the temporary folder
 nocleanup=true
 logfile={logs / "supervisord.log"}
 logfile_maxbytes=5MB
@@ -77,7 +77,10 @@ buffer_size=100000
 
 
 def _stack_process(name: str, *, priority: int, stopwaitsecs: int) -> str:
-    """What the stack's own processes have in common. Started before the programs, stopped after."""
+    """Return the options that all of the stack's own processes share.
+
+    Their priorities are negative: they start before the programs and stop after them.
+    """
     log = settings.STACK_LOGS_DIR / f"{name}.log"
     stream = "stderr" if name == "listener" else "stdout"  # the listener's stdout is its protocol
     return f"""\

@@ -1,4 +1,4 @@
-"""The database at the stack's start: looked over before anything is built on it."""
+"""Check and migrate the database at the stack's start."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from hoody_site.access.groups import known_permissions, make_groups
 from hoody_site.stack.schedules import make_schedules
 
 _MIGRATIONS = "django_migrations"
-# What an OperationalError says of a database that isn't whole; others are of the moment.
+# Messages of an OperationalError that mean a damaged schema; other ones, such as a full disk, are temporary.
 _NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column")
 
 
 class DatabaseUnusable(DatabaseError):
-    """Something is wrong with the database itself: what that is, and the way out."""
+    """The database itself is damaged. The message says how, and how to recover."""
 
     def __init__(self, why: str) -> None:
         file = settings.STATE_DIR / "db.sqlite3"
@@ -30,7 +30,7 @@ class DatabaseUnusable(DatabaseError):
 
 
 def prepare() -> None:
-    """Migrate, and make what every installation has: groups and schedules."""
+    """Migrate the database, and create the user groups and schedules that every installation has."""
     check()
     known = known_permissions()
     migrate()
@@ -41,7 +41,7 @@ def prepare() -> None:
 
 
 def check() -> None:
-    """Raise DatabaseUnusable if it is corrupt, or was emptied, or is of a later version."""
+    """Raise DatabaseUnusable if the database is corrupt, empty, or from a later version."""
     file = settings.STATE_DIR / "db.sqlite3"
     if not file.exists():
         return
@@ -50,7 +50,7 @@ def check() -> None:
             [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         except sqlite3.OperationalError as problem:
-            raise OperationalError(str(problem)) from problem  # of the moment, such as a full disk
+            raise OperationalError(str(problem)) from problem  # temporary, such as a full disk
         except sqlite3.DatabaseError as problem:
             raise DatabaseUnusable(str(problem)) from problem
     if verdict != "ok":
@@ -62,6 +62,7 @@ def check() -> None:
 
 
 def _newer_migrations() -> Iterator[str]:
+    """Yield the applied migrations that this version does not have."""
     loader = MigrationLoader(connection)
     for app, name in loader.applied_migrations:
         if app in loader.migrated_apps and (app, name) not in loader.disk_migrations:
@@ -69,7 +70,7 @@ def _newer_migrations() -> Iterator[str]:
 
 
 def migrate() -> None:
-    """Bring it to this version; DatabaseUnusable if parts of it are missing."""
+    """Migrate the database to this version; raise DatabaseUnusable if tables or columns are missing."""
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except OperationalError as problem:

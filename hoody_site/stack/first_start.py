@@ -1,4 +1,4 @@
-"""What the first start makes: an administrator, a token, and the programs to begin with."""
+"""Create what a new installation needs: an administrator, an API token, and the first programs."""
 
 import secrets
 from typing import NamedTuple
@@ -19,21 +19,21 @@ ADMINISTRATOR = "admin"
 
 
 class Secrets(NamedTuple):
-    """What is shown once, on the first start."""
+    """The credentials of the first start, which are shown only once."""
 
     password: str
     token: str
 
 
 def make_first_administrator() -> Secrets | None:
-    """On the first start: an administrator and a token for clients; returns password and token.
+    """Create an administrator and an API token and return their secrets; None after the first start.
 
-    There is no default for either. The token is also kept in ``api-token`` for scripts of this host.
+    Both are random. The token is also written to ``api-token`` for scripts on this host.
     """
     if _is_set_up():
         return None
     password = secrets.token_urlsafe(12)
-    with transaction.atomic():  # nobody is made whose token stands nowhere
+    with transaction.atomic():  # if the token can't be written, the administrator is not created either
         administrator = get_user_model().objects.create_superuser(ADMINISTRATOR, password=password)
         token = ApiToken.issue(administrator, "first start")
         replace_text(settings.API_TOKEN_FILE, token + "\n")
@@ -41,10 +41,10 @@ def make_first_administrator() -> Secrets | None:
 
 
 def load_programs() -> None:
-    """Into a new database: load the programs; and make the snapshot that ``reset`` goes back to.
+    """Create the snapshot for ``reset`` if it is missing, and load programs into a new database.
 
-    The programs are the snapshot's, or those of a ``programs.json`` that is there already: whoever
-    brings one from an installation of before goes on with it, and so does who has lost the database.
+    An existing ``programs.json`` is loaded rather than the snapshot: it was brought from an earlier
+    installation, or the database was lost. Raise StackProblem if the file can't be loaded.
     """
     try:
         if not settings.DEFAULT_PROGRAMS_FILE.exists():
@@ -59,5 +59,8 @@ def load_programs() -> None:
 
 
 def _is_set_up() -> bool:
-    """Whether there is an administrator: made last, so until then the next start is a first one again."""
+    """Return whether there is a user.
+
+    The administrator is created last, so a first start that fails before that is repeated.
+    """
     return get_user_model().objects.exists()

@@ -1,5 +1,5 @@
-"""Why the stack can't be started."""
+"""The error of a stack that can't be started."""
 
 
 class StackProblem(Exception):
-    """Why the stack can't be started, in one sentence."""
+    """The stack can't be started. The message is one sentence that says why."""

@@ -1,4 +1,4 @@
-"""The schedules of the queue, made at every start."""
+"""Create the schedules of the queue, at every start."""
 
 from django.utils import timezone
 
@@ -8,6 +8,7 @@ from quick_start import tasks as quick_start_tasks
 
 
 def make_schedules() -> None:
+    """Create or update the schedules, due at once, and delete those that no longer exist."""
     from django_q.models import Schedule
 
     schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES, *tasks.SCHEDULES]
@@ -19,7 +20,7 @@ def make_schedules() -> None:
                 "func": function,
                 "schedule_type": Schedule.MINUTES,
                 "minutes": minutes,
-                # Else django-q2 would step forward from its last run, one interval at a time.
+                # Otherwise django-q2 would catch up from the last run, one interval at a time.
                 "next_run": timezone.now(),
             },
         )

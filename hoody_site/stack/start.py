@@ -1,4 +1,4 @@
-"""The start of the stack: everything that comes before supervisord, in its order."""
+"""Start the stack: prepare everything that supervisord needs, in order, then become supervisord."""
 
 import os
 import sys
@@ -10,27 +10,30 @@ from django.conf import settings
 from daemon_programs.maintenance.reconcile import Difference
 from hoody_site.stack import address, configuration, database, first_start, folder, reconciliation, survivors
 
-# The threads of a killed process may hold its sockets for a moment after it has left the process table.
-_PATIENCE_SECONDS = 5
+# How long to wait for the API's address after survivors were ended.
+_ADDRESS_WAIT_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a start has found and made."""
+    """The results of the preparation."""
 
-    lock: int  # the descriptor that holds the state folder's lock
+    lock: int  # the descriptor that holds the lock of the state folder
     recovered: list[Difference]
-    secrets: first_start.Secrets | None  # on the first start
+    secrets: first_start.Secrets | None  # only on the first start
 
 
-def prepare(say: Callable[[str], object]) -> Start:
-    """Bring the state folder in order; raise StackProblem, DatabaseUnusable, OSError or DatabaseError."""
+def prepare(report: Callable[[str], object]) -> Start:
+    """Prepare the state folder for supervisord; ``report`` is called with sentences for the user.
+
+    Raise StackProblem, DatabaseUnusable, OSError or DatabaseError if the stack can't be started.
+    """
     folder.make_state_folder()
     lock = folder.lock_state_folder()
     folder.make_secret_key()
     if ended := survivors.end_survivors():
-        say(f"Ended {ended} processes that a killed stack had left behind.")
-    address.check_address(patience_seconds=_PATIENCE_SECONDS if ended else 0)
+        report(f"Ended {ended} processes that a killed stack had left behind.")
+    address.check_address(patience_seconds=_ADDRESS_WAIT_SECONDS if ended else 0)
     database.prepare()
     first_start.load_programs()
     recovered = reconciliation.recover()
@@ -40,7 +43,7 @@ def prepare(say: Callable[[str], object]) -> Start:
 
 
 def become_supervisord(lock: int) -> None:
-    """Replace this process with supervisord, so that signals reach supervisord itself."""
+    """Replace this process with supervisord, so that signals reach supervisord directly."""
     os.chdir(settings.BASE_DIR)
     environment = {**os.environ, "PYTHONUTF8": "1", "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
     del environment["TZ"]

@@ -1,4 +1,4 @@
-"""Processes that a killed supervisord has left running, ended before the next start."""
+"""End the survivors: processes that a killed supervisord has left running."""
 
 import json
 import os
@@ -15,10 +15,10 @@ _STACK_GROUPS = {"api", "scheduler", "listener"}
 
 
 def end_survivors() -> int:
-    """End what a killed supervisord has left running; returns how many processes that were.
+    """End all survivors, and return their number; raise StackProblem if that fails.
 
-    Called with the lock held, so nobody else's supervisord is at work here. Programs are asked to
-    end and get their grace periods; the stack's own processes have nothing to lose.
+    The lock must be held, so that the processes can't belong to another running supervisord. Programs get
+    SIGTERM and their grace periods; the stack's own processes are killed at once, which loses nothing.
     """
     own = set(tree.lineage(os.getpid()))
 
@@ -26,7 +26,7 @@ def end_survivors() -> int:
         found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
         if own & {identity.pid for identity in found}:
             raise StackProblem(
-                "This is run from within a program that a killed stack has left running, and which is to be "
+                "This command runs within a program that a killed stack has left running, and that must be "
                 "ended before the next start: start the stack from somewhere else"
             )
         return found
@@ -34,14 +34,19 @@ def end_survivors() -> int:
     try:
         ended = survivors.end(search, _grace_of)
     except TimeoutError as problem:
-        raise StackProblem(f"What a killed stack has left running can't be ended: {problem}") from problem
+        raise StackProblem(
+            f"Processes that a killed stack has left running can't be ended: {problem}"
+        ) from problem
     for note in settings.NOTES_FOLDER.iterdir():
         note.unlink()
     return len(ended)
 
 
 def _grace_of(owner: Owner) -> float:
-    """As the file says that supervisord had of it: the database may not be readable yet."""
+    """Return a program's grace period, in seconds.
+
+    Read it from the file that supervisord used, since the database may not be readable yet.
+    """
     if owner.group in _STACK_GROUPS:
         return 0
     try:

@@ -1,7 +1,8 @@
-"""Watches the queue from outside: a killed or stopped worker of django-q2 stalls it for ever, unnoticed.
+"""Watchdog of the queue: restart it when it has stalled.
 
-It has something to do every minute. If it has finished nothing for some minutes, it is ended, and
-supervisord starts it again. Runs in the API, as a thread; what the queue calls may be called twice.
+django-q2 does not notice when one of its workers is killed or stopped, and may then run no more tasks. The
+queue has scheduled tasks every minute, so if none has finished for three minutes, the watchdog ends the
+queue, and supervisord starts it again. It runs as a thread of the API. Tasks may safely be run twice.
 """
 
 import logging
@@ -16,13 +17,13 @@ from daemon_programs.supervisor.gateway import supervisor
 
 logger = logging.getLogger(__name__)
 
-QUEUE = "scheduler"  # as supervisord knows it
-PATIENCE_SECONDS = 180.0
-_LOOK_EVERY_SECONDS = 20.0
+QUEUE = "scheduler"  # the queue's name in supervisord
+STALLED_AFTER_SECONDS = 180.0
+_CHECK_INTERVAL_SECONDS = 20.0
 
 
 class Watchdog:
-    """``read_progress`` changes as long as all is well; ``revive`` is called when it has not for too long."""
+    """Call ``revive`` when the value of ``read_progress`` has not changed for three minutes."""
 
     def __init__(
         self,
@@ -36,38 +37,40 @@ class Watchdog:
         self._progress: object = None
         self._since = clock()
 
-    def look(self) -> None:
+    def check(self) -> None:
+        """Compare the progress with that of the last call, and revive the queue if it has stalled."""
         now, progress = self._clock(), self._read_progress()
         if progress != self._progress:
             self._progress, self._since = progress, now
-        elif now - self._since >= PATIENCE_SECONDS:
-            logger.error("The queue has done nothing for %d seconds: it is started again", now - self._since)
+        elif now - self._since >= STALLED_AFTER_SECONDS:
+            logger.error("The queue has finished no task for %d seconds and is restarted", now - self._since)
             self._since = now
             self._revive()
 
 
-def last_finished() -> object:
-    """The task that the queue has finished last."""
+def last_finished_task() -> object:
+    """Return id and end of the task that the queue has finished last, or None."""
     from django_q.models import Task
 
     return Task.objects.order_by("-stopped").values_list("id", "stopped").first()
 
 
 def revive_queue() -> None:
+    """End the queue, so that supervisord starts it again."""
     supervisor.revive(QUEUE)
 
 
 def start() -> None:
-    """Watch for as long as this process lives."""
+    """Start the watchdog, for the lifetime of this process."""
     threading.Thread(target=_watch, name="watchdog", daemon=True).start()
 
 
 def _watch() -> None:
-    watchdog = Watchdog(last_finished, revive_queue)
+    watchdog = Watchdog(last_finished_task, revive_queue)
     while True:
-        time.sleep(_LOOK_EVERY_SECONDS)
+        time.sleep(_CHECK_INTERVAL_SECONDS)
         try:
-            watchdog.look()
+            watchdog.check()
         except (DatabaseError, DaemonError) as problem:
-            logger.warning("The queue can't be watched at the moment: %s", problem)
+            logger.warning("The queue can't be checked at the moment: %s", problem)
             connection.close()

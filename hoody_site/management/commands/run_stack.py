@@ -1,4 +1,4 @@
-"""``manage.py run_stack``: what ``make run`` runs."""
+"""``manage.py run_stack``: prepare and run the whole stack; ``make run`` calls it."""
 
 from typing import Any
 
@@ -14,10 +14,13 @@ from hoody_site.stack.problem import StackProblem
 
 
 class Command(BaseCommand):
+    """Run the stack."""
+
     help = "Set up what is missing, then run the whole stack in the foreground until Ctrl-C or SIGTERM."
     requires_system_checks = CHECKS
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Prepare the state folder, print the addresses, and become supervisord."""
         try:
             prepared = start.prepare(self.stdout.write)
         except (StackProblem, DatabaseUnusable) as problem:
@@ -28,12 +31,12 @@ class Command(BaseCommand):
             ) from problem
         if not prepared.secrets:
             self.stdout.writelines(f"{difference.sentence()}\n" for difference in prepared.recovered)
-        self._introduce(prepared.secrets)
+        self._print_addresses(prepared.secrets)
         connections.close_all()
         self.stdout.flush()
         start.become_supervisord(prepared.lock)
 
-    def _introduce(self, secrets: Secrets | None) -> None:
+    def _print_addresses(self, secrets: Secrets | None) -> None:
         url = address.url()
         lines = [f"API      {url}", f"Admin    {url}admin/", f"Docs     {url}api/docs/"]
         if secrets:
