@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,9 +251,21 @@ def test_modules_list_every_module_and_no_other() -> None:
 
 
 def test_modules_list_every_import_contract_and_no_other() -> None:
-    contracts = set(re.findall(r'^id = "(\w+)"', read("pyproject.toml"), re.MULTILINE))
-    text = section(read("docs/architecture.md"), "## The modules").partition("### ")[0]
-    assert first_cells(text) == contracts
+    contracts = set(re.findall(r'^id = "([\w-]+)"', read("pyproject.toml"), re.MULTILINE))
+    assert first_cells(section(read("docs/architecture.md"), "## The layers")) == contracts
+
+
+def test_layers_are_drawn_as_they_are_enforced() -> None:
+    text = section(read("docs/architecture.md"), "## The layers")
+    for container in ("daemon_programs", "daemon_programs.supervisor"):
+        contract = next(
+            contract
+            for contract in tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+            if contract.get("containers") == [container]
+        )
+        drawn = [line.partition("   ")[0].strip() for line in text.splitlines()]
+        start = drawn.index(contract["layers"][0])
+        assert drawn[start : start + len(contract["layers"])] == contract["layers"]
 
 
 # Links
