@@ -173,7 +173,7 @@ def test_every_route_has_a_call() -> None:
     for method, route in routes(get_resolver()):
         text = section(read("docs/api.md"), f"### {method} {route}")
         pattern = re.sub(r"\\{\w+\\}", r"(\\$?\\w+)", re.escape(route))
-        assert re.search(rf'call "?{pattern}["\s?]', text), f"{method} {route}"
+        assert re.search(rf'(?:call|stream) "?{pattern}["\s?]', text), f"{method} {route}"
 
 
 def test_fields_table_has_every_field_of_a_program_and_no_other() -> None:
@@ -306,7 +306,9 @@ def test_everything_in_the_state_folder_is_explained(stack: Stack) -> None:
 def calls(page: str) -> list[str]:
     """The shell blocks of a page that call the API."""
     return [
-        block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if re.search("curl -|call ", block)
+        block
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        if re.search("curl -|call |stream ", block)
     ]
 
 
@@ -326,6 +328,7 @@ def run(script: str) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "curl: (" not in done.stderr
     return done.stdout
 
 
