@@ -26,7 +26,8 @@ from daemon_programs.serializers.verbs import RestartSerializer, StartSerializer
 from quick_start.serializers import LaunchSerializer
 from tests.stack import PROJECT, Stack, eventually, free_port
 
-PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+ABOUT = [PROJECT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES = [*ABOUT, *sorted((PROJECT / "docs").glob("*.md"))]
 APPS = [app.name for app in apps.get_app_configs() if Path(app.path).parent == PROJECT]
 API = "api/v1/daemon/"
 
