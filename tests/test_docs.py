@@ -293,6 +293,16 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("app", APPS)
+def test_sections_that_code_cites_exist(app: str) -> None:
+    sections = set(re.findall(r"^## (\d+)\. ", read("docs/contract.md"), re.MULTILINE))
+    for file in (PROJECT / app).rglob("*.py"):
+        for cited in re.findall(
+            r"docs/contract\.md,\s+sections?\s+(\d(?:(?:, | and | to )?\d)*)", file.read_text()
+        ):
+            assert set(re.findall(r"\d+", cited)) <= sections, f"{file}: {cited}"
+
+
 # What a running stack shows
 
 
