@@ -1,8 +1,8 @@
-"""What the metrics tell of programs, of the stack's parts, and of what has happened.
+"""Collect the metrics of programs, of the stack's parts, and of events and webhooks.
 
-Made anew for each scrape, however many programs there are, by one call to supervisord, one look at the
-process table, and a few queries. Temporary programs are only counted: series that end with them would be
-of no use to anybody, and cost whoever has to keep them.
+Each scrape takes one call to supervisord, one pass over the process table and a few queries, however many
+programs there are. Temporary programs are only counted: a monitoring system would have to keep many series
+that soon end.
 """
 
 from collections import Counter
@@ -27,25 +27,29 @@ from quick_start.models import EphemeralProgram
 
 _PROCESS = ["id", "name", "port"]  # the labels of each process of a program
 
-# The states of programs, by group; None: supervisord can't be reached.
+# The states of programs by group; None if supervisord can't be reached.
 _States = dict[str, ProgramState] | None
-# Of a family: values of the labels, and the figure.
+# The samples of a metric: values of its labels, and the value.
 _Rows = Iterable[tuple[list[str], float]]
 
 
 class _Process(NamedTuple):
-    """A program's only process, or an instance of it."""
+    """The only process of a program, or one instance of a port range."""
 
     labels: list[str]
     owner: Owner
     status: str
-    told: ProcessState  # by supervisord
+    reported: ProcessState  # by supervisord
 
 
 class DaemonCollector(Collector):
-    """Without supervisord: that it can't be reached, and what is known all the same."""
+    """Collect all metrics but those of HTTP requests.
+
+    If supervisord can't be reached, statuses are ``unknown``, and the other metrics from it are left out.
+    """
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of one scrape."""
         yield InfoMetricFamily("daemon_build", "The version of the daemon.", value={"version": __version__})
         yield from _supervised()
         yield from _recorded()
@@ -53,14 +57,14 @@ class DaemonCollector(Collector):
 
 
 def _supervised() -> Iterator[Metric]:
-    """What supervisord and the process table tell."""
+    """Yield the metrics from supervisord and the process table."""
     try:
-        told = supervisor.states()
+        reported = supervisor.states()
     except DaemonError:
-        told = None
+        reported = None
     programs = list(Program.objects.only("id", "name", "enabled", "port_start", "port_end"))
-    states = told and told["programs"]
-    yield _gauge("daemon_supervisord_up", "Whether supervisord answers.", [], [([], told is not None)])
+    states = reported and reported["programs"]
+    yield _gauge("daemon_supervisord_up", "Whether supervisord answers.", [], [([], reported is not None)])
     yield _by_state(
         "daemon_programs",
         "Registered programs by status; a port range is running while an instance is.",
@@ -71,14 +75,14 @@ def _supervised() -> Iterator[Metric]:
         "Temporary programs that run or await clean-up, by status.",
         _statuses_of_temporary_programs(states),
     )
-    if told is not None:
+    if reported is not None:
         yield _gauge(
             "daemon_component_up",
             "Whether a part of the stack itself is running.",
             ["component"],
-            (([name], process["state"] == "running") for name, process in told["stack"].items()),
+            (([name], process["state"] == "running") for name, process in reported["stack"].items()),
         )
-        yield from _of_programs(programs, told["programs"])
+        yield from _program_metrics(programs, reported["programs"])
 
 
 def _status_of(program: Program, states: _States) -> str:
@@ -91,12 +95,12 @@ def _statuses_of_temporary_programs(states: _States) -> Iterator[str]:
     for group in EphemeralProgram.objects.live().values_list("temporary_id", flat=True):
         if states is None:
             yield "unknown"
-        elif group in states:  # otherwise it has ended since
+        elif group in states:  # otherwise it has ended since the query
             yield statuses.status_of(statuses.process_state(states[group], group))
 
 
-def _of_programs(programs: Sequence[Program], states: dict[str, ProgramState]) -> Iterator[Metric]:
-    """One series for each program, or for each instance that supervisord has something to tell of."""
+def _program_metrics(programs: Sequence[Program], states: dict[str, ProgramState]) -> Iterator[Metric]:
+    """Yield the metrics that have a series for each program, or for each started instance of a port range."""
     found = [each for program in programs for each in _processes(program, states.get(program.group))]
     groups = {program.group for program in programs}
     measured = usage.measure({group: state for group, state in states.items() if group in groups})
@@ -117,13 +121,13 @@ def _of_programs(programs: Sequence[Program], states: dict[str, ProgramState]) -
         "daemon_program_restarts",
         "How often supervisord has started it again by itself.",
         _PROCESS,
-        ((each.labels, each.told.get("restarts", 0)) for each in found),
+        ((each.labels, each.reported.get("restarts", 0)) for each in found),
     )
     yield _gauge(
         "daemon_program_start_time_seconds",
         "When its process was started, since the epoch. Its uptime is time() minus this.",
         _PROCESS,
-        ((each.labels, each.told["started_at"]) for each in found if each.told.get("pid")),
+        ((each.labels, each.reported["started_at"]) for each in found if each.reported.get("pid")),
     )
     yield _counter(
         "daemon_program_cpu_seconds",
@@ -146,20 +150,20 @@ def _of_programs(programs: Sequence[Program], states: dict[str, ProgramState]) -
 
 
 def _processes(program: Program, state: ProgramState | None) -> Iterator[_Process]:
-    """Of a port range those instances that have been started; other programs have a process always."""
+    """Yield the process of a program, started or not; for a port range, the instances that were started."""
     id, group = str(program.pk), program.group
     if not program.has_ports:
         status = _status_of(program, {group: state} if state else {})
-        told = statuses.process_state(state, group)
-        yield _Process([id, program.name, ""], Owner(group, group), status, told)
+        reported = statuses.process_state(state, group)
+        yield _Process([id, program.name, ""], Owner(group, group), status, reported)
         return
-    for name, told in sorted(state["processes"].items() if state else ()):
-        port = "" if name == group else name  # it is just being given its ports
-        yield _Process([id, program.name, port], Owner(group, name), statuses.status_of(told), told)
+    for name, reported in sorted(state["processes"].items() if state else ()):
+        port = "" if name == group else name  # the program is being changed to a port range
+        yield _Process([id, program.name, port], Owner(group, name), statuses.status_of(reported), reported)
 
 
 def _recorded() -> Iterator[Metric]:
-    """What the database tells."""
+    """Yield the metrics from the database."""
     yield _counter(
         "daemon_events_recorded",
         "State changes that were recorded, since this installation was made.",
@@ -186,10 +190,10 @@ def _recorded() -> Iterator[Metric]:
     )
 
 
-def _by_state(name: str, text: str, words: Iterable[str]) -> Metric:
-    """Each status has its series: what there is none of is 0, and not missing."""
-    counts = Counter(words)
-    return _gauge(name, text, ["state"], (([word], counts[word]) for word in statuses.STATUSES))
+def _by_state(name: str, text: str, values: Iterable[str]) -> Metric:
+    """Return a gauge that counts the values by status, with a series also for statuses that don't occur."""
+    counts = Counter(values)
+    return _gauge(name, text, ["state"], (([status], counts[status]) for status in statuses.STATUSES))
 
 
 def _gauge(name: str, text: str, labels: list[str], rows: _Rows) -> Metric:
