@@ -1,4 +1,4 @@
-"""Shapes and types of what clients send to quick start (contract, section 6)."""
+"""Validate what clients send to quick start (docs/contract.md, section 6)."""
 
 from typing import Any
 
@@ -13,9 +13,10 @@ from quick_start.services import EXIT
 
 @extend_schema_field({"oneOf": [{"type": "boolean"}, {"type": "string", "enum": [EXIT]}]})
 class WaitField(StrictField):
-    """``true``, ``false``, or ``"exit"``."""
+    """Accept ``true``, ``false`` or ``"exit"``."""
 
     def to_internal_value(self, data: Any) -> bool | str:
+        """Return the value unchanged, or fail."""
         if data is not True and data is not False and data != EXIT:
             self.fail_with("must be true, false or 'exit'")
         return data
@@ -24,12 +25,12 @@ class WaitField(StrictField):
 class LaunchSerializer(SupervisedProgramSerializer):
     """The body of a launch."""
 
-    name = RequiredString(max_length=rules.NAME_LENGTH, required=False, help_text="Made up if left out.")
+    name = RequiredString(max_length=rules.NAME_LENGTH, required=False, help_text="Generated if omitted.")
     ttl = StrictInteger(
         limits=TTL_SECONDS,
         required=False,
         allow_null=True,
         help_text="Seconds after which it is stopped.",
     )
-    wait = WaitField(default=False, help_text="Answer when it runs, or with `exit` when it has ended.")
+    wait = WaitField(default=False, help_text="Respond once it runs, or with `exit` once it has ended.")
     timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait.")

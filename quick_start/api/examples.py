@@ -1,8 +1,8 @@
-"""Examples for the OpenAPI document. A test holds each against its schema."""
+"""Examples for the OpenAPI document. A test validates each against its schema."""
 
 from typing import Any
 
-from daemon_programs.api.openapi.examples import answered, sent
+from daemon_programs.api.openapi.examples import request_example, response_example
 
 _ID = "quick_1795288648711492"
 _LAUNCHED: dict[str, Any] = {
@@ -24,23 +24,27 @@ _ENDED: dict[str, Any] = {
 }
 
 LIST = [
-    answered(
+    response_example(
         "One",
         count=1,
         ephemeral_programs=[{**_RUNNING, "uptime": "0:05:32", "command": "python3 job.py", "user": "worker"}],
     )
 ]
 LAUNCH = [
-    sent("A job", command="python3 job.py", user="worker"),
-    sent("For an hour, answered when it runs", command="python3 job.py", user="worker", ttl=3600, wait=True),
-    sent("Answered when it has ended", command="python3 job.py", user="worker", wait="exit", timeout=300),
-    answered("Started", **_LAUNCHED, status="starting"),
-    answered("Running", **_RUNNING),
-    answered("Ended", **_ENDED, duration_seconds=1.204, stdout="done", stderr=""),
+    request_example("A job", command="python3 job.py", user="worker"),
+    request_example(
+        "For an hour, waiting until it runs", command="python3 job.py", user="worker", ttl=3600, wait=True
+    ),
+    request_example(
+        "Waiting until it has ended", command="python3 job.py", user="worker", wait="exit", timeout=300
+    ),
+    response_example("Started", **_LAUNCHED, status="starting"),
+    response_example("Running", **_RUNNING),
+    response_example("Ended", **_ENDED, duration_seconds=1.204, stdout="done", stderr=""),
 ]
-STATUS = [answered("Running", **_RUNNING), answered("Ended", **_ENDED)]
+STATUS = [response_example("Running", **_RUNNING), response_example("Ended", **_ENDED)]
 LOGS = [
-    answered(
+    response_example(
         "Two lines",
         logs="line one\nline two",
         type="stdout",
@@ -49,8 +53,8 @@ LOGS = [
     )
 ]
 STOP = [
-    sent("Empty body"),
-    answered(
+    request_example("Empty body"),
+    response_example(
         "Stopped", temporary_id=_ID, cleaned_up=True, message="Program stopped and configuration removed"
     ),
 ]

@@ -1,4 +1,7 @@
-"""What quick start's routes answer, for OpenAPI (contract, section 6). Nothing here runs."""
+"""Describe quick start's routes for the OpenAPI document (docs/contract.md, section 6).
+
+This code does not run when a request is served.
+"""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
@@ -60,7 +63,7 @@ list_ephemeral = extend_schema(
     tags=_TAGS,
     operation_id="listEphemeralPrograms",
     summary="List temporary programs",
-    description="Those that run or await clean-up.",
+    description="Returns the temporary programs that run or await clean-up.",
     responses=EphemeralListAnswer,
     examples=examples.LIST,
 )
@@ -69,8 +72,8 @@ launch = extend_schema(
     operation_id="quickStart",
     summary="Run a temporary program",
     description=(
-        'It cleans up after itself when it ends. With `wait: "exit"` one call runs a command to its end '
-        "and answers with its outcome and what it printed."
+        'The program is cleaned up when it ends. With `wait: "exit"` one call runs a command to its end '
+        "and returns its outcome and its output."
     ),
     request=LaunchSerializer,
     responses=LaunchAnswer,
@@ -80,7 +83,7 @@ ephemeral_status = extend_schema(
     tags=_TAGS,
     operation_id="getEphemeralStatus",
     summary="Get a temporary program's status",
-    description="While it lives; then for some time how it ended.",
+    description="Returns the status, and for the retention time after its end how the program ended.",
     parameters=[_ID],
     responses=EphemeralAnswer,
     examples=examples.STATUS,
@@ -89,7 +92,7 @@ ephemeral_logs = extend_schema(
     tags=_TAGS,
     operation_id="getEphemeralLogs",
     summary="Read a temporary program's log",
-    description="The last lines; also for some time after it has ended.",
+    description="Returns the last lines, also for the retention time after the program's end.",
     parameters=[_ID, *LOG_QUERY],
     responses=LogAnswer,
     examples=examples.LOGS,
@@ -99,17 +102,17 @@ ephemeral_log_stream = stream_schemas.stream(
     operation_id="streamEphemeralLog",
     summary="Follow a temporary program's log",
     description=(
-        f"{stream_schemas.LOG_EVENTS}- `end` `{{status}}`: the program has ended and all is told, or "
-        "`{reason}`: it was `removed`. Nothing follows: close the stream."
+        f"{stream_schemas.LOG_EVENTS}- `end` `{{status}}`: the program has ended and its whole log was "
+        "sent, or `{reason}`: it was `removed`. It is the last event: close the stream."
     ),
     parameters=[_ID, *stream_schemas.LOG_STREAM_QUERY],
-    examples=stream_schemas.shown(stream_schemas.LINE, (None, "end", {"status": "exited"})),
+    examples=stream_schemas.stream_examples(stream_schemas.LINE, (None, "end", {"status": "exited"})),
 )
 stop_ephemeral = extend_schema(
     tags=_TAGS,
     operation_id="stopEphemeralProgram",
     summary="Stop a temporary program",
-    description="Its whole process tree; answers when everything of it but its record is gone.",
+    description="Stops the whole process tree. Responds once everything but the record is removed.",
     parameters=[_ID],
     request=NoFieldsSerializer,
     responses=EphemeralStopAnswer,

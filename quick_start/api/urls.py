@@ -1,4 +1,4 @@
-"""Quick start's routes (contract, section 2)."""
+"""The routes of quick start (docs/contract.md, section 2)."""
 
 from django.urls import path
 

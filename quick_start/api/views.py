@@ -1,10 +1,10 @@
-"""The routes of quick start (contract, section 6). One verb each."""
+"""Views of quick start (docs/contract.md, section 6)."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.api.base import DaemonViewSet, checked
-from daemon_programs.api.logs import log_answer
+from daemon_programs.api.logs import log_response
 from daemon_programs.programs import waiting
 from daemon_programs.serializers.queries import LogQuerySerializer
 from daemon_programs.serializers.streams import LogStreamQuerySerializer, stream_query
@@ -22,7 +22,7 @@ OPERATE = [*VIEW, "quick_start.operate_ephemeralprogram"]
 
 
 class QuickStartViewSet(DaemonViewSet):
-    """Temporary programs: run one, look at it, stop it."""
+    """Run, query and stop temporary programs."""
 
     permissions_of = {
         "list": VIEW,
@@ -35,8 +35,9 @@ class QuickStartViewSet(DaemonViewSet):
 
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
+        """Return the temporary programs that run or await clean-up."""
         records = list(EphemeralProgram.objects.live())
-        states = waiting.states()  # without those that have ended since the line before
+        states = waiting.states()  # lacks programs that have ended since the query
         documents = [
             listed_document(record, states[record.group]) for record in records if record.group in states
         ]
@@ -44,29 +45,34 @@ class QuickStartViewSet(DaemonViewSet):
 
     @shapes.launch
     def launch(self, request: Request) -> Response:
+        """Run a temporary program."""
         values = checked(LaunchSerializer, request.data)
         options = {name: values.pop(name) for name in ("wait", "timeout")}
         return Response({"success": True, **services.launch(values, **options)})
 
     @shapes.ephemeral_status
     def status(self, request: Request, id: str) -> Response:
+        """Return a program's status, or how it ended."""
         return Response({"success": True, **services.status_of(id)})
 
     @shapes.ephemeral_logs
     def logs(self, request: Request, id: str) -> Response:
+        """Return the last lines of a program's log."""
         record = services.get_record(id)
         query = checked(LogQuerySerializer, request.query_params)
-        return log_answer(record, None, query)
+        return log_response(record, None, query)
 
     @shapes.ephemeral_log_stream
     def log_stream(self, request: Request, id: str) -> StreamResponse:
+        """Stream a program's log."""
         record = services.get_record(id)
         query = checked(LogStreamQuerySerializer, stream_query(request))
         return stream_answer(request, VIEW, log_stream.of_record(record, query))
 
     @shapes.stop_ephemeral
     def stop(self, request: Request, id: str) -> Response:
-        services.get_record(id)  # 404 comes before 400
+        """Stop a program and clean up."""
+        services.get_record(id)  # an unknown id is answered with 404 even if the body is not valid
         checked(NoFieldsSerializer, request.data)
         services.stop(id)
         return Response(
