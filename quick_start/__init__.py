@@ -1,1 +1,1 @@
-"""Quick start: temporary programs that clean up after themselves (contract, section 6)."""
+"""Quick start: temporary programs, which are cleaned up when they end (docs/contract.md, section 6)."""

@@ -1,7 +1,7 @@
-"""The end of temporary programs: their records completed, everything else of them removed.
+"""End temporary programs: complete their records and remove everything else of them.
 
-Everything in here may be called twice, by anybody: the event listener, a request, the queue, the
-stack's start. Whoever comes first does it.
+The event listener, requests, the queue and the stack's start call these functions, possibly at the same time
+and for the same program. The first call does the work, and the others change nothing.
 """
 
 import json
@@ -28,36 +28,37 @@ from quick_start.exceptions import EphemeralProgramNotFound
 from quick_start.models import PREFIX, EphemeralProgram
 
 LOST = "daemon restarted before the program finished"
-# Why it was stopped though nobody had asked for it, by the plugin's word.
-_CUT_SHORT = {"ttl": "stopped at the end of its time to live", "shutdown": LOST}
+# The `error` of a program that was stopped without a request, by the plugin's `cut_short`.
+_CUT_SHORT_ERRORS = {"ttl": "stopped at the end of its time to live", "shutdown": LOST}
 
 
 def is_over(state: ProgramState | None) -> bool:
-    """Whether a temporary program has ended for good: supervisord says so, or has forgotten it."""
+    """Return whether a temporary program has ended for good; None means that supervisord does not know it."""
     return state is None or bool(state.get("over"))
 
 
 def finish(record: EphemeralProgram, state: ProgramState | None) -> EphemeralProgram:
-    """Complete a record with how its program ended, and have supervisord forget it.
+    """Record how a program ended, have supervisord forget it, and return the current record.
 
-    ``state`` None: nobody knows how it ended, since supervisord has gone with it.
+    ``state`` is None if supervisord does not know the program any more; it is then recorded as lost. Raise
+    EphemeralProgramNotFound if the record has been purged.
     """
     with write_transaction():
         current = EphemeralProgram.objects.filter(pk=record.pk).first()
         if current is None:
-            raise EphemeralProgramNotFound(record.temporary_id)  # it is purged already
+            raise EphemeralProgramNotFound(record.temporary_id)
         if current.ended_at is None:
             for name, value in _outcome(current, state).items():
                 setattr(current, name, value)
             current.save()
-            # Only now: what supervisord has forgotten is known from the record alone.
+            # Not before the record is saved: afterwards supervisord can't say how the program ended.
             transaction.on_commit(partial(forget, current.group), robust=True)
     return current
 
 
 def finish_group(group: str, state: ProgramState) -> None:
-    """The event listener's word that a temporary program is over."""
-    with write_transaction():  # its launch may still be about to be recorded: that comes first
+    """Complete the record of a program that the event listener reports as ended."""
+    with write_transaction():  # waits for a launch that has not saved its record yet
         record = EphemeralProgram.objects.live().filter(temporary_id=group).first()
         if record is not None:
             finish(record, state)
@@ -66,8 +67,8 @@ def finish_group(group: str, state: ProgramState) -> None:
 def forget(group: str) -> None:
     """Remove a program's configuration, and have supervisord stop and forget it.
 
-    Never undone: a temporary program that was put back would run a second time. What can't be
-    removed now is what reconciliation finds.
+    This is never rolled back, since a restored temporary program would run a second time. If supervisord
+    can't be reached, reconciliation removes the program later.
     """
     registration.file_of(group).unlink(missing_ok=True)
     with suppress(DaemonError):
@@ -75,19 +76,20 @@ def forget(group: str) -> None:
 
 
 def reconcile(*, dry_run: bool = False) -> list[Difference]:
-    """Mend what is out of line between records, supervisord and configuration; returns what that was.
+    """Repair differences between records, supervisord and configuration files, and return them.
 
-    The safety net under the events: it completes what they have missed.
+    This completes programs whose end the event listener has missed. A dry run only returns the differences.
     """
-    # In this order: what is launched in between is in neither, or in supervisord alone.
+    # Read the records first: a program that is launched meanwhile is then in supervisord's list alone, and is
+    # not taken for one that has ended.
     records = list(EphemeralProgram.objects.live())
     states = {
         group: state for group, state in supervisor.states()["programs"].items() if group.startswith(PREFIX)
     }
     found = mend(_ended_unnoticed(records, states), dry_run=dry_run)
-    with write_transaction():  # nothing is being launched meanwhile
+    with write_transaction():  # no program can be launched meanwhile
         wanted = set(EphemeralProgram.objects.live().values_list("temporary_id", flat=True))
-        found += mend(_without_record({*states, *_configured()} - wanted), dry_run=dry_run)
+        found += mend(_groups_without_record({*states, *_configured()} - wanted), dry_run=dry_run)
     return [*found, *mend(of_mirror(mirror.ephemeral), dry_run=dry_run)]
 
 
@@ -101,7 +103,7 @@ def _ended_unnoticed(
             yield Difference(f"{record.group} has ended unnoticed", "recorded as ended", complete)
 
 
-def _without_record(groups: set[str]) -> Iterator[Difference]:
+def _groups_without_record(groups: set[str]) -> Iterator[Difference]:
     for group in sorted(groups):
         yield Difference(f"{group} is still there after its end", "removed", partial(_remove, group))
 
@@ -116,18 +118,21 @@ def _remove(group: str) -> None:
 
 
 def recover() -> list[Difference]:
-    """At the stack's start, when nothing runs yet: what was live has ended with the stack before."""
-    # One after the other: the mirror may have been current until the records were completed.
-    return [*mend(_lost()), *mend(_left_in_folder()), *mend(of_mirror(mirror.ephemeral))]
+    """Complete and clean up all live programs at the stack's start, and return the differences.
+
+    They ended with the previous stack.
+    """
+    # Check the mirror last: completing a record makes it outdated.
+    return [*mend(_lost_programs()), *mend(_leftover_files()), *mend(of_mirror(mirror.ephemeral))]
 
 
-def _lost() -> Iterator[Difference]:
+def _lost_programs() -> Iterator[Difference]:
     for record in EphemeralProgram.objects.live():
         complete = partial(finish, record, None)
         yield Difference(f"{record.group} has ended with the stack", "recorded as ended", complete)
 
 
-def _left_in_folder() -> Iterator[Difference]:
+def _leftover_files() -> Iterator[Difference]:
     folder = Path(settings.PROGRAMS_FOLDER)
     for file in sorted((*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*"))):
         yield Difference(f"conf.d/{file.name} belongs to no program", "removed", partial(_remove_file, file))
@@ -139,14 +144,14 @@ def _remove_file(file: Path) -> None:
 
 
 def purge(record: EphemeralProgram) -> None:
-    """Remove a record that has ended, and the logs in its own folder."""
-    if not Program.objects.filter(name=record.log_name).exists():  # whose logs would be there too
+    """Remove the record of a program that has ended, and the logs in its own folder."""
+    if not Program.objects.filter(name=record.log_name).exists():  # it would log to the same folder
         shutil.rmtree(record.log_folder, ignore_errors=True)
     record.delete()
 
 
 def purge_outdated() -> int:
-    """Remove what nobody can ask about any more."""
+    """Remove the records whose retention time is over, and return their number."""
     outdated = list(EphemeralProgram.objects.outdated())
     for record in outdated:
         purge(record)
@@ -154,10 +159,10 @@ def purge_outdated() -> int:
 
 
 def _remove_logs_without_record(group: str) -> None:
-    """Remove what a launch has logged that was cut off before it was recorded: nobody knows its id."""
+    """Remove the logs of a launch that failed before its record was saved: no client knows its id."""
     if EphemeralProgram.objects.filter(temporary_id=group).exists():
         return
-    with suppress(OSError, ValueError, KeyError, TypeError):  # whatever it is that lies there
+    with suppress(OSError, ValueError, KeyError, TypeError):  # the file may hold anything
         written = json.loads(registration.file_of(group).read_bytes())
         for stream in ("stdout", "stderr"):
             folder = Path(written[stream] or "/").parent
@@ -166,18 +171,18 @@ def _remove_logs_without_record(group: str) -> None:
 
 
 def _outcome(record: EphemeralProgram, state: ProgramState | None) -> dict[str, Any]:
-    """The fields that tell how it ended."""
+    """Return the fields of the record that say how the program ended."""
     now = datetime.now(UTC)
     if state is None:
         return {"ended_at": now, "final_status": "stopped", "error": LOST}
     process = statuses.process_state(state, record.group)
     ended = process.get("last_run")
     stopped = process["state"] == "stopped"
-    # Stopped while it waited for its start, or for the next try: no run has ended at that moment.
+    # A program stopped while it waited for its start or next attempt ended now, not with its last run.
     ended_with_run = ended if ended and (ended["requested"] or not stopped) else None
     error = ended["error"] if ended else None
     if stopped and not error:
-        error = _CUT_SHORT.get(state["cut_short"] or "")
+        error = _CUT_SHORT_ERRORS.get(state["cut_short"] or "")
     return {
         "ended_at": datetime.fromtimestamp(ended_with_run["ended_at"], UTC) if ended_with_run else now,
         "final_status": process["state"],

@@ -1,4 +1,4 @@
-"""The log of a temporary program as a stream, which ends some time: with how the program did."""
+"""Stream the log of a temporary program, until the program has ended."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ from quick_start.models import EphemeralProgram
 
 
 def of_record(record: EphemeralProgram, query: dict[str, Any]) -> LogStream:
-    """The stream of its log, as a ``LogStreamQuerySerializer`` has it asked for."""
+    """Return a stream of the record's log; ``query`` is validated by ``LogStreamQuerySerializer``."""
 
     def ending() -> dict[str, Any] | None:
+        """Return the data of the `end` event; None while the program runs."""
         present = EphemeralProgram.objects.filter(pk=record.pk).first()
         if present is None:
             return {"reason": "removed"}

@@ -1,4 +1,4 @@
-"""``ephemeral.json``: the live temporary programs, for other tools (contract, section 7)."""
+"""The mirror ``ephemeral.json``: live temporary programs, for other tools (docs/contract.md, section 7)."""
 
 from django.conf import settings
 

@@ -1,4 +1,4 @@
-"""A temporary program as JSON: the objects of the API and of ``ephemeral.json`` (contract, 6 and 7)."""
+"""Temporary programs as JSON: in the API and in ``ephemeral.json`` (docs/contract.md, sections 6 and 7)."""
 
 from typing import Any
 
@@ -11,20 +11,21 @@ from quick_start.models import EphemeralProgram
 
 
 def identity(record: EphemeralProgram) -> dict[str, Any]:
-    """What names it, in every answer."""
+    """Return the keys that identify the program in every response."""
     return {"temporary_id": record.temporary_id, "name": record.name}
 
 
 def times(record: EphemeralProgram) -> dict[str, Any]:
+    """Return ``created_at``, and with a time to live ``expires_at``."""
     document = {"created_at": timestamps.iso(record.created_at.timestamp())}
     if record.expires_at:
-        # Of the second that is shown as the first, so that the difference is the time to live.
+        # Add the time to live to whole seconds, so that it is the difference of the two times as shown.
         document["expires_at"] = timestamps.iso(int(record.created_at.timestamp()) + (record.ttl or 0))
     return document
 
 
 def live_document(record: EphemeralProgram, state: ProgramState | None) -> dict[str, Any]:
-    """The answer of a launch and of ``status``."""
+    """Return the fields that a launch and ``status`` respond with."""
     if record.ended_at is not None:
         shown: dict[str, Any] = {"status": record.final_status}
     else:
@@ -37,14 +38,14 @@ def live_document(record: EphemeralProgram, state: ProgramState | None) -> dict[
     if record.ended_at is not None:
         document["last_run"] = last_run(record)
     elif shown["status"] in ("exited", "fatal"):
-        # It has ended, and what it has left behind is being ended: that is told already.
+        # The program has ended and is being cleaned up: its last run is shown already.
         process = statuses.process_state(state, record.group)
         document |= {"last_run": ended} if (ended := statuses.last_run(process)) else {}
     return document
 
 
 def last_run(record: EphemeralProgram) -> dict[str, Any]:
-    """How it ended, once the record says so."""
+    """Return how a recorded program ended."""
     return {
         "exit_code": record.exit_code,
         "signal": record.signal or None,
@@ -54,13 +55,13 @@ def last_run(record: EphemeralProgram) -> dict[str, Any]:
 
 
 def listed_document(record: EphemeralProgram, state: ProgramState) -> dict[str, Any]:
-    """The object of the list."""
+    """Return the program as an object of the list."""
     live = statuses.live_fields(statuses.process_state(state, record.group))
     return {**_launched(record), **live, **times(record)}
 
 
 def file_document(record: EphemeralProgram) -> dict[str, Any]:
-    """The object of ``ephemeral.json``: without live fields, with its configuration."""
+    """Return the program as an object of ``ephemeral.json``: its configuration, without live fields."""
     document: dict[str, Any] = {
         **_launched(record),
         **times(record),
