@@ -1,4 +1,4 @@
-"""Keys that tell genuine environment markers from forged ones."""
+"""Keys that distinguish genuine environment markers from forged ones."""
 
 import hmac
 import secrets
@@ -7,15 +7,15 @@ from daemon_programs.supervisor.processes.notes import Owner
 
 
 class Keys:
-    """One key for each process of each program, derived from a secret that supervisord never tells."""
+    """Derive a key for each process of each program, from a secret that stays inside supervisord."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def of(self, owner: Owner) -> str:
-        """Return what a process carries that only supervisord can have given it."""
+        """Return the key of an owner, which its processes have among their environment markers."""
         return hmac.digest(self._secret, ":".join(owner).encode(), "sha256").hex()
 
-    def fits(self, key: bytes, owner: Owner) -> bool:
-        """Return whether a carried key is that of the owner which is carried beside it."""
+    def matches(self, key: bytes, owner: Owner) -> bool:
+        """Return whether a marker is the key of the owner that the other markers name."""
         return hmac.compare_digest(key, self.of(owner).encode())

@@ -1,4 +1,4 @@
-"""Children that supervisord did not start: what its programs left behind."""
+"""Find the orphaned processes of programs: children of supervisord that it did not start."""
 
 import os
 import time
@@ -15,70 +15,76 @@ from daemon_programs.supervisor.processes.tree import (
     children,
     environment,
     identify,
-    is_ending,
+    is_exiting,
     real_uid,
     session,
 )
 
-_MOST_LOOKS = 20
-_LONGEST_END_SECONDS = 1.0
+_MOST_PASSES = 20
+_LONGEST_EXIT_SECONDS = 1.0
 
 
 class Orphans:
-    """Children that supervisord did not start: what its programs left behind.
+    """The orphaned processes of all programs, by owner.
 
-    As a subreaper supervisord becomes the parent of every descendant whose own parent has ended,
-    and what each carries in its environment tells from which program it comes.
+    As a subreaper supervisord becomes the parent of every descendant whose own parent has ended. The
+    environment markers of a process, or its session, show to which program it belongs.
     """
 
     def __init__(
         self, own: dict[int, object], server_url: str, keys: Keys, is_program: Callable[[str], bool]
     ) -> None:
-        self.own = own  # supervisord's pidhistory: the children that it did start
+        self.own = own  # supervisord's pidhistory: the children that it has started, by pid
         self._keys = keys
-        self._is_program = is_program  # whether a group is a program's, not a part of the stack
-        self._mark = os.fsencode(server_url)  # another stack may run below this one
-        self._looked_at = 0.0
+        self._is_program = is_program  # False for groups of the stack's own processes
+        self._server_url = os.fsencode(server_url)  # another stack may run below this one
+        self._updated_at = 0.0
         self._owners: dict[Identity, Owner | None] = {}
         self._pids: dict[Owner, list[int]] = {}
-        self._unsettled_since: float | None = None
+        self._exiting_since: float | None = None
         self._sessions: dict[int, Owner] = {}
 
     def add_session(self, pid: int, owner: Owner) -> None:
-        """A process that was started has begun a session: who is in it belongs to it as well."""
+        """Count all processes of a session as the owner's. ``pid`` is its leader, which was just started."""
         self._sessions[pid] = owner
 
     def forget_session(self, pid: int) -> None:
-        """Nothing of it is left; until then the system gives the number to nobody else."""
+        """Forget a session of which no process is left. Until then the system does not reuse its number."""
         self._sessions.pop(pid, None)
 
     def of(self, group: str, process: str, since: float) -> list[int]:
-        """The pids of a process' orphans, as they were ``since`` (monotonic clock) or later.
+        """Return the pids of a process' orphans, read after ``since`` (monotonic clock).
 
-        One look serves everybody who asks about the same moment: a thousand processes that end
-        together cost one look, and one process among a thousand costs one small file.
+        One update answers all questions about the same moment, so that a thousand processes that end
+        together need only one.
         """
-        if self._looked_at <= since:
-            self._look()
+        if self._updated_at <= since:
+            self._update()
         return list(self._pids.get(Owner(group, process), ()))
 
     @property
     def may_get_more(self) -> bool:
-        """Whether somebody was ending at the last look: without marks by then, and still a parent.
+        """Whether the children of an exiting process may still become orphans of a program.
 
-        Not for ever: what the kernel can't end must not hold up others.
+        An exiting process has lost its environment markers, so it is not known to which program it
+        belongs. It is considered for a second only, since one that hangs in the kernel must not delay
+        the end of other programs.
         """
-        since = self._unsettled_since
-        return since is not None and self._looked_at - since < _LONGEST_END_SECONDS
+        since = self._exiting_since
+        return since is not None and self._updated_at - since < _LONGEST_EXIT_SECONDS
 
-    def _look(self) -> None:
-        """Look until nobody new has come meanwhile: who forks and ends at once is always between two pids."""
-        self._looked_at = time.monotonic()
+    def _update(self) -> None:
+        """Read the children until a pass finds no new ones.
+
+        A process that keeps forking and exiting at once changes its pid between two passes, and would be
+        missed by a single one.
+        """
+        self._updated_at = time.monotonic()
         owners: dict[Identity, Owner | None] = {}
         pids: dict[Owner, list[int]] = {}
-        unsettled = False
+        has_exiting = False
         seen: set[int] = set()
-        for _ in range(_MOST_LOOKS):
+        for _ in range(_MOST_PASSES):
             new = [pid for pid in children(os.getpid()) if pid not in seen]
             if not new:
                 break
@@ -90,31 +96,31 @@ class Orphans:
                 owners[identity] = owner
                 if owner:
                     pids.setdefault(owner, []).append(pid)
-                unsettled |= owner is None and is_ending(pid)
+                has_exiting |= owner is None and is_exiting(pid)
         self._owners = owners
         self._pids = pids
-        if not unsettled:
-            self._unsettled_since = None
-        elif self._unsettled_since is None:
-            self._unsettled_since = self._looked_at
+        if not has_exiting:
+            self._exiting_since = None
+        elif self._exiting_since is None:
+            self._exiting_since = self._updated_at
 
     def _owner(self, pid: int) -> Owner | None:
-        carried = environment(pid)
-        if carried.get(SERVER_URL, self._mark) != self._mark:
+        markers = environment(pid)
+        if markers.get(SERVER_URL, self._server_url) != self._server_url:
             return None
-        return self._marked_owner(carried, pid) or self._sessions.get(session(pid) or 0)
+        return self._marked_owner(markers, pid) or self._sessions.get(session(pid) or 0)
 
-    def _marked_owner(self, carried: dict[bytes, bytes], pid: int) -> Owner | None:
-        """Return the owner that a process' environment names, if it is genuine.
+    def _marked_owner(self, markers: dict[bytes, bytes], pid: int) -> Owner | None:
+        """Return the owner that the environment markers of a process name, if they are genuine.
 
-        A forged marker would have a process ended with another program, and hold up that end.
+        With forged markers a process could pose as another program's, and delay the end of that program.
         """
         try:
-            owner = Owner(carried[GROUP_NAME].decode(), carried[PROCESS_NAME].decode())
+            owner = Owner(markers[GROUP_NAME].decode(), markers[PROCESS_NAME].decode())
         except (KeyError, UnicodeDecodeError):
-            return None  # it has lost its markers, or overwritten that memory
-        if self._keys.fits(carried.get(PROCESS_KEY, b""), owner):
+            return None  # cleared, or overwritten by the process
+        if self._keys.matches(markers.get(PROCESS_KEY, b""), owner):
             return owner
-        # The stack's own processes are started by stock supervisord, without a key.
+        # Stock supervisord starts the stack's own processes, and gives them no key.
         is_part = not self._is_program(owner.group) and real_uid(pid) == os.geteuid()
         return owner if is_part else None

@@ -1,1 +1,1 @@
-"""Processes as the kernel shows them: trees, notes of starts, survivors."""
+"""Find processes: process trees, notes of starts, and survivors of a killed supervisord."""

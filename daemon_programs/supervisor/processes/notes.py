@@ -1,8 +1,8 @@
-"""Which process was started for which program: a note for each, for whoever comes after a killed supervisord.
+"""Notes of started processes, by which they are found again after supervisord was killed.
 
-What supervisord gives its children to carry is in their environment, and some programs overwrite that
-memory to set their title (nginx, redis and PostgreSQL do). A note names their process all the same.
-Plain functions without Django: the plugin writes, the stack's start reads.
+The environment markers of a process can be lost: some programs (nginx, redis, PostgreSQL) overwrite that
+memory to set their title. A note identifies their process nevertheless. The plugin writes one file for
+each process that it starts; the next start of the stack reads them. Does not import Django.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class Owner(NamedTuple):
-    """Of which program, and of which process of it, something is."""
+    """The process of a program that other processes belong to, by its names in supervisord."""
 
     group: str
-    process: str
+    process: str  # the group's name, or the port of an instance
 
 
 def write(folder: str, owner: Owner, pid: int) -> None:
-    """Note the process that has just been started. Not synced: no process lives longer than the system."""
+    """Note a process that has just been started. Not synced: no process outlives the system."""
     identity = identify(pid)
     if identity is not None:
         with open(_file_of(folder, owner), "w") as note:
@@ -31,20 +31,20 @@ def write(folder: str, owner: Owner, pid: int) -> None:
 
 
 def forget(folder: str, owner: Owner) -> None:
-    """Nothing of it is left."""
+    """Remove the note of a process of which nothing is left."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_file_of(folder, owner))
 
 
 def read(folder: str) -> Iterator[tuple[Owner, Identity]]:
-    """The processes that were noted and still live, each with whose it is."""
+    """Yield the noted processes that are still alive, each with its owner."""
     for name in os.listdir(folder):
         group, _, process = name.partition(":")
         with contextlib.suppress(OSError, ValueError):
             with open(os.path.join(folder, name)) as note:
                 pid, start_time, boot = note.read().split()
             noted = Identity(int(pid), int(start_time))
-            # Start times are counted from the system's start.
+            # Start times count from the system's boot, so they identify a process within one boot only.
             if boot == _boot() and identify(noted.pid) == noted:
                 yield Owner(group, process), noted
 

@@ -1,7 +1,8 @@
-"""Processes of programs, looked for in the process table: what a killed supervisord has left, and strays.
+"""Find the processes of a stack in the process table, and end them.
 
-A process belongs to this stack if its environment says so, if it was noted when it was started
-(``notes``), or if it descends from one that does. Plain functions without Django.
+Used for what a killed supervisord has left running, and for orphaned processes. A process belongs to a
+stack if it has the stack's environment markers, if it was noted when it was started (``notes``), or if it
+descends from such a process. Does not import Django.
 """
 
 import os
@@ -14,18 +15,19 @@ from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import Identity
 
 _LOOK_AGAIN_SECONDS = 0.02
-_SEARCH_AGAIN_SECONDS = 0.5  # what is being ended may make another process meanwhile
-_KILL_SECONDS = 10.0  # after SIGKILL only the kernel can hold up an end
+_SEARCH_AGAIN_SECONDS = 0.5  # a process that is being ended may start others meanwhile
+_KILL_SECONDS = 10.0  # after SIGKILL only the kernel can delay the end
 
 Found = dict[Identity, Owner]
 
 
-def find(socket: str, noted: str) -> Found:
-    """All living processes of the stack with this socket and this folder of notes, and whose each is.
+def find(socket: str, notes_folder: str) -> Found:
+    """Return all living processes of the stack with this socket and this folder of notes, by identity.
 
-    The nearest mark counts: a program may run another one, marks and all, for somebody else.
+    A process with markers or a note of its own belongs to the owner that these name, even if it descends
+    from a process of another owner.
     """
-    found = _carriers(socket) | _noted(noted)
+    found = _marked(socket) | _noted(notes_folder)
     waiting = list(found)
     while waiting:
         parent = waiting.pop()
@@ -37,24 +39,27 @@ def find(socket: str, noted: str) -> Found:
     return found
 
 
-def _carriers(socket: str) -> Found:
-    mark = os.fsencode(f"unix://{socket}")
+def _marked(socket: str) -> Found:
+    """Return the processes with the environment markers of the stack with this socket."""
+    url = os.fsencode(f"unix://{socket}")
     found = {}
     for pid in tree.processes():
-        carried = tree.environment(pid)
+        environment = tree.environment(pid)
         identity = tree.identify(pid)
-        if identity and carried.get(tree.SERVER_URL) == mark and _sees_folder_of(socket, pid):
-            names = carried.get(tree.GROUP_NAME, b""), carried.get(tree.PROCESS_NAME, b"")
+        if identity and environment.get(tree.SERVER_URL) == url and _sees_folder_of(socket, pid):
+            names = environment.get(tree.GROUP_NAME, b""), environment.get(tree.PROCESS_NAME, b"")
             found[identity] = Owner(*(name.decode(errors="replace") for name in names))
     return found
 
 
 def _sees_folder_of(socket: str, pid: int) -> bool:
-    """Whether the path means the same folder to a process: a container's may look like ours from outside.
+    """Return whether the socket's folder is the same folder for a process as for this one.
 
-    Who can't see it is ours as well unless in a container: it has changed its root or what is mounted there.
+    A stack in a container may use the same path, and its processes are visible from the host. A process
+    that can't see the folder (it has changed its root, or mounted something over it) counts as this
+    stack's if it is in the same pid namespace.
     """
-    folder = os.path.realpath(os.path.dirname(socket))  # a link would lead back to ours
+    folder = os.path.realpath(os.path.dirname(socket))  # an absolute link would be resolved in our own root
     try:
         return os.path.samefile(f"/proc/{pid}/root{folder}", folder)
     except OSError:
@@ -69,7 +74,7 @@ def _pid_namespace(pid: int) -> str | None:
 
 
 def _noted(folder: str) -> Found:
-    """Those that were noted, with their whole sessions: a program's process has begun one of its own."""
+    """Return the noted processes and the rest of their sessions: each has started one of its own."""
     noted = {identity.pid: (identity, owner) for owner, identity in notes.read(folder)}
     found = dict(noted.values())
     for pid in tree.processes() if noted else ():
@@ -81,26 +86,26 @@ def _noted(folder: str) -> Found:
 
 
 def end(search: Callable[[], Found], grace_of: Callable[[Owner], float]) -> set[Identity]:
-    """End all that a search finds, until it finds nothing; returns who that was.
+    """End all processes that a search finds, until it finds none, and return them.
 
-    SIGTERM, parents first, and SIGKILL after the grace period; without one SIGKILL at once. Raises
-    TimeoutError if that is of no use.
+    Send SIGTERM, parents first, and SIGKILL after the grace period (in seconds); with a grace period of 0,
+    send SIGKILL at once. Raise TimeoutError if a process is still alive 10 seconds later.
     """
-    begun = time.monotonic()
-    told: set[Identity] = set()
+    started_at = time.monotonic()
+    ended: set[Identity] = set()
     while found := search():
-        now = time.monotonic() - begun
+        elapsed = time.monotonic() - started_at
         for identity in sorted(found, key=lambda each: (each.start_time, each.pid)):
             grace = grace_of(found[identity])
-            if now >= grace:
+            if elapsed >= grace:
                 tree.send(identity, signal.SIGKILL)
-            elif identity not in told:
+            elif identity not in ended:
                 tree.terminate(identity)
-            if now >= grace + _KILL_SECONDS:
+            if elapsed >= grace + _KILL_SECONDS:
                 raise TimeoutError(f"process {identity.pid} lives on after SIGKILL")
-        told |= set(found)
+        ended |= set(found)
         _wait_until_gone(found)
-    return told
+    return ended
 
 
 def _wait_until_gone(processes: Iterable[Identity]) -> None:

@@ -1,8 +1,9 @@
-"""Process trees, read from ``/proc``: who descends from whom, and what supervisord gave them to carry.
+"""Read process trees and environment markers from ``/proc``, and signal processes safely.
 
-Plain functions without Django, used inside supervisord (by the plugin) and by the stack's launcher.
-A process id alone names nobody for long: ``Identity`` pairs it with the start time, and ``send``
-signals only a process that still has both.
+Used inside supervisord (by the plugin) and by the stack. Does not import Django.
+
+A pid is reused after its process has ended. So ``Identity`` pairs it with the start time, and ``send``
+signals a process only if both still match.
 """
 
 import os
@@ -10,46 +11,45 @@ import signal
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-# What supervisord puts into the environment of each child. Descendants inherit it, also through
-# setsid and double forks, so it tells to whom an orphan belongs.
+# The environment markers: variables that supervisord sets for each child. Descendants inherit them, also
+# through setsid and double forks, so they show to which program an orphaned process belongs.
 SERVER_URL = b"SUPERVISOR_SERVER_URL"
 GROUP_NAME = b"SUPERVISOR_GROUP_NAME"
 PROCESS_NAME = b"SUPERVISOR_PROCESS_NAME"
-PROCESS_KEY = b"SUPERVISOR_PROCESS_KEY"  # only the plugin's: see `plugin.context`
+PROCESS_KEY = b"SUPERVISOR_PROCESS_KEY"  # set by the plugin only: see `plugin.keys`
 
-
-_PF_EXITING = 0x4  # of the kernel's sched.h
+_PF_EXITING = 0x4  # from the kernel's sched.h
 
 
 class Identity(NamedTuple):
-    """A process that can't be confused with a later one of the same pid."""
+    """Identify a process beyond its end: no later process of the same pid has the same start time."""
 
     pid: int
     start_time: int  # clock ticks since boot
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a living process; None when it is gone or a zombie."""
+    """Return the identity of a living process; None if it has ended or is a zombie."""
     fields = stat(pid)
     return Identity(pid, int(fields[19])) if fields and is_alive(fields) else None
 
 
 def is_alive(fields: list[bytes]) -> bool:
-    """Whether a process lives, by what `stat` says of it.
+    """Return whether a process is alive, from the fields that `stat` returns.
 
-    One whose main thread has ended looks like a zombie, and lives as long as another thread does.
+    A process whose main thread has ended is reported as a zombie, but is alive until its other threads end.
     """
     return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
 
 
-def is_ending(pid: int) -> bool:
-    """Whether a process is on its way out: it runs no more of its program, and may still be a parent."""
+def is_exiting(pid: int) -> bool:
+    """Return whether a process is exiting: it no longer executes its program, but may still have children."""
     fields = stat(pid)
     return fields is not None and bool(int(fields[6]) & _PF_EXITING)
 
 
 def stat(pid: int) -> list[bytes] | None:
-    """What ``/proc/<pid>/stat`` says after the name, from the state on."""
+    """Return the fields of ``/proc/<pid>/stat`` from the state on; None if the process has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()
@@ -58,13 +58,13 @@ def stat(pid: int) -> list[bytes] | None:
 
 
 def session(pid: int) -> int | None:
-    """The session that a process is in: the pid of the one that began it."""
+    """Return the session id of a process, which is the pid of its leader; None if the process has ended."""
     fields = stat(pid)
     return None if fields is None else int(fields[3])
 
 
 def real_uid(pid: int) -> int | None:
-    """Whose process it is, whatever it may do; None when it is gone."""
+    """Return the real uid of a process, which set-uid programs leave as it is; None if it has ended."""
     try:
         with open(f"/proc/{pid}/status", "rb") as status:
             return next(int(line.split()[1]) for line in status if line.startswith(b"Uid:"))
@@ -73,7 +73,7 @@ def real_uid(pid: int) -> int | None:
 
 
 def lineage(pid: int) -> list[int]:
-    """A process and its ancestors, the nearest first."""
+    """Return the pids of a process and its ancestors, the nearest first."""
     found = []
     while pid:
         found.append(pid)
@@ -83,7 +83,7 @@ def lineage(pid: int) -> list[int]:
 
 
 def children(pid: int) -> Iterator[int]:
-    """The pids of a process' children, those forked by its threads included."""
+    """Yield the pids of a process' children, including those forked by its threads."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -97,7 +97,7 @@ def children(pid: int) -> Iterator[int]:
 
 
 def descend(roots: Iterable[int]) -> set[Identity]:
-    """The living processes among ``roots`` and all that descends from them."""
+    """Return the living processes among ``roots`` and all their descendants."""
     found: set[Identity] = set()
     seen: set[int] = set()
     waiting = list(roots)
@@ -113,13 +113,13 @@ def descend(roots: Iterable[int]) -> set[Identity]:
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
-    """What the process was given as its environment; empty when it can't be read."""
+    """Return the environment that a process was started with; empty if it can't be read."""
     pairs = (_environ(f"/proc/{pid}/environ") or _environ_of_threads(pid)).split(b"\0")
     return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
 
 
 def _environ_of_threads(pid: int) -> bytes:
-    """As the other threads have it: the main one may have ended."""
+    """Read the environment through another thread: that of a main thread that has ended can't be read."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -136,27 +136,27 @@ def _environ(file: str) -> bytes:
 
 
 def processes() -> Iterator[int]:
-    """All pids of the process table."""
+    """Return the pids of all processes."""
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
 def send(identity: Identity, signum: signal.Signals) -> bool:
-    """Signal a process unless it is gone or its pid has gone to another one, even just now."""
+    """Signal a process unless it has ended, even if its pid was reused; return whether it was signalled."""
     try:
         descriptor = os.pidfd_open(identity.pid)
     except ProcessLookupError:
         return False
-    except OSError:  # a kernel that has none, or no descriptor left: then as near to it as can be
+    except OSError:  # not supported by the kernel, or no descriptor left: check and signal by pid
         return identify(identity.pid) == identity and _kill(identity.pid, signum)
     try:
-        # What the descriptor stands for can't change any more, so it is looked at only now.
+        # The descriptor is fixed to one process by now, so this check can't be outdated by a reused pid.
         return identify(identity.pid) == identity and _kill_by(descriptor, signum)
     finally:
         os.close(descriptor)
 
 
 def terminate(identity: Identity) -> None:
-    """Ask a process to end. One that is suspended goes on, or it would hear of that only at its end."""
+    """Send SIGTERM, and SIGCONT: a suspended process would not handle SIGTERM before it is continued."""
     if send(identity, signal.SIGTERM):
         send(identity, signal.SIGCONT)
 
