@@ -1,5 +1,5 @@
-"""What runs inside supervisord: its documented extension point, ``[rpcinterface:daemon]``.
+"""Code that runs inside supervisord, through its documented extension point ``[rpcinterface:daemon]``.
 
-Nothing in here imports Django, or anything slow to import: it is loaded into the one process that
-must never wait. It builds on internal interfaces of supervisor 4.3, which is pinned for that reason.
+It must not block, since supervisord does everything in one thread, and must not import Django or anything
+slow. It builds on internal interfaces of supervisor 4.3, so that version is pinned.
 """

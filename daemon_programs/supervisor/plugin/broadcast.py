@@ -1,8 +1,8 @@
-"""State changes for whoever listens: one JSON object a line, on a unix stream socket.
+"""Broadcast state changes on a unix stream socket, as one JSON object per line.
 
-The API process holds one connection and wakes its waiting requests from it. Nobody who reads slowly
-may hold up supervisord: a listener that lags too far behind is cut off, connects again, and reads
-the truth through a call.
+The API process holds one connection, and wakes its waiting requests and streams with it. A listener that
+reads too slowly must not delay supervisord: it is disconnected. It is expected to connect again and to
+call ``state`` or ``states``.
 """
 
 import os
@@ -13,7 +13,7 @@ _MOST_BYTES_BEHIND = 4 * 1024 * 1024
 
 
 class _Dispatcher:
-    """A socket in supervisord's loop."""
+    """Base class of a socket in supervisord's main loop, with the methods that the loop calls."""
 
     def __init__(self, sock: socket.socket, socket_map: dict[int, Any]) -> None:
         sock.setblocking(False)
@@ -26,8 +26,8 @@ class _Dispatcher:
         self.socket_map.pop(self.fileno, None)
         self.sock.close()
 
-    def leave(self) -> None:
-        """Like ``Wakeup.leave``."""
+    def detach(self) -> None:
+        """Leave the loop of a supervisord that reloads: see `Wakeup.detach`."""
         if self.socket_map.get(self.fileno) is self:
             del self.socket_map[self.fileno]
         self.sock.detach()
@@ -49,7 +49,7 @@ class _Dispatcher:
 
 
 class _Listener(_Dispatcher):
-    """One connected listener and what it has not read yet."""
+    """One connected listener, with the lines that it has not read yet."""
 
     def __init__(self, sock: socket.socket, socket_map: dict[int, Any], peers: set["_Listener"]) -> None:
         super().__init__(sock, socket_map)
@@ -62,6 +62,7 @@ class _Listener(_Dispatcher):
         super().close()
 
     def write(self, line: bytes) -> None:
+        """Send a line as soon as the listener can take it; disconnect a listener that is too far behind."""
         if len(self.buffer) + len(line) > _MOST_BYTES_BEHIND:
             self.close()
             return
@@ -81,7 +82,7 @@ class _Listener(_Dispatcher):
             self.close()
 
     def handle_read_event(self) -> None:
-        """A listener has nothing to say: reading finds out that it has gone."""
+        """Notice a closed connection. Listeners send nothing."""
         try:
             if not self.sock.recv(4096):
                 self.close()
@@ -92,7 +93,7 @@ class _Listener(_Dispatcher):
 
 
 class Broadcast(_Dispatcher):
-    """The listening socket; ``send`` reaches everybody who has connected."""
+    """The listening socket, which sends lines to all connected listeners."""
 
     def __init__(self, path: str, socket_map: dict[int, Any]) -> None:
         if os.path.exists(path):
@@ -105,6 +106,7 @@ class Broadcast(_Dispatcher):
         self.listeners: set[_Listener] = set()
 
     def send(self, line: bytes) -> None:
+        """Send a line to all listeners, without waiting for any of them."""
         for listener in list(self.listeners):
             listener.write(line)
 
@@ -116,9 +118,9 @@ class Broadcast(_Dispatcher):
         _Listener(sock, self.socket_map, self.listeners)
 
     def handle_error(self) -> None:
-        """The door stays open whatever one visitor does."""
+        """Keep listening: a fault of one connection must not close the socket."""
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         for listener in self.listeners:
-            listener.leave()
-        super().leave()
+            listener.detach()
+        super().detach()

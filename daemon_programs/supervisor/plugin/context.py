@@ -1,4 +1,4 @@
-"""What the programs of a running supervisord share: its settings, and the ways to wake and to tell."""
+"""The settings and services that all programs of a running supervisord share."""
 
 import json
 import traceback
@@ -12,22 +12,23 @@ from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.keys import Keys
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
+from daemon_programs.supervisor.states import ProgramState
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What programs are kept to; an empty tuple means no limit."""
+    """Limits that apply to all programs; an empty tuple means no limit."""
 
     users: tuple[str, ...]
     work_roots: tuple[str, ...]
     log_roots: tuple[str, ...]
-    logs: str  # the folder of default logs
-    open_files: tuple[int, int]  # soft and hard, as supervisord was started with
+    logs: str  # the folder of logs without a configured path
+    open_files: tuple[int, int]  # the soft and hard limit that supervisord was started with
 
 
 @dataclass(frozen=True)
 class Context:
-    """Built once by the interface's factory, before anything is started."""
+    """Settings and services of the plugin. Built by the plugin's factory before anything is started."""
 
     options: Any  # supervisord's
     wakeup: Wakeup
@@ -37,37 +38,37 @@ class Context:
     keys: Keys
     limits: Limits
     notes_folder: str
-    passed_environment: tuple[str, ...]  # names of variables that programs are given of supervisord's own
+    passed_environment: tuple[str, ...]  # names of the variables that programs inherit from supervisord
 
     @property
     def log(self) -> Callable[[str], None]:
-        """Write a line to supervisord's log, whatever its level."""
+        """A function that writes a line to supervisord's log, whatever the log level is."""
         return self.options.logger.critical
 
     @contextmanager
     def contained(self, what: str) -> Iterator[None]:
-        """Keep a fault to the program that it is about: uncaught, it would end supervisord."""
+        """Log an exception as ``what``: uncaught, the fault of one program would end supervisord."""
         try:
             yield
         except Exception:
             self.log(f"{what}: {traceback.format_exc()}")
 
     def announce_change(self, change: dict[str, Any]) -> None:
-        """Tell waiting requests and the event listener that a process has changed its state."""
+        """Notify waiting requests and the event listener of a process' state change."""
         self._broadcast(change)
         self.journal.add(change)
 
-    def announce_end(self, group: str, state: dict[str, Any]) -> None:
-        """Tell waiting requests and the event listener that a temporary program is over."""
+    def announce_end(self, group: str, state: ProgramState) -> None:
+        """Notify waiting requests and the event listener of the final end of a temporary program."""
         self.announce_settled(group)
         self.journal.add({"group": group, "end": state})
 
     def announce_settled(self, group: str) -> None:
-        """Tell waiting requests that a change of a group, or the end of a tree, is complete."""
+        """Notify waiting requests that a change of a group, or the end of a tree, is complete."""
         self._broadcast({"group": group, "settled": True})
 
     def announce_recorded(self) -> None:
-        """Tell event streams that there is more in the history now."""
+        """Notify event streams that events were added to the history."""
         self._broadcast({"group": "", "recorded": True})
 
     def _broadcast(self, line: dict[str, Any]) -> None:

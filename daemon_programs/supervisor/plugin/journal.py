@@ -1,8 +1,9 @@
-"""What has happened and is not recorded yet: kept in order until the event listener says it is.
+"""Keep state changes in memory and in order until the event listener has recorded them.
 
-The listener is only poked (one event of supervisord's, however much there is to tell); it then takes
-what there is in batches and says how far it has recorded it. So nothing is lost while it is away, and
-nothing is told twice: each entry has a number, and each supervisord its own ``boot``.
+The listener is woken by one event of supervisord's, however many entries there are. It then fetches
+them in batches, and acknowledges what it has recorded with its next call. So no entry is lost while it
+is not running, and none is recorded twice: entries are numbered, and ``boot`` identifies the supervisord
+that numbers them.
 """
 
 import secrets
@@ -11,12 +12,14 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from daemon_programs.supervisor.states import JournalBatch
+
 _MOST_ENTRIES = 100_000
 _MOST_PER_BATCH = 1000
 
 
 class Journal:
-    """``poke`` is called when there is something new for an event listener that sleeps."""
+    """The entries that are not recorded yet. ``poke`` is called to wake a sleeping event listener."""
 
     def __init__(self) -> None:
         self.boot = secrets.token_hex(8)
@@ -25,11 +28,12 @@ class Journal:
         self._entries: deque[dict[str, Any]] = deque()
         self._last = 0
         self._lost = 0
-        self._lost_until = 0  # the number of the last entry that was lost
+        self._lost_until = 0  # the number of the last lost entry
 
     def add(self, entry: dict[str, Any]) -> None:
+        """Append an entry, and wake the event listener if it sleeps."""
         if len(self._entries) >= _MOST_ENTRIES:
-            # The listener has been away for too long. What is left would have a hole in its middle.
+            # The listener was down for too long: give up on all entries, and report how many are lost.
             self._lose_all()
         self._last += 1
         self._entries.append({**entry, "number": self._last})
@@ -38,18 +42,21 @@ class Journal:
             self.poke()
 
     def forget(self, number: int) -> None:
-        """Forget what is recorded; a loss only when it has been told."""
+        """Drop the entries up to ``number``: they are recorded, and so is a loss up to there."""
         if number >= self._lost_until:
             self._lost = 0
         while self._entries and self._entries[0]["number"] <= number:
             self._entries.popleft()
 
-    def batch(self) -> dict[str, Any]:
-        """The next entries; ``lost``: how many are missing, after which only the present counts."""
+    def batch(self) -> JournalBatch:
+        """Return the next entries.
+
+        After a loss there are none: the event listener records the present states instead.
+        """
         if self._lost:
             self._lose_all()
         entries = list(islice(self._entries, _MOST_PER_BATCH))
-        self._poked = bool(entries)  # with nothing left it will sleep until it is poked
+        self._poked = bool(entries)  # after an empty batch the listener sleeps until it is poked
         return {"boot": self.boot, "last": self._last, "entries": entries, "lost": self._lost}
 
     def _lose_all(self) -> None:

@@ -1,4 +1,4 @@
-"""The plugin's factory: supervisord calls it once it is set up, before anything is started."""
+"""The plugin's factory, which supervisord calls on start and reload, before it starts any process."""
 
 import ctypes
 import os
@@ -24,94 +24,96 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass
-class _Lasting:
-    """What outlives a supervisord that sets itself up again (SIGHUP)."""
+class _Persistent:
+    """What is kept when supervisord reloads (SIGHUP)."""
 
     journal: Journal = field(default_factory=Journal)
     keys: Keys = field(default_factory=Keys)
     open_files: tuple[int, int] | None = None
-    context: Context | None = None  # of the last time
+    context: Context | None = None  # from before the reload
 
 
-_lasting = _Lasting()
+_persistent = _Persistent()
 
 
 def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
-    """Build what the plugin consists of, and load the programs (again on SIGHUP).
+    """Build the objects of the plugin, load the programs, and return the XML-RPC interface.
 
-    Settings, from the section: ``folder`` of the program files, ``socket`` of the broadcast, ``noted``,
-    the folder of notes, ``environment``, the names of the variables that programs are given of
-    supervisord's own, the API's ``url``, and what programs are kept to: ``users``, ``work_roots``,
-    ``log_roots``, ``logs``.
+    The settings are those of the section in supervisord's configuration:
+
+    - ``folder`` of the program files, ``noted``, the folder of notes, ``socket`` of the broadcast, and
+      ``url`` of the API;
+    - ``environment``, the names of the variables that programs inherit from supervisord;
+    - the limits of programs: ``users``, ``work_roots``, ``log_roots``, ``logs``.
     """
-    deferring_http_channel.ac_out_buffer_size = 1024 * 1024  # an answer leaves in one loop turn
-    _keep_descriptors_to_ourselves()
+    deferring_http_channel.ac_out_buffer_size = 1024 * 1024  # an answer is sent in one turn of the loop
+    _make_descriptors_private()
     _become_subreaper()
     context = _make_context(supervisord, settings)
     registry = Registry(context, supervisord, Path(settings["folder"]))
     registry.load()
     _include_programs_on_reread(supervisord.options, registry)
-    _leave_stopped_groups_at_once(supervisord, context.wakeup)
+    _skip_stopped_groups_on_shutdown(supervisord, context.wakeup)
     Hooks(registry).subscribe()
-    context.wakeup.poke()  # the first turn would wait a second, with nothing started
+    context.wakeup.poke()  # otherwise the first turn waits a second before it starts anything
     return ProgramsInterface(registry, settings["url"])
 
 
 def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
-    if _lasting.context is not None:
-        _lasting.context.wakeup.leave()
-        _lasting.context.broadcast.leave()
-    if _lasting.open_files is None:
-        _lasting.open_files = _raise_open_files_limit()
+    if _persistent.context is not None:
+        _persistent.context.wakeup.detach()
+        _persistent.context.broadcast.detach()
+    if _persistent.open_files is None:
+        _persistent.open_files = _raise_open_files_limit()
     options = supervisord.options
     socket_map = options.get_socket_map()
 
     def is_program(group: str) -> bool:
         return isinstance(supervisord.process_groups.get(group), ProgramGroup)
 
-    _lasting.context = Context(
+    _persistent.context = Context(
         options=options,
         wakeup=Wakeup(socket_map),
         broadcast=Broadcast(settings["socket"], socket_map),
-        journal=_lasting.journal,
-        orphans=Orphans(options.pidhistory, options.serverurl, _lasting.keys, is_program),
-        keys=_lasting.keys,
+        journal=_persistent.journal,
+        orphans=Orphans(options.pidhistory, options.serverurl, _persistent.keys, is_program),
+        keys=_persistent.keys,
         limits=Limits(
             users=_listed(settings["users"]),
             work_roots=_listed(settings["work_roots"]),
             log_roots=_listed(settings["log_roots"]),
             logs=settings["logs"],
-            open_files=_lasting.open_files,
+            open_files=_persistent.open_files,
         ),
         notes_folder=settings["noted"],
         passed_environment=_listed(settings["environment"]),
     )
-    return _lasting.context
+    return _persistent.context
 
 
-def _leave_stopped_groups_at_once(supervisord: Any, wakeup: Wakeup) -> None:
-    """Stock supervisord, at its end, goes on by one group a turn: for sixty it takes a minute."""
+def _skip_stopped_groups_on_shutdown(supervisord: Any, wakeup: Wakeup) -> None:
+    """Speed up the shutdown: stock supervisord takes a second for each group, even if it is stopped."""
 
-    def leave_stopped() -> None:
-        groups = supervisord.stop_groups or []  # none yet, before the end
+    def skip_stopped() -> None:
+        groups = supervisord.stop_groups or []  # None before the shutdown
         before = len(groups)
         while groups and not groups[-1].get_unstopped_processes():
             groups.pop()
         if len(groups) < before:
-            wakeup.poke()  # the next one is told to stop at the next turn
+            wakeup.poke()  # the next turn stops the next group
 
-    supervisord.ordered_stop_groups_phase_2 = leave_stopped
+    supervisord.ordered_stop_groups_phase_2 = skip_stopped
 
 
 def _become_subreaper() -> None:
-    """Adopt the programs' orphans, so that they can be found and ended."""
+    """Make supervisord the parent of orphaned processes, so that they can be found and ended."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def _keep_descriptors_to_ourselves() -> None:
-    """No child inherits what the launcher left open, such as the lock of the state folder."""
+def _make_descriptors_private() -> None:
+    """Let no child inherit descriptors from before supervisord, such as the lock of the state folder."""
     for entry in os.listdir("/proc/self/fd"):
         descriptor = int(entry)
         if descriptor > 2:
@@ -122,14 +124,17 @@ def _keep_descriptors_to_ourselves() -> None:
 
 
 def _raise_open_files_limit() -> tuple[int, int]:
-    """Room for the pipes and logs of a thousand programs; the programs keep the limit that was."""
+    """Raise the limit, for the pipes and logs of a thousand programs; return the original soft and hard one.
+
+    Programs get the original limit back.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return soft, hard
 
 
 def _include_programs_on_reread(options: Any, registry: Registry) -> None:
-    """Let stock ``reread`` and ``update`` see the programs as configured: nothing to remove."""
+    """Show the programs to supervisord's own ``reread`` and ``update``, which would remove them otherwise."""
     process_config = options.process_config
 
     def with_programs(do_usage: bool = True) -> None:

@@ -1,7 +1,7 @@
-"""A terminal for a program: a pseudo terminal in the place of the pipes.
+"""Give a program a pseudo terminal instead of pipes.
 
-What the program prints arrives at supervisord as one stream, standard error included, and without the
-carriage returns that a screen would need.
+Its output arrives at supervisord as one stream that includes standard error, without the carriage returns
+that a screen would need.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ _ROWS, _COLUMNS = 50, 200
 
 
 def make_pipes() -> dict[str, int | None]:
-    """The descriptors of both sides by name, as supervisord's ``make_pipes`` gives them."""
+    """Open a terminal and return the descriptors of both sides by name, as supervisord's ``make_pipes``."""
     with contextlib.ExitStack() as undo:
         ours, theirs = os.openpty()
         undo.callback(os.close, ours)
@@ -24,19 +24,19 @@ def make_pipes() -> dict[str, int | None]:
         attributes[1] &= ~termios.ONLCR
         termios.tcsetattr(theirs, termios.TCSANOW, attributes)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-        again = os.dup(theirs)  # each is closed once
+        output = os.dup(theirs)  # supervisord closes each descriptor once
         undo.pop_all()
     return {
         "stdin": None,
         "stdout": ours,
         "stderr": None,
         "child_stdin": theirs,
-        "child_stdout": again,
+        "child_stdout": output,
         "child_stderr": None,
     }
 
 
 def take(uid: int) -> None:
-    """In the child, after setsid: make standard input the session's terminal, and the user's own."""
+    """Make standard input the controlling terminal, with the user as its owner. Call after setsid."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.fchown(0, uid, -1)

@@ -1,8 +1,8 @@
-"""Wake supervisord's main loop when there is something to do.
+"""Wake supervisord's main loop as soon as there is something to do.
 
-Stock supervisord looks at its children once a second: neither a child's end nor a deadline wakes its
-poll (PEP 475 restarts the interrupted call). A socket pair in the loop's map mends both: signals
-write to it (``signal.set_wakeup_fd``), and one interval timer turns deadlines into signals.
+Stock supervisord checks its children once a second: neither a child's end nor a deadline interrupts its
+poll (PEP 475 restarts the call). Here, each signal writes to a socket pair in the loop
+(``signal.set_wakeup_fd``), and an interval timer sends a signal at each deadline.
 """
 
 import atexit
@@ -13,12 +13,12 @@ import socket
 import time
 from typing import Any
 
-# The timer may fire a hair before the clock that the deadlines are compared with.
+# The timer may fire slightly before the clock that the deadlines are compared with.
 _SLACK = 0.001
 
 
 class Wakeup:
-    """A dispatcher, in asyncore's sense, that does nothing but end the poll."""
+    """A dispatcher (as in asyncore) that only ends the loop's poll."""
 
     def __init__(self, socket_map: dict[int, Any]) -> None:
         self._map = socket_map
@@ -28,17 +28,17 @@ class Wakeup:
         self._sender.setblocking(False)
         self._map[self._receiver.fileno()] = self
         signal.signal(signal.SIGALRM, lambda signum, frame: None)
-        # Python takes its handlers away before it has ended; an alarm would kill it then.
+        # Python removes its signal handlers before it exits; a later alarm would kill the process.
         atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
 
     def poke(self) -> None:
-        """Make the loop turn once more without waiting."""
-        with contextlib.suppress(BlockingIOError):  # it is full of pokes already
+        """Have the loop run its next turn without waiting."""
+        with contextlib.suppress(BlockingIOError):  # full: the loop is awake already
             self._sender.send(b"\0")
 
     def at(self, deadline: float) -> None:
-        """Make the loop turn at a time of the monotonic clock."""
+        """Have the loop run a turn at a time of the monotonic clock."""
         heapq.heappush(self._deadlines, deadline)
         if self._deadlines[0] == deadline:
             self._arm()
@@ -47,10 +47,11 @@ class Wakeup:
         wait = max(self._deadlines[0] - time.monotonic(), 0) + _SLACK if self._deadlines else 0
         signal.setitimer(signal.ITIMER_REAL, wait)
 
-    def leave(self) -> None:
-        """Leave the loop of a supervisord that sets itself up anew (SIGHUP).
+    def detach(self) -> None:
+        """Leave the loop of a supervisord that reloads (SIGHUP).
 
-        It has closed the descriptors already: by now they may be somebody else's.
+        It has closed all descriptors, so their numbers may be in use for other files. They are not closed
+        here.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(-1)
@@ -59,7 +60,7 @@ class Wakeup:
         self._receiver.detach()
         self._sender.detach()
 
-    # What supervisord's main loop asks of a dispatcher
+    # The methods that supervisord's main loop calls
 
     def readable(self) -> bool:
         return True
@@ -79,4 +80,4 @@ class Wakeup:
         self._arm()
 
     def handle_error(self) -> None:
-        """Nothing here may close the way to be woken; the next turn tries again."""
+        """Keep the socket pair open after a fault; the next turn reads it again."""
