@@ -1,8 +1,8 @@
-"""From a program's file to the objects that supervisord supervises.
+"""Read program files into the configuration objects that supervisord uses.
 
-The files are JSON, one a program, written by ``daemon_programs.supervisor.spec``. They say what to
-run as data (an argument list, a map of environment variables), so nothing in them is ever parsed,
-split or expanded: supervisord's INI syntax, its ``%(ENV_x)s`` and its comments don't exist here.
+There is one JSON file per program, in the format of ``supervisor.spec``. What to run is data (an argument
+list, a map of environment variables), so nothing is parsed, split or expanded: supervisord's INI syntax,
+its ``%(ENV_x)s`` and its comments have no meaning here.
 """
 
 import json
@@ -23,7 +23,7 @@ from daemon_programs.supervisor.plugin.output import ProgramOutput
 from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
-START_SECONDS = 1  # a program is RUNNING once it has lived this long
+START_SECONDS = 1  # a program that has lived this long is RUNNING
 START_RETRIES = 3
 AUTORESTART = {
     "true": RestartUnconditionally,
@@ -38,13 +38,12 @@ _OUTPUT_EVENTS = {
 
 _NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
 
-
-# Makes the group of a configuration; handed in, so that this module knows no groups.
+# Creates the group of a configuration. Passed in, so that this module needs no import of groups.
 GroupFactory = Callable[["ProgramGroupConfig"], Any]
 
 
 class ProgramConfig(ProcessConfig):
-    """One process of a program. Compared by identity: the group compares specifications."""
+    """The configuration of one process. Compared by identity, since groups compare specifications."""
 
     def __init__(self, context: Context, spec: dict[str, Any], port: int | None) -> None:
         def of_port(text: str) -> str:
@@ -64,12 +63,12 @@ class ProgramConfig(ProcessConfig):
         super().__init__(
             context.options,
             name=spec["group"] if port is None else str(port),
-            uid=None,  # privileges are dropped by the process itself, which also knows the home
+            uid=None,  # the child drops privileges itself, and also sets the user's HOME
             command=shlex.join(self.argv),
             directory=spec["directory"],
             umask=0o022,
             priority=spec["priority"],
-            autostart=False,  # the group decides; supervisord would also start after an edit
+            autostart=False,  # the group starts its processes; supervisord would do so after an edit too
             autorestart=AUTORESTART[spec["autorestart"]],
             startsecs=START_SECONDS,
             startretries=START_RETRIES,
@@ -90,7 +89,7 @@ class ProgramConfig(ProcessConfig):
             stopasgroup=True,
             killasgroup=True,
             exitcodes=[0],
-            # Two handlers on one file would rotate it away from each other.
+            # Two handlers on one file would each rotate it without the other's knowledge.
             redirect_stderr=self.terminal or (stdout is not None and stdout == stderr),
             environment=None,
         )
@@ -101,14 +100,14 @@ class ProgramConfig(ProcessConfig):
     __hash__ = None  # type: ignore[assignment]
 
     def get_path(self) -> list[str]:
-        """The folders in which a command without a slash is looked for: the program's own PATH."""
+        """Return the folders in which a command without a slash is looked up: the program's own PATH."""
         path = self.variables.get("PATH") or os.environ.get("PATH") or os.defpath
         return path.split(os.pathsep)
 
     def make_dispatchers(self, proc: Any) -> tuple[dict[int, Any], dict[str, int | None]]:
-        """The readers of what it prints, by descriptor, and the descriptors of both sides by name.
+        """Return the readers of the output by descriptor, and the descriptors of both sides by name.
 
-        Raises OSError if its logs can't be opened; nothing stays open then.
+        Raise OSError if the logs can't be opened; nothing stays open then.
         """
         pipes = terminal.make_pipes() if self.terminal else self.options.make_pipes(not self.redirect_stderr)
         dispatchers: dict[int, Any] = {}
@@ -128,14 +127,14 @@ class ProgramConfig(ProcessConfig):
 
 
 class ProgramGroupConfig(ProcessGroupConfig):
-    """A program: a group of one process, or of one process per port."""
+    """The configuration of a program: a group of one process, or of one process per port."""
 
     def __init__(
         self, context: Context, spec: dict[str, Any], digest: str, group_factory: GroupFactory
     ) -> None:
         self.context = context
         self.spec = spec
-        self.digest = digest  # of the file
+        self.digest = digest  # of the program's file
         ports: list[int | None] = [None]
         if spec["ports"]:
             first, last = spec["ports"]
@@ -154,11 +153,11 @@ class ProgramGroupConfig(ProcessGroupConfig):
     __hash__ = None  # type: ignore[assignment]
 
     def runs_the_same(self, other: "ProgramGroupConfig") -> bool:
-        """Whether a process of the one is as good as a process of the other."""
+        """Return whether a running process can go on with the other configuration."""
         return _what_runs(self.spec) == _what_runs(other.spec)
 
     def make_group(self) -> Any:
-        """Stock supervisord's name for it, which its own calls use too."""
+        """Return a new group with this configuration. Called by supervisord."""
         return self._group_factory(self)
 
 
@@ -167,9 +166,9 @@ def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGroupConfig:
-    """The program that a file describes.
+    """Return the configuration in a program's file.
 
-    Raises OSError (no such file), ValueError or KeyError (not written by ``spec``).
+    Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
     spec = json.loads(text)
@@ -180,7 +179,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
 
 
 def _check_types(spec: dict[str, Any]) -> None:
-    """What supervisord computes with must be what it takes it for: it would end with an error."""
+    """Raise ValueError for a value of the wrong type, with which supervisord itself would crash."""
     texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
     numbers = [spec[name] for name in _NUMBERS]
     if not spec["argv"] or not all(type(text) is str for text in texts):

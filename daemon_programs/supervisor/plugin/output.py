@@ -1,7 +1,7 @@
-"""What programs print: read from their pipes or terminals, written to their logs.
+"""Read the output of programs from pipes or terminals, and write it to their logs.
 
-Stock supervisord closes the pipe of a program whose log can't be written, which blocks or ends the
-program. Here its output is dropped until the log can be written again, and the program goes on.
+If a log can't be written, stock supervisord closes the pipe, which blocks or ends the program. Here the
+output is dropped until the log can be written again, and the program goes on.
 """
 
 import contextlib
@@ -19,19 +19,21 @@ from daemon_programs.supervisor import logfiles
 from daemon_programs.supervisor.plugin import launch
 
 _RETRY_SECONDS = 1.0
-# How far a log may grow over its limit: while a line goes on, and while somebody still reads the file before.
+# How far a log may grow beyond its limit: in the middle of a line, and while a follower still reads the
+# previous file.
 _MOST_BYTES_OF_LINE = 1024 * 1024
 _MOST_BYTES_AWAITED = 8 * 1024 * 1024
 
 
 class RotatingLog:
-    """A log file, as supervisord's loggers want their handlers: one that never raises.
+    """Write a log file and rotate it, as a handler of supervisord's loggers. ``emit`` never raises.
 
-    Rotated when it has reached ``max_bytes`` (0: never) to ``.1`` up to ``.<backups>``; without
-    backups a new one takes its place. That is done between two lines, so each file holds whole lines.
+    A file that has reached ``max_bytes`` (0: no limit) is renamed to ``.1``, older ones up to
+    ``.<backups>``; without backups it is removed. Files are rotated between two lines only, so each has
+    whole lines.
 
-    Who follows it holds a shared ``flock`` on the file that it reads. A file is not rotated away before
-    everybody has come to it from the one before: so followers miss none, however fast they are filled.
+    A follower holds a shared ``flock`` on the file that it reads. The present file is not rotated while
+    a follower still reads the previous one, so followers miss no file, however fast they are filled.
     """
 
     level = LevelsByName.INFO
@@ -44,41 +46,44 @@ class RotatingLog:
         self.max_bytes = max_bytes
         self.backups = backups
         self._file: int | None = None
-        self._previous: int | None = None  # the file before, while somebody reads it
+        self._previous: int | None = None  # the file before this one, while a follower reads it
         self._retry_at = 0.0
         self._open()
 
     def emit(self, record: Any) -> None:
+        """Write the record's bytes, or drop them if the log can't be written. A deleted log is recreated."""
         try:
-            if self._file is None or os.fstat(self._file).st_nlink == 0:  # or somebody has removed it
+            if self._file is None or os.fstat(self._file).st_nlink == 0:
                 self.reopen()
             self._write_and_rotate(record.msg)
         except OSError:
-            self._give_up_for_now()
+            self._pause()
 
     def reopen(self) -> None:
-        """Open the file anew, for whoever has moved it away; its folder is made if it has gone."""
+        """Close and open the file, after it was moved. Its folder is created if it does not exist."""
         if self._file is None and time.monotonic() < self._retry_at:
             return
         self.close()
         try:
             self._open()
         except OSError:
-            self._give_up_for_now()
+            self._pause()
 
     def remove(self) -> None:
+        """Close and delete the file."""
         self.close()
         with self._place() as place:
             logfiles.remove(place)
 
     def close(self) -> None:
-        self._forget_previous()
+        """Close the file. The next ``emit`` opens it again."""
+        self._release_previous()
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def _place(self) -> contextlib.AbstractContextManager[logfiles.Place]:
-        """Where it is: found anew each time, since others may have changed the way."""
+        """Resolve the log's path, again each time, since other users may have changed its folders."""
         return logfiles.located(self.path, self.access, make=True)
 
     def _open(self) -> None:
@@ -86,7 +91,7 @@ class RotatingLog:
             self._file = logfiles.open_to_write(place)
 
     def _write_and_rotate(self, data: bytes) -> None:
-        end = self._end_of_file_in(data)
+        end = self._bytes_before_rotation(data)
         self._write(data[:end])
         if end is not None:
             self._rotate()
@@ -96,8 +101,8 @@ class RotatingLog:
         while data and self._file is not None:
             data = data[os.write(self._file, data) :]
 
-    def _end_of_file_in(self, data: bytes) -> int | None:
-        """How much of it still goes into this file, if it is to be rotated then."""
+    def _bytes_before_rotation(self, data: bytes) -> int | None:
+        """Return how many bytes still go into this file before it is rotated; None not to rotate it."""
         if self.max_bytes <= 0 or self._file is None:
             return None
         status = os.fstat(self._file)
@@ -106,13 +111,13 @@ class RotatingLog:
             return None
         if over < _MOST_BYTES_AWAITED and self._previous_is_read():
             return None
-        behind_line = data.rfind(b"\n") + 1
+        end_of_line = data.rfind(b"\n") + 1
         if over < _MOST_BYTES_OF_LINE:
-            return behind_line or None
-        return behind_line or len(data)
+            return end_of_line or None
+        return end_of_line or len(data)
 
     def _previous_is_read(self) -> bool:
-        """Whether somebody still reads the file before this one; if not, it is let go of. Never waits."""
+        """Return whether a follower still reads the previous file; close it if not. Never blocks."""
         if self._previous is None:
             return False
         try:
@@ -127,30 +132,30 @@ class RotatingLog:
     def _rotate(self) -> None:
         with self._place() as place:
             try:
-                self._make_way(place)
-            except OSError:  # its folder is not ours to change
+                self._shift_backups(place)
+            except OSError:  # the stack may not change the folder
                 if self.backups or self._file is None:
                     raise
                 os.ftruncate(self._file, 0)
                 return
-        self._forget_previous()
+        self._release_previous()
         self._previous, self._file = self._file, None
-        self._previous_is_read()
+        self._previous_is_read()  # closes it if not
         self._open()
 
-    def _make_way(self, place: logfiles.Place) -> None:
-        """Rename the file and those before it, or remove it if there are to be none."""
+    def _shift_backups(self, place: logfiles.Place) -> None:
+        """Rename the file and its backups; without backups, delete the file."""
         if self.backups == 0:
             logfiles.remove(place)
         for number in range(self.backups - 1, -1, -1):
             name = f"{place.name}.{number}" if number else place.name
             logfiles.rename(place, name, f"{place.name}.{number + 1}")
 
-    def _forget_previous(self) -> None:
-        """Wait no longer for those who read the file before this one.
+    def _release_previous(self) -> None:
+        """Stop waiting for followers of the previous file, and mark it for them as read-only.
 
-        By the time they look it may be among the backups no more. That it has become read-only tells
-        them that something may have been between it and what they find.
+        Before they look, the next files may have been deleted from the backups. The mode shows them that
+        output may be missing between this file and the one that they find.
         """
         if self._previous is not None and self._previous_is_read():
             with contextlib.suppress(OSError):
@@ -158,13 +163,14 @@ class RotatingLog:
             os.close(self._previous)
             self._previous = None
 
-    def _give_up_for_now(self) -> None:
+    def _pause(self) -> None:
+        """Drop output until the next attempt to open the file."""
         self.close()
         self._retry_at = time.monotonic() + _RETRY_SECONDS
 
 
 class ProgramOutput(POutputDispatcher):
-    """One stream of one program."""
+    """Read one output stream of one process, and write it to its log."""
 
     def _init_normallog(self) -> None:
         config = self.process.config
@@ -175,7 +181,7 @@ class ProgramOutput(POutputDispatcher):
             self.normallog.handlers.append(RotatingLog(path, *limits, launch.log_access(config)))
 
     def handle_read_event(self) -> None:
-        """Read what there is. A terminal that the last process has left is an I/O error: its end."""
+        """Read available output. A terminal that no process has open any more raises EIO: its end."""
         try:
             super().handle_read_event()
         except OSError as problem:
@@ -184,7 +190,7 @@ class ProgramOutput(POutputDispatcher):
             self.close()
 
     def close(self) -> None:
-        """Let go of the log with the pipe: nothing else would."""
+        """Close the log with the pipe: nothing else closes it."""
         if not self.closed and self.normallog is not None:
             self.normallog.close()
         super().close()
