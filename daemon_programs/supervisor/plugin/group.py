@@ -1,13 +1,13 @@
-"""A program as supervisord holds it: edited and withdrawn without anybody having to wait.
+"""A program in supervisord, which can be replaced and withdrawn without blocking the caller.
 
-A group can only be exchanged when nothing of it runs. So a change is noted, what runs is told to
-stop, and the loop's next turns carry the change out: it does not matter whether the caller is still
-there by then. The latest change noted wins.
+A group can be replaced only when nothing of it runs. So a change is noted and the running processes are
+stopped; later turns of supervisord's loop carry the change out, whether or not the caller still waits.
+The last requested change wins.
 """
 
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from supervisor.process import ProcessGroup
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, SupervisorStates
@@ -15,33 +15,34 @@ from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, Sup
 from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.process import ProgramProcess
+from daemon_programs.supervisor.states import ProcessState, ProgramState
 
-# Each start costs about three milliseconds; the loop must not be away for a thousand of them.
+# A start takes about three milliseconds; a thousand at once would block the loop for seconds.
 _STARTS_PER_TURN = 20
 
-# Who asks, where nobody of the API's does.
+# Causes of a stop that was not requested: see `daemon_programs.actors`.
 EXPIRED = "ttl"
 SHUTDOWN = "shutdown"
 
 
-class Holder(Protocol):
-    """What a group needs of the registry that holds it."""
+class GroupRegistry(Protocol):
+    """The part of the registry that a group uses."""
 
     def find(self, name: str) -> "ProgramGroup | None": ...
 
-    def exchange(self, group: "ProgramGroup", config: ProgramGroupConfig, restart: Iterable[str]) -> None: ...
+    def replace(self, group: "ProgramGroup", config: ProgramGroupConfig, restart: Iterable[str]) -> None: ...
 
     def drop(self, name: str) -> None: ...
 
 
 class ProgramGroup(ProcessGroup):
-    """A program: its processes, those to be started, and the change that is under way."""
+    """A program: its processes, its pending starts and its pending change."""
 
     config: ProgramGroupConfig
     context: Context
 
-    def __init__(self, config: ProgramGroupConfig, registry: Holder) -> None:
-        # Not stock supervisord's, which has each configuration make its process.
+    def __init__(self, config: ProgramGroupConfig, registry: GroupRegistry) -> None:
+        # Without the base class' constructor, which lets each configuration create its process.
         self.config = config
         self.context = config.context
         self.registry = registry
@@ -50,29 +51,30 @@ class ProgramGroup(ProcessGroup):
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
-        self.restarting: list[str] = []  # what is started again after the exchange
-        self.cut_short: str | None = None  # why a temporary program was stopped, unless somebody asked
-        self.changed_by = ""  # who asked for the change that is under way
-        self.end_told = False
-        self.expires_at: float | None = None  # of the monotonic clock
+        self.restarting: list[str] = []  # the processes to start after the change
+        self.cut_short: str | None = None  # why a temporary program was stopped, if that was not requested
+        self.changed_by = ""  # who requested the pending change
+        self.end_announced = False
+        self.expires_at: float | None = None  # on the monotonic clock
         if config.spec["expires_at"] is not None:
             self.expires_at = time.monotonic() + config.spec["expires_at"] - time.time()
             self.context.wakeup.at(self.expires_at)
 
     @property
     def changing(self) -> bool:
+        """Whether it is being replaced or withdrawn."""
         return self.withdrawn or self.next_config is not None
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it runs, nor will by itself."""
+        """Whether nothing of it runs or will run by itself."""
         return not self.to_start and all(process.is_over for process in self.processes.values())
 
     def start(self, names: Iterable[str], by: str) -> None:
-        """Start processes, a few at each turn; those that run are left alone."""
+        """Start the processes that don't run, a few at each turn of the loop."""
         self.wake()
         if self.changing:
-            # Asked for while the program is being exchanged: it is what comes after that starts.
+            # The processes of the new configuration are started, after the change.
             self.restarting = sorted({*self.restarting, *names})
             self.changed_by = by
             return
@@ -80,13 +82,13 @@ class ProgramGroup(ProcessGroup):
         self._start_some()
 
     def queue(self, names: Iterable[str], by: str) -> None:
-        """Note processes to be started in the next turns."""
+        """Note processes to be started in the next turns of the loop."""
         for name in names:
             self.processes[name].start_by = by
             self.to_start.append(name)
 
     def stop(self, names: Iterable[str], by: str) -> None:
-        """Stop processes, and forget what was still to be started of them."""
+        """Stop processes, and cancel their pending starts."""
         self.wake()
         names = set(names)
         self.to_start = [name for name in self.to_start if name not in names]
@@ -95,22 +97,22 @@ class ProgramGroup(ProcessGroup):
             self.processes[name].stop(by)
 
     def end_early(self, why: str) -> None:
-        """Stop everything though nobody has asked for it; what ends anyway ends for its own reasons."""
+        """Stop all processes without a request. The reason is kept only if any was to go on."""
         if self.to_start or any(process.wanted for process in self.processes.values()):
             self.cut_short = why
         self.stop(list(self.processes), why)
 
     def restart(self, names: Iterable[str], by: str) -> None:
-        """Stop and start again, as one: the new process waits for the last of the old tree."""
+        """Stop and start processes in one step: each is started once its old tree has ended."""
         names = list(names)
         self.stop(names, by)
         self.start(names, by)
 
     def replace(self, config: ProgramGroupConfig, by: str) -> None:
-        """Take a new configuration; what runs goes on with it, restarted only if it must be."""
+        """Change the configuration. What runs is restarted only if it is affected."""
         self.wake()
         if not self.changing and self.config.runs_the_same(config):
-            self._adopt(config)
+            self._set_config(config)
             return
         running = [name for name, process in self.processes.items() if process.wanted]
         self.restarting = sorted({*self.restarting, *self.to_start, *running})
@@ -119,7 +121,7 @@ class ProgramGroup(ProcessGroup):
         self._clear(by)
 
     def withdraw(self, by: str) -> None:
-        """Stop everything, then vanish."""
+        """Stop all processes, then remove the group from supervisord."""
         self.wake()
         self.withdrawn = True
         self.next_config = None
@@ -127,12 +129,12 @@ class ProgramGroup(ProcessGroup):
         self._clear(by)
 
     def stop_all(self) -> None:
-        """Supervisord's own, at its shutdown."""
+        """Stop all processes, and cancel pending starts. Called by supervisord on shutdown."""
         self.to_start = []
         super().stop_all()
 
     def get_unstopped_processes(self) -> list[ProgramProcess]:
-        """Those that live on, also through the children that they have left behind."""
+        """Return the processes that have not ended, or whose trees have not."""
         return [
             process
             for process in self.processes.values()
@@ -140,65 +142,67 @@ class ProgramGroup(ProcessGroup):
         ]
 
     def wake(self) -> None:
-        """Something has changed: the next turns look at the group until nothing is due any more."""
+        """Have the next turns of the loop process the group, until it is settled again."""
         self.asleep = False
 
     def transition(self) -> None:
-        """The loop's turn: what is due of the processes, then of the group.
+        """Do what is due for the processes, then for the group. Called at each turn of supervisord's loop.
 
-        Each turn comes by every group there is, so those of which nothing is due sleep.
+        Settled groups sleep, since each turn calls all groups there are.
         """
         if self.asleep:
             return
         if self.registry.find(self.config.name) is not self:
-            return  # exchanged earlier in this turn, which goes by a list made at its beginning
+            return  # replaced in this very turn, which iterates over an older list of groups
         with self.context.contained(f"{self.config.name} could not be looked after"):
             self._transition()
-            self.asleep = self._has_nothing_due()
+            self.asleep = self._is_settled()
 
-    def _has_nothing_due(self) -> bool:
-        """Whether only a call, or the end of a process, can change anything."""
+    def _is_settled(self) -> bool:
+        """Return whether it changes only by a call or by the end of a process."""
         if self.to_start or self.changing or self.config.spec["temporary"]:
             return False
-        return all(process.has_nothing_due for process in self.processes.values())
+        return all(process.is_settled for process in self.processes.values())
 
     def _transition(self) -> None:
         super().transition()
         if self.config.spec["temporary"]:
             self._transition_temporary()
         if self.changing and not self.get_unstopped_processes():
-            self._exchange()
+            self._carry_out_change()
         elif self.to_start:
             self._start_some()
 
     def _transition_temporary(self) -> None:
-        """Keep to the time to live, and say once when everything is over."""
+        """End the program when its time to live is over, and announce its end once."""
         if self.expires_at is not None and time.monotonic() >= self.expires_at:
             self.expires_at = None
             self.end_early(EXPIRED)
-        if self.is_over and not self.end_told:
-            self.end_told = True
+        if self.is_over and not self.end_announced:
+            self.end_announced = True
             self.context.announce_end(self.config.name, self.snapshot())
 
     def _clear(self, by: str) -> None:
+        """Stop all processes and cancel pending starts, to carry out the change that was noted."""
         self.changed_by = by
         self.to_start = []
         for process in self.processes.values():
             process.stop(by)
         if not self.get_unstopped_processes():
-            self._exchange()
+            self._carry_out_change()
 
-    def _adopt(self, config: ProgramGroupConfig) -> None:
-        """Exchange the configuration under processes that stay as they are."""
+    def _set_config(self, config: ProgramGroupConfig) -> None:
+        """Replace the configuration, and leave the processes as they are."""
         for process_config in config.process_configs:
             self.processes[process_config.name].config = process_config
         self.config = config
 
-    def _exchange(self) -> None:
+    def _carry_out_change(self) -> None:
+        """Remove the group from supervisord, or replace it by one with the new configuration."""
         if self.next_config is None:
             self.registry.drop(self.config.name)
         else:
-            self.registry.exchange(self, self.next_config, self.restarting)
+            self.registry.replace(self, self.next_config, self.restarting)
 
     def _start_some(self) -> None:
         if self.config.options.mood <= SupervisorStates.RESTARTING:
@@ -212,23 +216,24 @@ class ProgramGroup(ProcessGroup):
         if self.to_start:
             self.context.wakeup.poke()
 
-    def snapshot(self) -> dict[str, Any]:
-        """The group's part of ``states``: only processes that have something to tell.
+    def snapshot(self) -> ProgramState:
+        """Return the program's state as it is reported.
 
-        ``queued`` means that a start has been asked for and has not begun.
+        Processes that are stopped and have never run are left out.
         """
         queued = {*self.to_start, *self.restarting}
-        processes = {}
+        processes: dict[str, ProcessState] = {}
         for name, process in self.processes.items():
             if process.start_requested or name in queued:
                 processes[name] = {**process.snapshot(), "queued": True}
             elif process.state != ProcessStates.STOPPED or process.last_run:
                 processes[name] = process.snapshot()
-        shown: dict[str, Any] = {
+        shown: ProgramState = {
             "changing": self.changing,
             "digest": self.config.digest,
             "processes": processes,
         }
         if self.config.spec["temporary"]:
-            shown.update(over=self.is_over, cut_short=self.cut_short)
+            shown["over"] = self.is_over
+            shown["cut_short"] = self.cut_short
         return shown

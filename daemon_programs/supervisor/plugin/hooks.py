@@ -1,4 +1,4 @@
-"""What follows from supervisord's own events: announcements, and the end of what its parts leave."""
+"""React to supervisord's events: announce state changes, and end processes that are left over."""
 
 import signal
 import time
@@ -14,18 +14,18 @@ from daemon_programs.supervisor.processes.tree import descend, send
 
 
 class Hooks:
-    """Subscribers of supervisord's events, which it forgets when it sets itself up again."""
+    """Subscribers of supervisord's events. To be subscribed again after each reload of supervisord."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.context = registry.context
 
     def subscribe(self) -> None:
-        """Subscribe to the events, and have the journal wake the event listener."""
+        """Subscribe to the events, and let the journal wake the event listener."""
         events.subscribe(events.ProcessStateEvent, self.announce_change)
         for end in (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent):
-            events.subscribe(end, self.end_what_a_part_leaves)
-        events.subscribe(events.SupervisorStoppingEvent, self.stop_everything)
+            events.subscribe(end, self.kill_orphans_of_part)
+        events.subscribe(events.SupervisorStoppingEvent, self.stop_programs)
         self.context.journal.poke = self.poke_listener
 
     def announce_change(self, event: events.ProcessStateEvent) -> None:
@@ -46,12 +46,12 @@ class Hooks:
         )
 
     def poke_listener(self) -> None:
-        """Send the event listener the one event that it knows."""
+        """Wake the event listener with the event that it is subscribed to."""
         events.notify(events.RemoteCommunicationEvent(POKE, ""))
-        self.context.wakeup.poke()  # its turn in the loop may be over already
+        self.context.wakeup.poke()  # the loop may have passed the listener in this turn
 
-    def end_what_a_part_leaves(self, event: events.ProcessStateEvent) -> None:
-        """End the children of a part of the stack that has ended: they would work on beside the next."""
+    def kill_orphans_of_part(self, event: events.ProcessStateEvent) -> None:
+        """Kill the orphans of a process of the stack that has ended, before it is started again."""
         process = event.process
         if isinstance(process, ProgramProcess):
             return
@@ -59,7 +59,7 @@ class Hooks:
         for identity in descend(orphans):
             send(identity, signal.SIGKILL)
 
-    def stop_everything(self, event: events.SupervisorStoppingEvent) -> None:
-        """At supervisord's end stop all programs side by side, not one after the other."""
+    def stop_programs(self, event: events.SupervisorStoppingEvent) -> None:
+        """Stop all programs at the same time on shutdown; supervisord would stop one after the other."""
         for group in self.registry.groups():
             group.end_early(SHUTDOWN)

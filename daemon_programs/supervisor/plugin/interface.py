@@ -1,7 +1,7 @@
-"""The calls that the gateway makes into supervisord, as ``daemon.*`` beside the stock ``supervisor.*``.
+"""The XML-RPC methods ``daemon.*``, which the client calls.
 
-Every answer is one ASCII JSON string: XML-RPC has no way to carry control characters, and building
-its own structures for a thousand programs takes a second.
+Each answer is one string of ASCII JSON: XML-RPC can't carry control characters, and takes a second to
+build its own structures for a thousand programs.
 """
 
 import json
@@ -18,31 +18,34 @@ from supervisor.xmlrpc import Faults
 
 from daemon_programs.supervisor.plugin.group import ProgramGroup
 from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.states import PartState, ProgramState, States
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ALL = "*"
 
 
 def _in_time(call: Callable[..., str]) -> Callable[..., str]:
-    """A change whose caller waits no more is not made: supervisord was stopped, or very busy, meanwhile.
+    """Refuse a call that is read after its deadline, when its caller no longer waits for the answer.
 
-    The last argument says until when, by the clock that all processes of the host share.
+    That happens if supervisord was suspended, or very busy. The deadline is the last argument, on the
+    monotonic clock, which all processes of the host share.
     """
 
     @wraps(call)
     def checked(interface: "ProgramsInterface", *arguments: Any) -> str:
-        *asked, deadline = arguments
+        *rest, deadline = arguments
         if time.monotonic() > deadline:
             raise RPCError(Faults.FAILED, "it comes too late")
-        return call(interface, *asked)
+        return call(interface, *rest)
 
     return checked
 
 
 class ProgramsInterface:
-    """Registered as ``[rpcinterface:daemon]``; unknown groups and processes are BAD_NAME faults.
+    """The methods of ``[rpcinterface:daemon]``. Unknown groups and processes raise a BAD_NAME fault.
 
-    ``by`` says who asks, for the history: see `daemon_programs.actors`.
+    ``by`` says who requests a change, for the history: see `daemon_programs.actors`. Return values are
+    JSON; `supervisor.states` describes their shapes.
     """
 
     def __init__(self, registry: Registry, url: str) -> None:
@@ -50,7 +53,7 @@ class ProgramsInterface:
         self.url = url
 
     def announce(self) -> str:
-        """Say on supervisord's output where the API is. The API calls it: it listens now."""
+        """Print the address of the API on supervisord's output. Called by the API once it listens."""
         self.registry.context.options.logger.info(
             f"ready: the API, its documentation and the admin are at {self.url}"
         )
@@ -58,10 +61,10 @@ class ProgramsInterface:
 
     @_in_time
     def apply(self, name: str, by: str) -> str:
-        """Bring one program to what its file says, and answer with its state.
+        """Read a program's file, add or replace the program, and return its state.
 
-        A program that is new is started if it autostarts. One that runs goes on undisturbed unless
-        what runs has changed: then it is stopped and started again, after this call has answered.
+        A new program is started if it autostarts. A running program goes on undisturbed unless the change
+        affects it: then it is restarted, after this call has returned.
         """
         try:
             return _answer(self.registry.apply(name, by).snapshot())
@@ -70,7 +73,7 @@ class ProgramsInterface:
 
     @_in_time
     def remove(self, name: str, by: str) -> str:
-        """Stop and forget one program, after this call has answered; unknown is forgotten already."""
+        """Stop and forget a program, after this call has returned. An unknown program is no error."""
         group = self.registry.find(name)
         if group is not None:
             group.withdraw(by)
@@ -78,7 +81,7 @@ class ProgramsInterface:
 
     @_in_time
     def start(self, name: str, process: str, by: str) -> str:
-        """Start a process, or all with ``*``: ``{"refused": why}``, or the program's state."""
+        """Start a process, or all with ``*``; return the program's state, or why it can't be started."""
         group, names = self._find(name, process)
         for each in names[:1]:
             try:
@@ -90,16 +93,16 @@ class ProgramsInterface:
 
     @_in_time
     def stop(self, name: str, process: str, by: str) -> str:
-        """Tell a process, or all with ``*``, to stop; answers with the program's state at once."""
+        """Begin to stop a process, or all with ``*``; return the program's state at once."""
         group, names = self._find(name, process)
         group.stop(names, by)
         return _answer(group.snapshot())
 
     @_in_time
     def restart(self, name: str, process: str, by: str) -> str:
-        """Stop and start again as one: no start is lost, nothing runs twice.
+        """Stop and start in one step, so that no start is lost and nothing runs twice.
 
-        A process that does not run is started, if it is named; ``*`` restarts what runs.
+        ``*`` restarts what runs. A process that is named is started if it does not run.
         """
         group, names = self._find(name, process)
         if process == _ALL:
@@ -108,25 +111,26 @@ class ProgramsInterface:
         return _answer(group.snapshot())
 
     def state(self, name: str) -> str:
-        """One program's state; null when supervisord does not know it."""
+        """Return a program's state; null if supervisord does not have it."""
         group = self.registry.find(name)
         return _answer(group and group.snapshot())
 
     def states(self) -> str:
-        """The states of everything: ``{"pid", "programs": {group: state}, "stack": {name: {…}}}``."""
-        stack = {}
-        programs = {}
+        """Return the states of all programs and of the stack's own processes."""
+        stack: dict[str, PartState] = {}
+        programs: dict[str, ProgramState] = {}
         for name, group in self.registry.supervisord.process_groups.items():
             if isinstance(group, ProgramGroup):
                 programs[name] = group.snapshot()
             else:
                 stack.update(_stack_states(group))
-        return _answer({"pid": os.getpid(), "programs": programs, "stack": stack})
+        states: States = {"pid": os.getpid(), "programs": programs, "stack": stack}
+        return _answer(states)
 
     def journal(self, boot: str, number: int) -> str:
-        """What the event listener is to deal with next; it has dealt with ``boot``'s up to ``number``.
+        """Return the next entries of the journal, and drop those of ``boot`` up to ``number``.
 
-        After a loss (``lost``) the states as they are now stand beside it.
+        After a loss, the answer has the present states of all programs as well.
         """
         journal = self.registry.context.journal
         if boot == journal.boot:
@@ -137,7 +141,7 @@ class ProgramsInterface:
         return _answer(batch)
 
     def recorded(self) -> str:
-        """The event listener has recorded something: whoever follows what happens can look."""
+        """Wake the event streams. Called by the event listener when it has recorded events."""
         self.registry.context.announce_recorded()
         return _answer(None)
 
@@ -156,7 +160,7 @@ def _answer(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _stack_states(group: Any) -> dict[str, dict[str, Any]]:
+def _stack_states(group: Any) -> dict[str, PartState]:
     return {
         process.config.name: {"state": getProcessStateDescription(process.state).lower(), "pid": process.pid}
         for process in group.processes.values()

@@ -1,4 +1,4 @@
-"""From a configuration to a running command: what a start needs, and the child's side of the fork."""
+"""Start a command: check and prepare what it needs, and exec it in the forked child."""
 
 import contextlib
 import errno
@@ -18,14 +18,15 @@ from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.processes.notes import Owner
 
 _MOST_PLAIN_FILES = 16
-_REMOVE = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
+_REMOVE_SCRIPT = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
 _CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def find_command(config: Any) -> tuple[str, list[str]]:
-    """The command's file, and its arguments; raises ProcessException with a sentence.
+    """Return the path of the command's file, and the arguments. Raise ProcessException with the reason.
 
-    A command with a slash is looked for from the folder that it runs in, another one in its PATH.
+    A command with a slash is relative to the folder that it runs in; any other is looked up in the
+    program's PATH.
     """
     program = config.argv[0]
     if "/" in program:
@@ -43,8 +44,11 @@ def find_command(config: Any) -> tuple[str, list[str]]:
 
 
 def account_of(config: Any) -> pwd.struct_passwd:
-    """The user that it runs as; raises ProcessException when there is none of that name (any more), or
-    when programs may not run as that user (any more)."""
+    """Return the user that the program runs as.
+
+    Raise ProcessException if the user does not exist, or if programs may not run as this user. Both may
+    have changed since the program was saved.
+    """
     if config.context.limits.users and config.user not in config.context.limits.users:
         raise NoPermission(f'programs may not run as the user "{config.user}" (DAEMON_ALLOWED_USERS)')
     try:
@@ -54,7 +58,7 @@ def account_of(config: Any) -> pwd.struct_passwd:
 
 
 def check(config: Any) -> str:
-    """The command's file; raises ProcessException, with a sentence, if a start can't succeed."""
+    """Return the path of the command's file. Raise ProcessException, with the reason, if it can't be run."""
     account_of(config)
     _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
     filename, _ = find_command(config)
@@ -62,7 +66,7 @@ def check(config: Any) -> str:
 
 
 def directory_of(config: Any) -> str:
-    """Where it runs: its directory, else its user's home, else the root folder."""
+    """Return the working directory: the configured one, or the user's home, or the root folder."""
     if config.directory is not None:
         return str(config.directory)
     home = account_of(config).pw_dir
@@ -70,12 +74,12 @@ def directory_of(config: Any) -> str:
 
 
 def make_folders(config: Any) -> None:
-    """Make its private folder, and see to its logs' names; raises OSError or ProcessException."""
+    """Create the private folder, and check the log paths. Raise OSError or ProcessException."""
     for log in (config.stdout_logfile, config.stderr_logfile):
         if log is not None and os.path.isdir(log):
             raise NotExecutable(f"the log is a folder: {log}")
     if config.private_folder is not None:
-        remove_private_folder(config)  # what a crash has left of the last start
+        remove_private_folder(config)  # a crash may have left that of the last start
         _make_folder(os.path.dirname(config.private_folder), 0o711)
         os.mkdir(config.private_folder, 0o700)
         account = account_of(config)
@@ -83,35 +87,37 @@ def make_folders(config: Any) -> None:
 
 
 def remove_private_folder(config: Any) -> None:
-    """Remove it, and what held it if it was the last one there. Never waits, whatever is in it."""
+    """Remove the private folder, and its parent if that is empty then. Never blocks, whatever it contains."""
     if config.private_folder is None:
         return
-    above = os.path.dirname(config.private_folder)
+    parent = os.path.dirname(config.private_folder)
     with contextlib.suppress(OSError):
         removed = f"{config.private_folder}.{secrets.token_hex(8)}"
         os.rename(config.private_folder, removed)
         if not _remove_if_plain(removed):
-            subprocess.Popen(["/bin/sh", "-c", _REMOVE, "sh", removed, above], stdin=subprocess.DEVNULL)
+            subprocess.Popen(
+                ["/bin/sh", "-c", _REMOVE_SCRIPT, "sh", removed, parent], stdin=subprocess.DEVNULL
+            )
     with contextlib.suppress(OSError):
-        os.rmdir(above)
+        os.rmdir(parent)
 
 
 def _remove_if_plain(folder: str) -> bool:
-    """Remove a folder that holds nothing but a file or two, such as a socket; whether it did."""
+    """Remove a folder that contains a few files only, such as a socket; return whether it did."""
     with os.scandir(folder) as entries:
-        some = list(itertools.islice(entries, _MOST_PLAIN_FILES + 1))
-    if len(some) > _MOST_PLAIN_FILES or any(entry.is_dir(follow_symlinks=False) for entry in some):
+        found = list(itertools.islice(entries, _MOST_PLAIN_FILES + 1))
+    if len(found) > _MOST_PLAIN_FILES or any(entry.is_dir(follow_symlinks=False) for entry in found):
         return False
-    for entry in some:
+    for entry in found:
         os.unlink(entry.path)
     os.rmdir(folder)
     return True
 
 
-def become(
+def exec_command(
     config: Any, group: str, pipes: dict[str, int], filename: str, failure_fd: int
 ) -> None:  # pragma: no cover  (ends in the program, or in os._exit)
-    """In the child: become the command. Why it could not is written to ``failure_fd``."""
+    """Exec the command. To be called in the child; the reason of a failure is written to ``failure_fd``."""
     problem = "it could not be started"
     try:
         os.setsid()
@@ -126,11 +132,11 @@ def become(
         directory = directory_of(config)
         work_roots = _work_roots(config)
         problem = f'it could not become the user "{config.user}"'
-        _become_user(account)
+        _switch_user(account)
         os.umask(config.umask)
         problem = f"Working directory '{directory}' can't be entered"
         os.chdir(directory)
-        _check_work_roots(os.getcwd(), work_roots)  # where it really is, whatever links have led it there
+        _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
         problem = f"command can't be run: {config.argv[0]}"
         environment = _environment(config, group, account)
         os.execve(
@@ -139,7 +145,7 @@ def become(
             {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
         )
     except OSError as error:
-        problem = f"{problem}: {sentence(error)}"
+        problem = f"{problem}: {describe(error)}"
     except ProcessException as error:
         problem = error.args[0]
     finally:
@@ -148,14 +154,14 @@ def become(
 
 
 def log_access(config: Any) -> logfiles.Access:
-    """Whose its logs are, and where they may be."""
+    """Return the user that the logs belong to, and the folders that they may be in."""
     account = account_of(config)
     limits = config.context.limits
     return logfiles.Access(account.pw_uid, account.pw_gid, limits.logs, limits.log_roots)
 
 
-def sentence(error: OSError) -> str:
-    """The end of a sentence that says what the system did not allow."""
+def describe(error: OSError) -> str:
+    """Return what failed, as the end of a sentence without its full stop."""
     if isinstance(error, logfiles.LogRefused):
         return str(error)
     if error.errno == errno.E2BIG:
@@ -173,7 +179,7 @@ def _check_work_roots(directory: str, roots: list[str]) -> None:
 
 
 def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
-    """A clean environment: nothing of the stack's own but what is passed on by name."""
+    """Return the environment of the command. Of the stack's own, only the listed variables are inherited."""
     passed = config.context.passed_environment
     environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment.update(
@@ -183,7 +189,7 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SHELL=account.pw_shell or "/bin/sh",
     )
     environment.update(config.variables)
-    # What is ours comes last: it is how the tree is found again.
+    # The environment markers come last: a program's own variables must not replace them.
     environment.update(
         SUPERVISOR_ENABLED="1",
         SUPERVISOR_SERVER_URL=config.options.serverurl,
@@ -195,14 +201,14 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
 
 
 def _reset_signals() -> None:
-    """Handlers and mask as a program expects them: Python ignores SIGPIPE and SIGXFSZ."""
+    """Set default handlers and an empty mask, as programs expect: Python ignores SIGPIPE and SIGXFSZ."""
     for signum in _CHANGEABLE_SIGNALS:
         if signal.getsignal(signum) not in (signal.SIG_DFL, None):
             signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _become_user(account: pwd.struct_passwd) -> None:
+def _switch_user(account: pwd.struct_passwd) -> None:
     if os.getuid() == account.pw_uid:
         return
     os.initgroups(account.pw_name, account.pw_gid)
@@ -211,7 +217,7 @@ def _become_user(account: pwd.struct_passwd) -> None:
 
 
 def _make_folder(path: str, mode: int) -> None:
-    """Make a folder and those above it, with this mode whatever the umask is."""
+    """Create a folder and its parents with a mode, whatever the umask is."""
     if os.path.isdir(path):
         return
     _make_folder(os.path.dirname(path), mode)

@@ -1,15 +1,15 @@
-"""One process of a program: how it is started, how it ends, how it is stopped.
+"""One process of a program: its start, its end and its stop.
 
-It differs from supervisord's own in what the contract promises (sections 3 to 6):
+It differs from stock supervisord's where docs/contract.md, sections 3 to 6, asks for it:
 
-- a clean exit in the first second is a finished run, and nothing is ever run twice for it;
-- ``autorestart: "false"`` means never, also in the first second;
-- what can't be started at all (no such command, no such user, no right to the folder) is ``fatal``
-  at once, with a sentence that says why;
-- exit code and signal are kept;
-- ``delay_seconds`` passes before the command is run, without a process;
-- stopping means the whole tree, ``setsid`` children included, and is over when nobody is left;
-- a signal sent right after the fork is not lost, and the child sees default signal handling.
+- A clean exit in the first second is a finished run, and is not run again.
+- ``autorestart: "false"`` means no restart, also in the first second.
+- A command that can't be started at all (no such command or user, no access to the folder) is ``fatal``
+  at once, with the reason.
+- The exit code and the signal are kept.
+- ``delay_seconds`` passes before the command is run, without a process.
+- A stop ends the whole tree, including ``setsid`` children, and is complete when no process is left.
+- A signal that is sent right after the fork is not lost, and the child has default signal handling.
 """
 
 import os
@@ -36,35 +36,36 @@ from daemon_programs.supervisor.plugin import launch
 from daemon_programs.supervisor.plugin.configuration import ProgramConfig
 from daemon_programs.supervisor.processes import notes
 from daemon_programs.supervisor.processes.tree import Identity, descend, send, terminate
+from daemon_programs.supervisor.states import LastRun, ProcessState
 
-_LOOK_AGAIN_SECONDS = 0.02  # how often a tree that was told to end is looked at
-_ORPHANS_SHOWN_SECONDS = 0.2  # how old a look at the orphans may be that is only to be shown
+_LOOK_AGAIN_SECONDS = 0.02  # between two looks at a tree that is being ended
+_ORPHANS_SHOWN_SECONDS = 0.2  # how outdated orphans may be that are only reported
 _ALL_SIGNALS = signal.valid_signals()
 
-# Who brings a change of state about, unless somebody has asked for it.
+# What causes a change of state that was not requested: see `daemon_programs.actors`.
 BOOT = "boot"
 SUPERVISORD = "supervisord"
 
 
 class ProgramProcess(Subprocess):
-    """Supervisord's process, kept to the contract."""
+    """Replaces supervisord's process class."""
 
-    # Deadlines are read off the monotonic clock: nothing hangs when somebody sets the time.
-    launch_at: float | None = None  # the end of delay_seconds, while it is waited for
+    # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
+    launch_at: float | None = None  # the end of delay_seconds, while that passes
     launched_at = 0.0
     retry_at = 0.0
     ended_at = 0.0
-    kill_at = 0.0  # when those that did not heed SIGTERM are killed
+    kill_at = 0.0  # when processes that SIGTERM has not ended get SIGKILL
     pid: int
-    session = 0  # that its process has begun
+    session = 0  # the session that the process has started
     spawnerr: str | None
-    by = SUPERVISORD  # who brought about the state that it is in
-    start_by = SUPERVISORD  # who asked for the start that comes next
-    restarts = 0  # how often it was started again by itself
-    start_requested = False  # run (again) as soon as the way is free
-    ending = False  # processes of the tree are still to be ended
-    last_run: dict[str, Any] | None = None  # how the last run ended: see _record_end
-    failure_fd: int | None = None  # where the child says why it could not become the program
+    by = SUPERVISORD  # who caused its present state
+    start_by = SUPERVISORD  # who requested the next start
+    restarts = 0  # automatic restarts so far
+    start_requested = False  # start as soon as the last run has ended
+    ending = False  # processes of the tree are being ended
+    last_run: LastRun | None = None
+    failure_fd: int | None = None  # where the child writes why it could not exec the command
 
     def __init__(self, config: ProgramConfig, group: Any) -> None:
         super().__init__(config)
@@ -75,7 +76,10 @@ class ProgramProcess(Subprocess):
     # Starting
 
     def spawn(self) -> int | None:
-        """Begin a start: at once, or after the delay. Called by supervisord and by ``start``."""
+        """Start the process, now or after the delay. Called by supervisord and by the group.
+
+        While the last run is still ending, the start is noted and follows.
+        """
         if self.pid or self.ending:
             self.start_requested = True
             self.group.wake()
@@ -106,27 +110,29 @@ class ProgramProcess(Subprocess):
             self._fail(problem.args[0])
             return None
         except OSError as problem:
-            self._fail(f"its logs or its terminal can't be made: {launch.sentence(problem)}")
+            self._fail(f"its logs or its terminal can't be made: {launch.describe(problem)}")
             return None
         except Exception as problem:
             self.context.log(f"{self._namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
         child_failure_fd = None
-        # A signal that comes between fork and exec must end the program, not be eaten by the
-        # handlers that the child still shares with supervisord.
+        # Block signals until the child has reset its handlers: until then it has supervisord's, which
+        # would swallow a signal that is meant to end the program.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
             self.failure_fd, child_failure_fd = os.pipe()
             os.set_blocking(self.failure_fd, False)
             pid = self.config.options.fork()
             if not pid:
-                launch.become(self.config, self.group.config.name, self.pipes, filename, child_failure_fd)
+                launch.exec_command(
+                    self.config, self.group.config.name, self.pipes, filename, child_failure_fd
+                )
         except OSError as problem:
             self.config.options.close_child_pipes(self.pipes)
             self._close_pipes()
             self._close_failure_pipe()
-            self._fail(f"no process can be made: {launch.sentence(problem)}")
+            self._fail(f"no process can be made: {launch.describe(problem)}")
             return None
         finally:
             if child_failure_fd is not None:
@@ -141,33 +147,33 @@ class ProgramProcess(Subprocess):
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
-    def _fail(self, sentence: str) -> None:
-        """Give up on a start that can't succeed however often it is tried."""
-        self.spawnerr = sentence
-        # Why may quote the command, which is not for logs.
+    def _fail(self, reason: str) -> None:
+        """Record a start that can't succeed, however often it is tried."""
+        self.spawnerr = reason
+        # The reason is not logged: it may quote the command, which may hold secrets.
         self.config.options.logger.info(f"could not be started: '{self._namespec}'")
-        self._record_end(error=sentence)
+        self._record_end(error=reason)
         self.backoff = 0
         self.change_state(ProcessStates.FATAL)
 
     def get_execv_args(self) -> tuple[str, list[str]]:
-        """Stock supervisord's name for it, which its own calls use."""
+        """Return the command's file and its arguments. Called by supervisord's own interface."""
         return launch.find_command(self.config)
 
     def check(self) -> None:
-        """Raise ProcessException, with a sentence, if a start can't succeed."""
+        """Raise ProcessException, with the reason, if a start can't succeed."""
         launch.check(self.config)
 
     # Ending
 
     def finish(self, pid: int, sts: int) -> None:
-        """The process itself has ended (others of its tree may live on for the moment)."""
+        """Handle the end of the process itself; others of its tree may be alive still."""
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
         self._close_pipes()
         self.group.wake()
-        self.context.wakeup.poke()  # what follows from an end is done in the loop's next turn
+        self.context.wakeup.poke()  # the next turn of the loop does what follows from the end
 
     def _finish(self, sts: int) -> None:
         with self.context.contained(f"the last output of {self.config.name} could not be kept"):
@@ -184,7 +190,7 @@ class ProgramProcess(Subprocess):
         if not self.killing:
             self.by = SUPERVISORD
         if self.killing:
-            state = None  # STOPPED as soon as the whole tree has gone: see _end_tree
+            state = None  # STOPPED once the whole tree has ended: see _end_tree
         elif failure:
             self.spawnerr = failure
             state = ProcessStates.FATAL
@@ -201,7 +207,7 @@ class ProgramProcess(Subprocess):
                 self.backoff = 0
             self.change_state(state, expected=exit_code == 0)
             if state == ProcessStates.BACKOFF:
-                self.retry_at = now + self.backoff  # a second longer each time
+                self.retry_at = now + self.backoff  # one second longer for each attempt
                 self.context.wakeup.at(self.retry_at)
 
     def _close_pipes(self) -> None:
@@ -214,18 +220,18 @@ class ProgramProcess(Subprocess):
     def _record_end(
         self, exit_code: int | None = None, signum: int | None = None, error: str | None = None
     ) -> None:
-        """Keep how the run ended, as the contract's ``last_run`` (section 6) shows it."""
+        """Keep how the run ended, for ``last_run`` (docs/contract.md, section 6)."""
         self.last_run = {
             "pid": self.pid,
             "exit_code": exit_code if error is None else None,
-            "signal": signum and _name_of(signum),
+            "signal": _name_of(signum) if signum else None,
             "error": error,
             "ended_at": time.time(),
             "requested": self.killing,
         }
 
     def _close_failure_pipe(self) -> str | None:
-        """Why the child could not become the program; None when it did."""
+        """Return why the child could not exec the command; None if it did."""
         if self.failure_fd is None:
             return None
         try:
@@ -239,7 +245,7 @@ class ProgramProcess(Subprocess):
     # Stopping
 
     def stop(self, by: str = SUPERVISORD) -> None:
-        """Stop the whole tree; the state is STOPPING until nobody is left of it."""
+        """Stop the whole tree. The state is STOPPING until no process of it is left."""
         if self.state != ProcessStates.STOPPING:
             self.by = by
         self.administrative_stop = True
@@ -248,13 +254,16 @@ class ProgramProcess(Subprocess):
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
             self.change_state(ProcessStates.STOPPED)
-        elif self.comes_back:
+        elif self.will_restart:
             self.change_state(ProcessStates.STOPPED)
-        elif self.state != ProcessStates.STOPPING:  # once: what tidies up now is left in peace
+        elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
 
     def kill(self, sig: int) -> str | None:
-        """Tell the tree to end. As in supervisord, what waits to be started again just isn't."""
+        """Signal the tree to end; return an error message if nothing runs. Called by supervisord too.
+
+        In BACKOFF there is no process to signal: the pending restart is cancelled.
+        """
         if self.state == ProcessStates.BACKOFF:
             self.change_state(ProcessStates.STOPPED)
             return None
@@ -271,7 +280,7 @@ class ProgramProcess(Subprocess):
         return None
 
     def tree(self, since: float) -> set[Identity]:
-        """The living processes of this program: its descendants, and its orphans."""
+        """Return the living processes of the tree: the process, its descendants and its orphans."""
         return descend(self._roots(since))
 
     def _roots(self, since: float) -> list[int]:
@@ -279,9 +288,10 @@ class ProgramProcess(Subprocess):
         return [*roots, self.pid] if self.pid else roots
 
     def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
-        """Signal everybody in the tree, each once with SIGTERM; whether anybody may be left.
+        """Signal the processes of the tree, and return whether any may be left.
 
-        Parents first: who waits for a child hears of the stop before the child has ended.
+        Each gets SIGTERM once only. Parents come first, so that a parent that waits for a child learns of
+        the stop before the child has ended.
         """
         roots = self._roots(since)
         tree = descend(roots)
@@ -293,10 +303,10 @@ class ProgramProcess(Subprocess):
                 if self.config.terminal:
                     send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
         self.signalled |= tree
-        return bool(roots) or self.context.orphans.may_get_more  # who has just ended may have forked
+        return bool(roots) or self.context.orphans.may_get_more  # an exiting process may have forked
 
     def _end_tree(self, now: float) -> None:
-        """Go on ending what is left of a tree, until nothing is."""
+        """Signal what is left of the tree. Once nothing is left, complete the end."""
         signum = signal.SIGKILL if now >= self.kill_at else signal.SIGTERM
         since = max(self.ended_at, now - _LOOK_AGAIN_SECONDS)
         if self._signal_tree(signum, since) or self.pid:
@@ -317,7 +327,7 @@ class ProgramProcess(Subprocess):
     # The loop's turn
 
     def transition(self) -> None:
-        """What time alone changes; called at each turn of supervisord's loop."""
+        """Do what is due. Called at each turn of supervisord's loop."""
         now = time.monotonic()
         state = self.state
         if self.ending and (not self.pid or now >= self.kill_at):
@@ -341,8 +351,8 @@ class ProgramProcess(Subprocess):
             self.change_state(ProcessStates.RUNNING)
 
     @property
-    def comes_back(self) -> bool:
-        """Whether a program that has exited is one that autorestart runs again."""
+    def will_restart(self) -> bool:
+        """Whether the process has exited and autorestart will start it again."""
         if self.state != ProcessStates.EXITED or not self.config.autorestart:
             return False
         return self.config.autorestart is RestartUnconditionally or self.exitstatus != 0
@@ -352,33 +362,33 @@ class ProgramProcess(Subprocess):
         return bool(super().change_state(new_state, expected))
 
     @property
-    def has_nothing_due(self) -> bool:
-        """Whether time alone changes nothing about it: it runs, or is down for good."""
-        if self.ending or self.start_requested or self.launch_at is not None or self.comes_back:
+    def is_settled(self) -> bool:
+        """Whether it changes only by a call or by the end of its process: it runs, or is down for good."""
+        if self.ending or self.start_requested or self.launch_at is not None or self.will_restart:
             return False
         return self.state == ProcessStates.RUNNING or self.state in STOPPED_STATES
 
     @property
     def wanted(self) -> bool:
-        """Whether the program is meant to run at the moment."""
-        return self.start_requested or self.state in RUNNING_STATES or self.comes_back
+        """Whether the process is meant to run at the moment."""
+        return self.start_requested or self.state in RUNNING_STATES or self.will_restart
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it runs, nor will by itself."""
+        """Whether nothing of it runs or will run by itself."""
         return not (self.pid or self.ending or self.wanted or self.state == ProcessStates.STOPPING)
 
     def _is_due(self, now: float) -> bool:
-        """Whether a process that is down is to be started now."""
+        """Return whether a process that is down is to be started now."""
         if self.pid or self.ending or self.state == ProcessStates.STOPPING:
             return False
         if self.start_requested:
             return True
         if self.state == ProcessStates.BACKOFF:
             return now >= self.retry_at
-        if not self.comes_back:
+        if not self.will_restart:
             return False
-        # A program that ends at once and is to run for ever is run once a second, not in a frenzy.
+        # A program that always exits at once is restarted once a second at most.
         due = self.launched_at + self.config.startsecs
         if now < due:
             self.context.wakeup.at(due)
@@ -390,14 +400,15 @@ class ProgramProcess(Subprocess):
 
     @property
     def _namespec(self) -> str:
-        """Supervisord's whole name of it, for its log."""
+        """supervisord's full name of the process, for its log."""
         return str(make_namespec(self.group.config.name, self.config.name))
 
-    def snapshot(self) -> dict[str, Any]:
-        """The process' part of ``states``. Times are seconds since the epoch."""
-        shown: dict[str, Any] = {"state": getProcessStateDescription(self.state).lower()}
+    def snapshot(self) -> ProcessState:
+        """Return the process' state as it is reported."""
+        shown: ProcessState = {"state": getProcessStateDescription(self.state).lower()}
         if self.pid:
-            shown.update(pid=self.pid, started_at=self.laststart)
+            shown["pid"] = self.pid
+            shown["started_at"] = self.laststart
         if self.ending:
             shown["ending"] = True
         if self.restarts:
@@ -413,5 +424,5 @@ class ProgramProcess(Subprocess):
 def _name_of(signum: int) -> str:
     try:
         return signal.Signals(signum).name
-    except ValueError:  # of the real-time signals only the first and the last have one
+    except ValueError:  # a real-time signal: only the first and the last have names
         return f"signal {signum}"

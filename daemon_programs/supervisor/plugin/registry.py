@@ -1,4 +1,4 @@
-"""Which programs supervisord holds, beside the folder that describes them."""
+"""Add, replace and remove programs in supervisord, as their files say."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from daemon_programs.supervisor.plugin.process import BOOT
 
 
 class Registry:
-    """Supervisord's program groups, changed one at a time: no change looks at any other program."""
+    """The program groups of supervisord. A change of one reads no other program or file."""
 
     def __init__(self, context: Context, supervisord: Any, folder: Path) -> None:
         self.context = context
@@ -19,30 +19,33 @@ class Registry:
         self.folder = folder
 
     def load(self) -> None:
-        """Take every program of the folder; one that can't be read doesn't keep out the others."""
+        """Add all programs of the folder. One that can't be read is logged and left out."""
         for file in sorted(self.folder.glob("*.json")):
             try:
                 config = self._read(file)
-                # What was temporary has ended with the supervisord that ran it.
+                # Temporary programs are not run again after a restart of supervisord.
                 if not config.spec["temporary"]:
                     self.add(config, BOOT)
             except (OSError, ValueError, KeyError, TypeError) as problem:
                 self.context.log(f"left out: {file.name} can't be read ({problem!r})")
 
     def apply(self, name: str, by: str) -> ProgramGroup:
-        """Bring one program to what its file says."""
+        """Read a program's file, and add or replace the program; return its group.
+
+        Raise OSError, ValueError, KeyError or TypeError if the file can't be read.
+        """
         config = self._read(self.folder / f"{name}.json")
         group = self.find(name)
         if group is None:
             return self.add(config, by)
-        anew = group.withdrawn
+        was_withdrawn = group.withdrawn
         group.replace(config, by)
-        if anew and group.changing and config.spec["autostart"]:
+        if was_withdrawn and group.changing and config.spec["autostart"]:
             group.restarting = [each.name for each in config.process_configs]
         return self.supervisord.process_groups[name]
 
     def add(self, config: ProgramGroupConfig, by: str) -> ProgramGroup:
-        """A program that supervisord does not know yet: started if it is one to start at boot."""
+        """Add a new program, and start it if it autostarts."""
         self.supervisord.add_process_group(config)
         group: ProgramGroup = self.supervisord.process_groups[config.name]
         if config.spec["autostart"]:
@@ -53,8 +56,11 @@ class Registry:
     def _read(self, file: Path) -> ProgramGroupConfig:
         return read(self.context, file, lambda config: ProgramGroup(config, self))
 
-    def exchange(self, group: ProgramGroup, config: ProgramGroupConfig, restart: Iterable[str]) -> None:
-        """Put a new group in the place of one of which nothing runs any more."""
+    def replace(self, group: ProgramGroup, config: ProgramGroupConfig, restart: Iterable[str]) -> None:
+        """Replace a group of which nothing runs by one with another configuration.
+
+        Then start those of the ``restart`` processes that it still has.
+        """
         self.supervisord.remove_process_group(group.config.name)
         self.supervisord.add_process_group(config)
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
@@ -64,19 +70,21 @@ class Registry:
         self.context.wakeup.poke()
 
     def drop(self, name: str) -> None:
-        """Forget a program of which nothing runs any more."""
+        """Remove a group of which nothing runs."""
         self.supervisord.remove_process_group(name)
         self.context.announce_settled(name)
 
     def find(self, name: str) -> ProgramGroup | None:
-        """A program's group; never one of the stack's own."""
+        """Return a program's group; None if there is none. Never returns one of the stack's own."""
         group = self.supervisord.process_groups.get(name)
         return group if isinstance(group, ProgramGroup) else None
 
     def groups(self) -> list[ProgramGroup]:
+        """Return the groups of all programs."""
         return [
             group for group in self.supervisord.process_groups.values() if isinstance(group, ProgramGroup)
         ]
 
     def configs(self) -> list[ProgramGroupConfig]:
+        """Return the configurations of all programs."""
         return [group.config for group in self.groups()]
