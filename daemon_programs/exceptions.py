@@ -1,28 +1,31 @@
-"""What can go wrong with a program, as the rest of the project sees it.
+"""The exceptions of the project, with their messages for clients.
 
 ::
 
     DaemonError
-    ├── ProgramNotFound        no program of that id
-    ├── DeliveryNotFound       no delivery of that id and program
-    ├── Refused                the verb doesn't fit the program or its state; the sentence says why
-    ├── SupervisorUnavailable  supervisord can't be reached
-    │   ├── Busy               other changes take too long
-    │   └── ShuttingDown       the stack is being stopped
-    ├── ChangeNotTaken         supervisord was reached and did not take the change
-    │   └── NotRegistered      since it does not have the program
-    ├── WaitTimedOut           what was waited for did not happen in time
-    ├── TooManyWaits           more requests wait than the stack has room for
-    ├── TooManyStreams         more streams are open than the settings allow
-    ├── StreamsUnavailable     the server can't hand over its connections, or the system has no more to give
-    └── BackupUnusable         a file to load programs from is missing, corrupt or wrong
+    ├── ProgramNotFound
+    ├── DeliveryNotFound
+    ├── Refused
+    ├── SupervisorUnavailable
+    │   ├── Busy
+    │   └── ShuttingDown
+    ├── ChangeNotTaken
+    │   └── NotRegistered
+    ├── WaitTimedOut
+    ├── TooManyWaits
+    ├── TooManyStreams
+    ├── StreamsUnavailable
+    └── BackupUnusable
 
-``hoody_site.api.errors`` holds the one table that makes HTTP statuses of them.
+``hoody_site.api.errors`` maps them to HTTP statuses.
 """
 
 
 class DaemonError(Exception):
-    """Its text is one sentence for the client; ``code`` the stable word beside it, ``extra`` more."""
+    """Base class. The message is a sentence for the client.
+
+    ``code`` is a stable word for programs, and ``extra`` has further keys of the error's body.
+    """
 
     code = "error"
 
@@ -32,6 +35,8 @@ class DaemonError(Exception):
 
 
 class ProgramNotFound(DaemonError):
+    """No program has that id."""
+
     code = "not_found"
 
     def __init__(self, id: object) -> None:
@@ -39,6 +44,8 @@ class ProgramNotFound(DaemonError):
 
 
 class DeliveryNotFound(DaemonError):
+    """No delivery of that program has that id."""
+
     code = "not_found"
 
     def __init__(self, id: object) -> None:
@@ -46,10 +53,14 @@ class DeliveryNotFound(DaemonError):
 
 
 class Refused(DaemonError):
+    """The program or its state doesn't allow what was requested. The message says why."""
+
     code = "refused"
 
 
 class SupervisorUnavailable(DaemonError):
+    """supervisord can't be reached."""
+
     code = "supervisor_unavailable"
 
     def __init__(self, sentence: str = "supervisord can't be reached; nothing was changed") -> None:
@@ -57,35 +68,51 @@ class SupervisorUnavailable(DaemonError):
 
 
 class Busy(SupervisorUnavailable):
+    """Other changes take too long."""
+
     code = "busy"
 
 
 class ShuttingDown(SupervisorUnavailable):
+    """The stack is shutting down."""
+
     code = "shutting_down"
 
 
 class ChangeNotTaken(DaemonError):
+    """supervisord was reached, and did not make the change."""
+
     code = "change_not_taken"
 
 
 class NotRegistered(ChangeNotTaken):
+    """supervisord did not make the change, because it does not have the program."""
+
     def __init__(self) -> None:
         super().__init__("supervisord does not have this program at the moment; try again in a minute")
 
 
 class WaitTimedOut(DaemonError):
+    """What a request waited for did not happen in time."""
+
     code = "timeout"
 
 
 class TooManyWaits(DaemonError):
+    """As many requests wait as are allowed."""
+
     code = "too_many_waits"
 
 
 class TooManyStreams(DaemonError):
+    """As many streams are open as the settings allow."""
+
     code = "too_many_streams"
 
 
 class StreamsUnavailable(DaemonError):
+    """The server can't hand over connections, or the system has no descriptor left."""
+
     code = "streams_unavailable"
 
     def __init__(
@@ -95,4 +122,6 @@ class StreamsUnavailable(DaemonError):
 
 
 class BackupUnusable(DaemonError):
+    """A file to load programs from is missing, corrupt or invalid."""
+
     code = "backup_unusable"
