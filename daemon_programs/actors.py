@@ -1,8 +1,9 @@
-"""Who asks for a change: told to supervisord with each call, so that the history can say it.
+"""Keep track of the actor, who requests a change. supervisord gets it with each call, for the history.
 
-An actor is a word, and behind a colon the user if there is one: ``api:alice``, ``admin:alice``,
-``command``, ``daemon`` (the daemon itself: reconciliation, clean-up). The plugin has words of its own:
-``boot``, ``ttl``, ``shutdown`` and ``supervisord``, for what follows from the program's configuration.
+An actor is a word, followed by a colon and the user if there is one: ``api:alice``, ``admin:alice``,
+``command``, ``daemon`` (the daemon itself: reconciliation, clean-up). For changes that were not requested
+but follow from a program's configuration, the plugin uses ``boot``, ``ttl``, ``shutdown`` and
+``supervisord``.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,14 +19,14 @@ _current: ContextVar[Callable[[], str]] = ContextVar("actor")
 
 
 def current() -> str:
-    """Who acts at the moment."""
+    """Return the actor of the running request or command; the daemon itself if there is none."""
     describe = _current.get(None)
     return describe() if describe else DAEMON
 
 
 @contextmanager
 def acting(describe: Callable[[], str]) -> Iterator[None]:
-    """Whatever is asked for in this block, ``describe()`` asks for."""
+    """Make ``describe()`` the actor of all changes in this block."""
     token = _current.set(describe)
     try:
         yield
@@ -34,7 +35,7 @@ def acting(describe: Callable[[], str]) -> Iterator[None]:
 
 
 class ActorMiddleware:
-    """Whoever sends a request acts while it is served; who that is, is known once it is authenticated."""
+    """Make the user of a request its actor. Determined late: the user is authenticated in the view."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

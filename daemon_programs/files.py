@@ -1,18 +1,18 @@
-"""Files that other processes read: replaced whole or not at all."""
+"""Replace files atomically, since other processes read them."""
 
 import os
 from pathlib import Path
 
 
 def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write a file, 0600, so that readers see the old text or the new one, also after a crash.
+    """Write a file with mode 0600. Readers see either the old text or the new one, even after a crash.
 
-    ``durable`` waits for the disk; leave it out for what is made anew at the next start anyway.
+    ``durable`` waits for the disk; not needed for files that are rewritten at the next start anyway.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
-        # Made here and now: in a folder of others its name may be somebody's link by then.
+        # O_EXCL: in a folder that other users may write, the name may have become a link of theirs.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
@@ -28,13 +28,13 @@ def replace_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a writer that was killed has left. For when there are no others."""
+    """Remove the temporary files of killed writers. Only safe while there are no writers."""
     for file in folder.glob(".*.tmp"):
         file.unlink()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Wait until created, renamed and deleted names of a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""One way to write: the database, the configuration folder and supervisord change together or not.
+"""Change the database, the configuration folder and supervisord together, or not at all.
 
-Everything that changes programs does it inside ``write_transaction``. Whatever it has already
-changed outside the database registers how to undo it; an error undoes all of it and rolls back.
+All changes of programs are made in a ``write_transaction``. A change outside of the database registers
+how to undo it (``on_failure``); an error undoes these changes and rolls back the database.
 """
 
 import logging
@@ -15,7 +15,7 @@ from daemon_programs.exceptions import Busy
 
 logger = logging.getLogger(__name__)
 
-# One writer at a time within a process: SQLite would let them take turns by sleeping.
+# One writer per process at a time: SQLite itself has writers sleep and retry.
 _lock = threading.Lock()
 _PATIENCE_SECONDS = 15
 _local = threading.local()
@@ -23,7 +23,10 @@ _local = threading.local()
 
 @contextmanager
 def write_transaction() -> Iterator[None]:
-    """A database transaction that also undoes what it did elsewhere. May be nested."""
+    """Run a block in a database transaction that also undoes changes made elsewhere. May be nested.
+
+    Raise Busy if other transactions take too long.
+    """
     if getattr(_local, "undo", None) is not None:
         yield
         return
@@ -42,7 +45,7 @@ def write_transaction() -> Iterator[None]:
 
 
 def on_failure(undo: Callable[[], None]) -> None:
-    """Register what is to be called if the transaction under way fails."""
+    """Register a call that undoes a change if the current transaction fails."""
     _local.undo.append(undo)
 
 
@@ -51,5 +54,5 @@ def _undo(steps: list[Callable[[], None]]) -> None:
         try:
             step()
         except Exception:
-            # The first error is the one to tell; reconciliation brings in line what is left.
+            # The first error is the one to report; reconciliation corrects what is not undone.
             logger.exception("A change could not be undone")
