@@ -1,23 +1,23 @@
-"""Text from outside: numbers in it, and a form of it that can be shown."""
+"""Parse numbers in text from outside, and make such text printable."""
 
-_MOST_DIGITS = 18  # fit into the database's integers
-_LONGEST_SHOWN = 128
+_MAX_DIGITS = 18  # more may not fit into an integer of the database
+_MAX_SHOWN_CHARACTERS = 128
 
 
-def to_number(text: str, *, most_digits: int = _MOST_DIGITS) -> int | None:
-    """Return the number that ASCII digits stand for; None for all other text, and for too many digits."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= most_digits
+def to_number(text: str, *, max_digits: int = _MAX_DIGITS) -> int | None:
+    """Return the number that ASCII digits spell; None for other text and for more than ``max_digits``."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= max_digits
     return int(text) if is_number else None
 
 
 def printable(value: object) -> str:
-    """Return a short form that every answer, log and terminal can carry.
-
-    Some clients send halves of surrogate pairs, which no encoding has.
-    """
-    return encodable(str(value))[:_LONGEST_SHOWN]
+    """Return the value as text of at most 128 characters that every response, log and terminal can encode."""
+    return encodable(str(value))[:_MAX_SHOWN_CHARACTERS]
 
 
 def encodable(text: str) -> str:
-    """Return the text with each half of a surrogate pair replaced."""
+    """Return the text with "?" for each half of a surrogate pair.
+
+    JSON can contain such halves, and no encoding can represent them.
+    """
     return text.encode(errors="replace").decode()

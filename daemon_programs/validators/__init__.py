@@ -1,1 +1,1 @@
-"""The rules of a program's fields, each with its sentence."""
+"""The rules for a program's fields, each with its error message."""

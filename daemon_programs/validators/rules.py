@@ -1,7 +1,7 @@
-"""The rules of the fields (contract, section 3), each with its sentence.
+"""Validate the fields of a program (docs/contract.md, section 3).
 
-They are the validators of the models' fields and of ``clean``, so the API, the admin and an import
-refuse the same things in the same words.
+Each function raises a ValidationError with a whole sentence. The models' fields and ``clean`` use them, so
+the API, the admin and an import refuse the same values with the same sentences.
 """
 
 import os
@@ -23,28 +23,31 @@ DELAY_SECONDS = (0, 3600)
 STOP_GRACE_SECONDS = (0, 300)
 PRIORITY = (1, 999)
 LOG_BACKUPS = (0, 100)
-LOG_MAX_BYTES = (0, 2**53 - 1)  # what JSON clients can count exactly
+LOG_MAX_BYTES = (0, 2**53 - 1)  # the largest integer that JSON clients represent exactly
 PORTS = (1, 65535)
-MOST_PORTS = 1000
+MAX_PORTS = 1000
 AUTORESTART = ("true", "false", "unexpected")
-# The code of an error about what isn't there: it may have been when the value was taken.
+# The code of errors about things outside the database, which may have existed when the value was saved.
 VANISHED = "vanished"
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-# How the tree of a program is found again; the plugin sets them.
-_OWN_VARIABLES = frozenset(
+# The environment markers, which the plugin sets.
+_RESERVED_VARIABLES = frozenset(
     f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME", "PROCESS_KEY")
 )
 _DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?")
-_LONGEST_PATH = 4095
-# The kernel's limits of what a program can be handed: one string, and all of it together (with a
-# pointer for each; the half of the usual 2 MiB leaves room for what the stack adds).
-_LONGEST_STRING = 128 * 1024 - 1
-_MOST_ARGUMENT_BYTES = 1024 * 1024
-_POINTER = 9
+_MAX_PATH_BYTES = 4095
+_MAX_FILE_NAME_BYTES = 255
+# The kernel limits each string that a program is started with, and all of them together: usually to 2 MiB,
+# of which the command may take half and the environment a quarter. The rest is left for what the stack adds.
+_MAX_STRING_BYTES = 128 * 1024 - 1
+_MAX_ARGUMENT_BYTES = 1024 * 1024
+_MAX_ENVIRONMENT_BYTES = _MAX_ARGUMENT_BYTES // 2
+_EXTRA_STRING_BYTES = 9  # a pointer and the NUL at the end
 
 
 def check_name(name: str) -> None:
+    """Require visible text without quotes and control characters."""
     if "'" in name or '"' in name:
         raise ValidationError("Name must not contain quote characters")
     if has_control_characters(name):
@@ -54,19 +57,20 @@ def check_name(name: str) -> None:
 
 
 def check_command(command: str) -> None:
+    """Require a command line that can be split, and whose arguments the kernel can take."""
     if any(character in command for character in "\n\r\0"):
         raise ValidationError("Field 'command' must not contain line breaks or NUL characters")
     arguments = split_command(command)
     if not arguments or not arguments[0].strip():
         raise ValidationError("Field 'command' is required and must be a non-empty string")
-    if any(len(argument.encode()) > _LONGEST_STRING for argument in arguments):
+    if any(len(argument.encode()) > _MAX_STRING_BYTES for argument in arguments):
         raise ValidationError("Field 'command' has an argument that is longer than 128 KiB")
-    if _size(arguments) > _MOST_ARGUMENT_BYTES:
+    if _size(arguments) > _MAX_ARGUMENT_BYTES:
         raise ValidationError("Field 'command' has more and longer arguments than a program can be given")
 
 
 def split_command(command: str) -> list[str]:
-    """The arguments of a command line, as a POSIX shell splits and unquotes them; no shell is run."""
+    """Return the arguments of a command line, split and unquoted as by a POSIX shell. No shell is run."""
     try:
         return shlex.split(command)
     except ValueError as problem:
@@ -76,6 +80,7 @@ def split_command(command: str) -> list[str]:
 
 
 def check_user(user: str) -> None:
+    """Require an existing user that the daemon may run programs as."""
     try:
         account = pwd.getpwnam(user)
     except (KeyError, ValueError):
@@ -92,6 +97,7 @@ def check_user(user: str) -> None:
 
 
 def check_directory(directory: str) -> None:
+    """Require an existing directory, below DAEMON_WORK_ROOTS if they are set."""
     _check_path("directory", directory)
     if not os.path.isdir(directory):
         raise ValidationError(f"Working directory '{directory}' does not exist", VANISHED)
@@ -99,28 +105,30 @@ def check_directory(directory: str) -> None:
 
 
 def check_home(user: str) -> None:
-    """A user's home, where a program runs that names no directory."""
+    """Check the home of a user, in which a program runs if it names no directory."""
     try:
         home = pwd.getpwnam(user).pw_dir
     except (KeyError, ValueError):
-        return  # which is said of the user
+        return  # `check_user` reports it
     _check_roots("directory", home if os.path.isdir(home) else "/", settings.WORK_ROOTS)
 
 
 def check_stdout_logfile(path: str) -> None:
+    """Require a path at which the log of stdout can be written."""
     _check_log("stdout_logfile", path)
 
 
 def check_stderr_logfile(path: str) -> None:
+    """Require a path at which the log of stderr can be written."""
     _check_log("stderr_logfile", path)
 
 
 def _check_log(field: str, path: str) -> None:
-    """An absolute path whose folder exists or can be made, below DAEMON_LOG_ROOTS if they are set."""
+    """Require a path whose folder exists or can be created, below DAEMON_LOG_ROOTS if they are set."""
     _check_path(field, path)
     if has_control_characters(path):
         raise ValidationError(f"Field '{field}' must not contain control characters")
-    if not is_below(path, str(settings.LOGS_DIR)):  # where logs are that programs don't name
+    if not is_below(path, str(settings.LOGS_DIR)):  # the folder of the default logs
         _check_roots(field, path, settings.LOG_ROOTS)
     if path.endswith("/") or os.path.isdir(path):
         raise ValidationError(f"Field '{field}' must name a file: '{path}' is a folder", VANISHED)
@@ -141,13 +149,14 @@ def _check_path(field: str, path: str) -> None:
         raise ValidationError(f"Field '{field}' must be an absolute path")
     if (
         "\0" in path
-        or len(path.encode()) > _LONGEST_PATH
-        or any(len(part.encode()) > 255 for part in path.split("/"))
+        or len(path.encode()) > _MAX_PATH_BYTES
+        or any(len(part.encode()) > _MAX_FILE_NAME_BYTES for part in path.split("/"))
     ):
         raise ValidationError(f"Field '{field}' must be a path that the system can have")
 
 
 def check_environment(environment: Any) -> None:
+    """Require a map of variable names to strings that the kernel can take."""
     if not isinstance(environment, dict):
         raise ValidationError("Field 'environment' must be an object that maps names to strings")
     for name, value in environment.items():
@@ -156,33 +165,35 @@ def check_environment(environment: Any) -> None:
                 f"Field 'environment' has a variable name that is not allowed: '{printable(name)}' "
                 "(letters, digits and _, at most 128, no digit first)"
             )
-        if name in _OWN_VARIABLES:
+        if name in _RESERVED_VARIABLES:
             raise ValidationError(f"Field 'environment' has a variable that the daemon sets itself: '{name}'")
         if not isinstance(value, str):
             raise ValidationError(
                 f"Field 'environment' must be an object that maps names to strings: '{name}' is none"
             )
-        if "\0" in value or not _is_text(value):
+        if "\0" in value or not _is_encodable(value):
             raise ValidationError(
                 f"Field 'environment' has a value that can't be passed on: '{name}' must be text without NUL"
             )
-        if len(f"{name}={value}".encode()) > _LONGEST_STRING:
+        if len(f"{name}={value}".encode()) > _MAX_STRING_BYTES:
             raise ValidationError(f"Field 'environment' has a value that is longer than 128 KiB: '{name}'")
-    if _size([f"{name}={value}" for name, value in environment.items()]) > _MOST_ARGUMENT_BYTES // 2:
+    if _size([f"{name}={value}" for name, value in environment.items()]) > _MAX_ENVIRONMENT_BYTES:
         raise ValidationError("Field 'environment' has more and longer values than a program can be given")
 
 
 def check_display(display: str) -> None:
+    """Require the name of an X display, with or without the colon before its number."""
     if not _DISPLAY.fullmatch(display):
         raise ValidationError('Field \'display\' must be an X display such as "1" or ":1"')
 
 
-def normal_display(display: str) -> str:
-    """``1`` and ``:1`` both mean ``:1``."""
+def normalize_display(display: str) -> str:
+    """Return the display with its colon: ``1`` and ``:1`` both mean ``:1``."""
     return display if ":" in display else f":{display}"
 
 
 def check_port_range(start: int | None, end: int | None) -> None:
+    """Require two ports in order and within the limits, or none."""
     if start is None or end is None:
         if start is not end:
             raise ValidationError("Field 'port_range' needs both start and end")
@@ -192,15 +203,16 @@ def check_port_range(start: int | None, end: int | None) -> None:
         raise ValidationError(f"Field 'port_range' must have ports between {low} and {high}")
     if end < start:
         raise ValidationError("Field 'port_range' must not end before it starts")
-    if end - start >= MOST_PORTS:
-        raise ValidationError(f"Field 'port_range' must not have more than {MOST_PORTS} ports")
+    if end - start >= MAX_PORTS:
+        raise ValidationError(f"Field 'port_range' must not have more than {MAX_PORTS} ports")
 
 
 def has_control_characters(text: str) -> bool:
+    """Return whether a text has control characters, line breaks included."""
     return any(unicodedata.category(character) == "Cc" for character in text)
 
 
-def _is_text(value: str) -> bool:
+def _is_encodable(value: str) -> bool:
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -209,4 +221,5 @@ def _is_text(value: str) -> bool:
 
 
 def _size(strings: list[str]) -> int:
-    return sum(len(string.encode()) + _POINTER for string in strings)
+    """Return how many bytes of the kernel's limit the strings take."""
+    return sum(len(string.encode()) + _EXTRA_STRING_BYTES for string in strings)

@@ -1,4 +1,4 @@
-"""The rules of a program's terminal session (docs/contract.md, section 3)."""
+"""Validate the terminal session of a program (docs/contract.md, section 3)."""
 
 from django.core.exceptions import ValidationError
 
@@ -7,7 +7,7 @@ from daemon_programs.validators import rules
 
 
 def check_terminal(number: int | None, shell: str, interactive: bool | None) -> None:
-    """The rules between the three fields."""
+    """Raise a ValidationError if the three fields don't fit together."""
     if number is None:
         if shell:
             raise ValidationError({"terminal_shell": "terminal_shell requires terminal_id to be set"})
@@ -22,6 +22,7 @@ def check_terminal(number: int | None, shell: str, interactive: bool | None) -> 
 
 
 def check_shell(shell: str) -> None:
+    """Raise a ValidationError for a shell that is not installed; `check_terminal` refuses unknown ones."""
     if shell in SHELLS and not is_installed(shell):
         raise ValidationError(
             f"Terminal shell '{shell}' is not installed: on Debian and Ubuntu, apt install {shell}",
