@@ -1,4 +1,4 @@
-"""What is kept of programs: what is to run, and what has happened. One module a table."""
+"""The tables of programs, their history and their webhook deliveries."""
 
 from daemon_programs.models.delivery import Delivery, WebhookCount, WebhookSecret
 from daemon_programs.models.event import Event

@@ -1,4 +1,4 @@
-"""Webhooks on their way: what is to be delivered where, how that went, and what it is signed with."""
+"""Webhook deliveries, the secrets that sign them, and counts of their outcomes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from daemon_programs.models.program import Program
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Select the deliveries that the dispatch needs."""
+
     def pending(self) -> DeliveryQuerySet:
+        """Return the deliveries that are neither finished nor cancelled."""
         return self.filter(state=Delivery.PENDING)
 
     def heads(self) -> DeliveryQuerySet:
-        """The first that is pending of each lane: the others wait behind it."""
+        """Return the first pending delivery of each lane; the others of the lane wait for it."""
         firsts = self.pending().order_by().values("program_id", "url").annotate(first=Min("id"))
         return self.filter(pk__in=firsts.values("first"))
 
     def due(self, by: datetime) -> DeliveryQuerySet:
+        """Return the heads of lanes whose next attempt is due by a time."""
         return self.heads().filter(next_attempt_at__lte=by)
 
 
 class Delivery(models.Model):
-    """One event for one URL: made in the transaction that records the event, delivered by the queue.
+    """The delivery of one event to one URL.
 
-    What goes from one program to one URL is a *lane*: delivered in order, one after the other.
+    The row is created in the transaction that records the event, and the queue delivers it. The deliveries
+    from one program to one URL form a *lane*: they are made in order, one after the other.
     """
 
     PENDING, DELIVERED, FAILED, CANCELLED = "pending", "delivered", "failed", "cancelled"
     STATES = (PENDING, DELIVERED, FAILED, CANCELLED)
 
     event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
-    # Of the event. Not a foreign key: the log of what was delivered outlives the program.
+    # The event's program. No foreign key, because the delivery log outlives the program.
     program_id = models.PositiveBigIntegerField()
     url = models.TextField()
     webhook_id = models.CharField(max_length=40, unique=True, help_text="The same for each attempt.")
@@ -44,7 +49,7 @@ class Delivery(models.Model):
     queued_at = models.DateTimeField(help_text="When it was put on its way, the last time.")
     tries = models.PositiveIntegerField(default=0, help_text="Attempts since then.")
     next_attempt_at = models.DateTimeField(null=True, help_text="While it is pending.")
-    # The oldest first: [{"at", "milliseconds", "code"?, "error"?}…]
+    # Oldest first: [{"at", "milliseconds", "code"?, "error"?}…]
     attempts: models.JSONField[Any, Any] = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -63,14 +68,15 @@ class Delivery(models.Model):
 
     @property
     def lane(self) -> tuple[int, str]:
-        """What is delivered one after the other."""
+        """Return what identifies the lane: the program's id and the URL."""
         return self.program_id, self.url
 
 
 class WebhookSecret(models.Model):
-    """What a program's webhooks are signed with: shown once when it is made, never again.
+    """The secret that signs a program's webhooks. It is shown only once, when it is created.
 
-    For a day after a change deliveries are signed with both, so that receivers can follow.
+    For 24 hours after it was rotated, deliveries are signed with the previous secret too, so that receivers
+    have time to switch.
     """
 
     program = models.OneToOneField(Program, models.CASCADE, related_name="webhook_secret", primary_key=True)
@@ -83,7 +89,7 @@ class WebhookSecret(models.Model):
 
 
 class WebhookCount(models.Model):
-    """How often attempts have ended in which way, since the installation was made."""
+    """How often deliveries had one outcome since the stack was installed."""
 
     outcome = models.CharField(max_length=10, primary_key=True)
     total = models.PositiveBigIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""What has happened: one row for each state change of each process, as the event listener records it."""
+"""The history: one row for each state change that the event listener has recorded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from daemon_programs.models.program import PROGRAM_PREFIX
 
 
 class EventQuerySet(models.QuerySet["Event"]):
+    """Select the events of a program."""
+
     def of_program(self, id: int) -> EventQuerySet:
+        """Return the events of the program with an id, and of its instances."""
         return self.filter(group=f"{PROGRAM_PREFIX}{id}")
 
 
 class Event(models.Model):
-    """One state change of a program or of an instance of it. Its id is its place in the order.
+    """A state change of a program or of one of its instances. Ids are in the order of recording.
 
-    Kept when the program is removed: hence no foreign key, but the name as it was.
+    An event outlives its program. Therefore it has no foreign key, but the name that the program had.
     """
 
     at = models.DateTimeField("time", help_text="When it happened, to the millisecond.")
@@ -33,7 +36,7 @@ class Event(models.Model):
     is_gap = models.BooleanField(
         "gap", default=False, help_text="Not told by supervisord: something in between was lost."
     )
-    # Where it stood in the plugin's journal, so that nothing is recorded twice.
+    # The position in the plugin's journal, so that no entry is recorded twice.
     boot = models.CharField(max_length=32, blank=True, default="")
     number = models.BigIntegerField(null=True)
 
@@ -48,16 +51,20 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        whom = self.name if self.port is None else f"{self.name}_{self.port}"
-        return f"{whom}: {self.from_state} → {self.state}"
+        return f"{self.display_name}: {self.from_state} → {self.state}"
+
+    @property
+    def display_name(self) -> str:
+        """Return the name of the program, or of the instance, at that time."""
+        return self.name if self.port is None else f"{self.name}_{self.port}"
 
     @property
     def program_id(self) -> int | None:
-        """The id of a lasting program; None for a temporary one."""
+        """Return the id of the program; None for a temporary program."""
         is_program = self.group.startswith(PROGRAM_PREFIX)
         return int(self.group.removeprefix(PROGRAM_PREFIX)) if is_program else None
 
     @property
     def temporary_id(self) -> str | None:
-        """The id of a temporary program."""
+        """Return the id of the temporary program; None for other programs."""
         return None if not self.group or self.program_id is not None else self.group

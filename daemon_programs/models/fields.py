@@ -1,8 +1,8 @@
-"""The one list of a program's fields.
+"""The list of a program's fields, from which everything else that lists them is derived.
 
-Serializers, JSON documents, the OpenAPI document, its examples and the admin's form are derived from it.
-To add a field, add it here, to the model with its migration, and to the specification that supervisord
-gets (`supervisor.spec`). The rules of values stand in `validators`, as validators of the model's fields.
+These are the serializers, the JSON documents, the OpenAPI document with its examples, and the admin's form.
+To add a field, add it here, to the model with a migration, and to the specification that supervisord gets
+(`supervisor.spec`). The rules for values are in `validators`; the model's fields use them.
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,18 @@ class Kind(Enum):
     """The JSON type of a field's value."""
 
     TEXT = auto()
-    REQUIRED_TEXT = auto()  # not missing, not blank
+    REQUIRED_TEXT = auto()  # neither missing nor blank
     INTEGER = auto()
     BOOLEAN = auto()
     CHOICE = auto()
-    AUTORESTART = auto()  # a choice that may be sent as a boolean too
+    AUTORESTART = auto()  # a choice that clients may also send as a boolean
     STRINGS = auto()  # an object whose values are all strings
     PORT_RANGE = auto()
     WEBHOOKS = auto()
 
 
-# The sections of the admin's form, in its order: heading, introduction, whether it is folded while unused.
+# The sections of the admin's form in order: heading, introduction, and whether it is collapsed while none
+# of its fields is used.
 SECTIONS: list[tuple[str | None, str, bool]] = [
     (None, "", False),
     ("What runs", "", False),
@@ -47,37 +48,37 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
 
 @dataclass(frozen=True)
 class ProgramField:
-    """What is known of one field, wherever it is shown or taken."""
+    """One field of a program, as requests, documents and the admin's form need it."""
 
     name: str
     kind: Kind
-    description: str  # for clients, in the OpenAPI document
+    description: str  # in the OpenAPI document
     example: Any
-    default: Any = None  # None: there is none, and the field is left out of documents while it is unset
+    default: Any = None  # None: no default; documents omit the field while it is not set
     section: str | None = None  # of the admin's form
-    help_text: str | None = None  # in the admin's form; the description unless said otherwise
-    limits: tuple[int, int] | None = None  # of an integer, both included
-    max_length: int | None = None  # of a text, checked before the model's own rules
+    help_text: str | None = None  # in the admin's form; None: the description
+    limits: tuple[int, int] | None = None  # of an integer, inclusive
+    max_length: int | None = None  # of a text; checked before the model's rules
     choices: tuple[str, ...] = ()
-    nullable: bool = False  # null clears it
-    restarts: bool = True  # whether a change restarts what runs
-    temporary: bool = True  # whether temporary programs have it
-    read_only: bool = False  # derived from other fields; what clients send of it is ignored
-    columns: tuple[str, ...] = ()  # of the model, where they aren't called like the field
+    nullable: bool = False  # null clears the field
+    restarts: bool = True  # a change restarts a running program
+    temporary: bool = True  # temporary programs have the field too
+    read_only: bool = False  # derived from other fields; ignored in requests
+    columns: tuple[str, ...] = ()  # the model's fields, if their name is another
 
     @property
     def is_always_shown(self) -> bool:
-        """Whether documents have the field even if it was never set."""
+        """Return whether documents have the field even if it was never set."""
         is_effective_path = self.name in ("stdout_logfile", "stderr_logfile")
         return self.kind is Kind.REQUIRED_TEXT or self.default is not None or is_effective_path
 
     @property
     def model_columns(self) -> tuple[str, ...]:
-        """The names of the model's fields that hold it."""
+        """Return the names of the model's fields that store the value."""
         return () if self.read_only else self.columns or (self.name,)
 
 
-# In the order of the documents.
+# Documents list the fields in this order.
 PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "name",
@@ -85,7 +86,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         "Unique. Any text without quotes and control characters.",
         example="web",
         help_text="Any text without quotes and control characters.",
-        max_length=rules.NAME_LENGTH,  # a change restarts: default logs are called after the program
+        max_length=rules.NAME_LENGTH,  # a change restarts it: the default logs have the name in their path
     ),
     ProgramField(
         "description",
@@ -166,7 +167,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "environment",
         Kind.STRINGS,
-        "Variable names (letters, digits and _, at most 128, no digit first) to values.",
+        "Variables by name. A name has letters, digits and _, at most 128, and no digit first.",
         example={"SITE": "a"},
         default={},
         section="What runs",
@@ -175,7 +176,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "directory",
         Kind.TEXT,
-        "Absolute, and it must exist. Empty or null: the user's home.",
+        "The working directory: absolute, and it must exist. Empty or null: the user's home.",
         example="/var/www",
         section="What runs",
         help_text="Absolute. Empty: the user's home.",
@@ -194,7 +195,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "stdout_logfile",
         Kind.TEXT,
-        "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
+        "Absolute. Empty: a file in the state folder. A port range has one file per instance.",
         example="/var/log/web/out.log",
         section="Logs",
         help_text="Absolute. Empty: in the state folder.",
@@ -202,7 +203,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "stderr_logfile",
         Kind.TEXT,
-        "Absolute. Empty: in the state folder. Of a port range: one for each instance.",
+        "Absolute. Empty: a file in the state folder. A port range has one file per instance.",
         example="/var/log/web/err.log",
         section="Logs",
         help_text="Absolute. Empty: in the state folder.",
@@ -229,7 +230,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "hoody_kit",
         Kind.BOOLEAN,
-        "Whether its directory lies below the kits' root.",
+        "Whether `directory` lies below the root of the kits.",
         example=False,
         default=False,
         restarts=False,
@@ -239,7 +240,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "lazy_load",
         Kind.BOOLEAN,
-        "Its instances are started on demand only; not together with `boot`.",
+        "Instances are only started on demand. Not together with `boot`.",
         example=False,
         default=False,
         section="Port range",
@@ -258,8 +259,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "terminal_id",
         Kind.INTEGER,
-        "Run it in a terminal session of this number, which no other program has; not together with "
-        "`port_range`.",
+        "Run in a terminal session with this number, which must be unique. Not together with `port_range`.",
         example=4,
         section="Display and terminal",
         help_text="Run it in a terminal session of this number.",
@@ -269,8 +269,8 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "terminal_shell",
         Kind.CHOICE,
-        "Of a terminal: an installed shell that loads its start-up files before the command, or `tmux` for "
-        "a session that people can attach to.",
+        "The shell of the terminal session, which must be installed. It loads its start-up files before the "
+        "command. `tmux` makes a session that people can attach to.",
         example="bash",
         section="Display and terminal",
         help_text="Loads its start-up files before the command; tmux: a session that people can attach to.",
@@ -280,7 +280,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "terminal_interactive",
         Kind.BOOLEAN,
-        "Of a terminal: whether the shell stays when the command has ended. Null: the command decides.",
+        "Whether the shell of the terminal session stays after the command. Null: depends on the command.",
         example=False,
         section="Display and terminal",
         help_text="Yes: the shell stays when the command has ended. Unknown: the command decides.",
@@ -289,7 +289,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "ready_port",
         Kind.INTEGER,
-        "It is ready when 127.0.0.1 accepts connections on this port; not together with `port_range`.",
+        "Ready when 127.0.0.1 accepts connections on this port. Not together with `port_range`.",
         example=9000,
         section="When it runs",
         help_text="It is ready when 127.0.0.1 accepts connections on this port.",
@@ -301,7 +301,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "webhooks",
         Kind.WEBHOOKS,
-        "Whom to tell of state changes. An edit merges it by key.",
+        "Where state changes are delivered. An edit merges the object by key.",
         example={"urls": ["https://example.com/hook"], "events": "*"},
         section="Webhooks",
         help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
@@ -312,7 +312,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "port_range",
         Kind.PORT_RANGE,
-        "One process is run for each port: at most 1000, none of another program's range.",
+        "One process runs per port: at most 1000 ports, none of them in the range of another program.",
         example={"start": 8000, "end": 8099},
         section="Port range",
         help_text="One process is run per port.",
@@ -323,8 +323,8 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "port_param",
         Kind.TEXT,
-        "Of a port range: how the port is handed over at the end of the command (`--port` if not given), "
-        "unless the command says `{port}`.",
+        "The option that passes the port at the end of the command of a port range (`--port` if not given), "
+        "unless the command contains `{port}`.",
         example="--port",
         section="Port range",
         help_text=(
@@ -342,7 +342,7 @@ TEMPORARY_FIELDS = tuple(field for field in PROGRAM_FIELDS if field.temporary)
 
 
 def column(name: str) -> dict[str, Any]:
-    """Return the options of the model's field that holds a program's field."""
+    """Return the keyword arguments of the model's field for a program's field."""
     field = FIELD[name]
     options: dict[str, Any] = {"help_text": field.description if field.help_text is None else field.help_text}
     if field.limits:

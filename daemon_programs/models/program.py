@@ -1,4 +1,4 @@
-"""Programs: what is to run. What does run is never stored; ``runtime`` asks supervisord."""
+"""Programs as they are configured. Their state is never stored: `programs.waiting` queries supervisord."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import rules, webhook_config
 
-PROGRAM_PREFIX = "program-"  # of the groups of lasting programs
+PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
 
 
 class Program(SupervisedProgram):
-    """A registered program: supervised as long as it is enabled."""
+    """A program that supervisord keeps running as configured while it is enabled."""
 
     description = models.TextField(
         blank=True, validators=[MaxLengthValidator(rules.DESCRIPTION_LENGTH)], **column("description")
@@ -53,38 +53,43 @@ class Program(SupervisedProgram):
         indexes = [models.Index(fields=["port_start", "port_end"], name="program_ports")]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and bring it into supervisord: both, or neither (see ``signals``)."""
+        """Save the program and apply it to supervisord, both or neither (see ``signals``)."""
         with write_transaction():
             super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete, and withdraw from supervisord: both, or neither."""
+        """Delete the program and withdraw it from supervisord, both or neither."""
         with write_transaction():
             return super().delete(*args, **kwargs)
 
     @property
     def group(self) -> str:
+        """Return supervisord's name of the program."""
         return f"{PROGRAM_PREFIX}{self.pk}"
 
     @property
     def has_ports(self) -> bool:
+        """Return whether the program has a port range."""
         return self.port_start is not None
 
     @property
     def ports(self) -> range:
-        """The ports of its range; empty for an ordinary program."""
+        """Return the ports of its range; empty if it has none."""
         if self.port_start is None or self.port_end is None:
             return range(0)
         return range(self.port_start, self.port_end + 1)
 
     @property
     def hoody_kit(self) -> bool:
+        """Return whether the directory lies below the root of the kits."""
         return bool(self.directory) and rules.is_below(self.directory, settings.KIT_ROOT)
 
     def instance_name(self, port: int) -> str:
+        """Return the name of the instance for a port."""
         return f"{self.name}_{port}"
 
     def clean(self) -> None:
+        """Check the rules between fields and between programs; normalize the webhook config."""
         super().clean()
         errors: dict[str, str] = {}
         try:
@@ -133,18 +138,19 @@ class Program(SupervisedProgram):
             )
 
     def _clean_webhooks(self) -> None:
-        """Bring the block into its one form; what is wrong with it, the field's validator says."""
+        """Normalize the webhook config. An invalid one is reported by the field's validator."""
         if self.webhooks is None:
             return
         try:
             webhook_config.check(self.webhooks)
         except ValidationError as problem:
-            if self.webhooks == {}:  # to Django no value at all, so the validator was not asked
+            if self.webhooks == {}:  # Django runs no validators on an empty value
                 raise ValidationError({"webhooks": problem.messages}) from None
         else:
-            self.webhooks = webhook_config.normal(self.webhooks)
+            self.webhooks = webhook_config.normalize(self.webhooks)
 
     def specification(self) -> spec.Specification:
+        """Return what supervisord runs: one process, or one for each port of a range."""
         base = super().specification()
         changes: dict[str, Any] = {"autostart": self.boot}
         if self.has_ports:

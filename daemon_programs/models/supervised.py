@@ -1,4 +1,4 @@
-"""What a lasting program and a temporary one have in common: the abstract model of both."""
+"""The abstract model that programs and temporary programs share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
 class SupervisedProgram(models.Model):
-    """What every program has, a lasting one as well as a temporary one (contract, section 3)."""
+    """The fields and rules that programs and temporary programs share (docs/contract.md, section 3)."""
 
     name = models.CharField(
         max_length=rules.NAME_LENGTH, unique=True, validators=[rules.check_name], **column("name")
@@ -70,13 +70,13 @@ class SupervisedProgram(models.Model):
 
     @property
     def group(self) -> str:
-        """Supervisord's name of it: made of the id, since names are free text and may change."""
+        """Return supervisord's name of the program, made from the id: names are free text and may change."""
         raise NotImplementedError
 
     def full_clean(self, *args: Any, **kwargs: Any) -> None:
-        """Check everything, but for what was taken when it was there and has vanished since.
+        """Validate all fields, except a stored user, folder or shell that has been removed since.
 
-        Whose user or folder has gone can be described anew, or given another one, all the same.
+        So the other fields of such a program can still be changed.
         """
         try:
             super().full_clean(*args, **kwargs)
@@ -84,19 +84,19 @@ class SupervisedProgram(models.Model):
             errors = {
                 field: errors
                 for field, errors in problem.error_dict.items()
-                if not (all(error.code == rules.VANISHED for error in errors) and self._keeps(field))
+                if not (all(error.code == rules.VANISHED for error in errors) and self._is_stored(field))
             }
             if errors:
                 raise ValidationError(errors) from None
 
-    def _keeps(self, field: str) -> bool:
-        """Whether a field has the value that is stored."""
+    def _is_stored(self, field: str) -> bool:
+        """Return whether the field has the value that the database has."""
         return type(self)._default_manager.filter(pk=self.pk, **{field: getattr(self, field)}).exists()
 
     def clean(self) -> None:
-        """The rules that concern more than one field; also brings values into their one form."""
+        """Check the rules between fields, and normalize values."""
         if self.display:
-            self.display = rules.normal_display(self.display)
+            self.display = rules.normalize_display(self.display)
         if not self.directory:
             try:
                 rules.check_home(self.user)
@@ -105,21 +105,22 @@ class SupervisedProgram(models.Model):
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
 
     def validate_unique(self, exclude: Any = None) -> None:
-        """Name the value that is taken: Django's own sentence doesn't."""
-        namesakes = type(self)._default_manager.filter(name=self.name).exclude(pk=self.pk)
-        if namesakes.exists():
+        """Check that the name is free. Django's own message does not say which name it is."""
+        others = type(self)._default_manager.filter(name=self.name).exclude(pk=self.pk)
+        if others.exists():
             raise ValidationError({"name": f"Name '{self.name}' is already in use by another program"})
 
     def default_log(self, stream: str) -> str:
+        """Return the path of a log for which the program names no file."""
         return str(settings.LOGS_DIR / folder_name(self.name) / f"{stream}.log")
 
     def log_path(self, stream: str, port: int | None = None) -> str:
-        """The file that a stream (``stdout`` or ``stderr``) of the program, or of an instance, goes to."""
+        """Return the path of the log of ``stdout`` or ``stderr``; with ``port`` that of the instance."""
         path: str = getattr(self, f"{stream}_logfile") or self.default_log(stream)
         return path if port is None else spec.log_of_port(path, port)
 
     def variables(self) -> dict[str, str]:
-        """What is added to the environment by fields other than ``environment``, which wins."""
+        """Return the environment: variables that other fields imply, and ``environment``, which wins."""
         variables = {"DISPLAY": self.display} if self.display else {}
         if self.terminal_id is not None:
             variables["TERM"] = "xterm-256color"
@@ -127,13 +128,13 @@ class SupervisedProgram(models.Model):
 
     @property
     def attach_command(self) -> str | None:
-        """How people join its terminal session, if it is one that can be joined."""
+        """Return the command that attaches to its tmux session; None if it has none."""
         if self.terminal_id is None or self.terminal_shell != terminals.TMUX:
             return None
         return terminals.attach_command(self.terminal_id)
 
     def specification(self) -> spec.Specification:
-        """What supervisord is to run."""
+        """Return what supervisord runs."""
         argv = rules.split_command(self.command)
         terminal: dict[str, Any] = {}
         if self.terminal_id is not None:
@@ -162,9 +163,12 @@ class SupervisedProgram(models.Model):
 
 
 def folder_name(name: str) -> str:
-    """The folder of a program's default logs: its name, unless a file can't be called that."""
-    stands_for_itself = "/" not in name and spec.PORT not in name and not name.startswith((".", "~"))
-    if stands_for_itself and len(name.encode()) <= 255:
+    """Return the name of the folder of a program's default logs.
+
+    It is the program's name, or if no folder can have that name, a readable part of it and a hash.
+    """
+    is_plain = "/" not in name and spec.PORT not in name and not name.startswith((".", "~"))
+    if is_plain and len(name.encode()) <= 255:
         return name
     readable = "".join(character if character.isalnum() else "_" for character in name)[:40]
     return f"~{readable}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
