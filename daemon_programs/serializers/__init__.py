@@ -1,1 +1,1 @@
-"""What clients send, checked; and programs as JSON."""
+"""Validate requests, and represent programs as JSON."""

@@ -1,7 +1,7 @@
-"""Serializer fields that take a JSON type as what it is (contract, section 1, "JSON types").
+"""Serializer fields that accept exactly one JSON type (docs/contract.md, section 1, "JSON types").
 
-DRF's own fields read ``"5"`` as an integer and ``0`` as false; the contract doesn't. Each message is
-a whole sentence that names its field.
+DRF's own fields accept ``"5"`` as an integer and ``0`` as false. Each error message here is a whole
+sentence that names the field.
 """
 
 from typing import Any
@@ -13,12 +13,13 @@ from daemon_programs.text import printable
 
 
 class StrictField(serializers.Field):
-    """Of one Python type exactly; ``what`` names it in the sentence."""
+    """Accept exactly one Python type; ``what`` describes it in error messages."""
 
     python_type: type = object
     what = "a value"
 
     def fail_with(self, sentence: str) -> None:
+        """Raise a ValidationError; the sentence goes on after the name of the field."""
         raise serializers.ValidationError(f"Field '{self.field_name}' {sentence}")
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
@@ -38,16 +39,18 @@ class StrictField(serializers.Field):
 
 
 class StrictString(StrictField, serializers.CharField):
+    """Accept any string that programs and the database can take; don't strip it."""
+
     python_type = str
     what = "a string"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # Our own sentences are said instead; the length stays for OpenAPI.
+        # `to_internal_value` checks the length. DRF's attribute for it stays, for OpenAPI.
         self.validators = []
 
     def run_validation(self, data: Any = empty) -> Any:
-        # Not CharField's own, which strips blanks: what is typed is what is kept.
+        # CharField's own method would strip blanks before the validation.
         return serializers.Field.run_validation(self, data)
 
     def to_internal_value(self, data: Any) -> str:
@@ -59,7 +62,7 @@ class StrictString(StrictField, serializers.CharField):
 
 
 class RequiredString(StrictString):
-    """Missing, null, of another type, or blank: one sentence for all of it."""
+    """Accept a string that is not blank; everything else gets the same error message."""
 
     what = "required"
 
@@ -76,7 +79,7 @@ class RequiredString(StrictString):
 
 
 class StrictInteger(StrictField, serializers.IntegerField):
-    """A JSON integer within ``limits``, both included."""
+    """Accept a JSON integer within ``limits``, inclusive."""
 
     python_type = int
     what = "an integer"
@@ -84,7 +87,7 @@ class StrictInteger(StrictField, serializers.IntegerField):
     def __init__(self, *, limits: tuple[int, int], **kwargs: Any) -> None:
         self.low, self.high = limits
         super().__init__(min_value=self.low, max_value=self.high, **kwargs)
-        # Our own sentence is said instead; the limits stay for OpenAPI.
+        # `to_internal_value` checks the limits. DRF's attributes for them stay, for OpenAPI.
         self.validators = []
 
     def to_internal_value(self, data: Any) -> int:
@@ -95,12 +98,14 @@ class StrictInteger(StrictField, serializers.IntegerField):
 
 
 class StrictBoolean(StrictField, serializers.BooleanField):
+    """Accept ``true`` or ``false``."""
+
     python_type = bool
     what = "true or false"
 
 
 class StrictChoice(StrictField, serializers.ChoiceField):
-    """One of a few strings."""
+    """Accept one of the strings in ``choices``."""
 
     def to_internal_value(self, data: Any) -> str:
         if type(data) is not str or data not in self.choices:
@@ -109,7 +114,7 @@ class StrictChoice(StrictField, serializers.ChoiceField):
 
 
 class StrictStringMap(StrictField, serializers.DictField):
-    """An object whose values are all strings."""
+    """Accept an object whose values are all strings."""
 
     python_type = dict
     what = "an object that maps names to strings"
@@ -126,14 +131,14 @@ class StrictStringMap(StrictField, serializers.DictField):
 
 
 class StrictObject(StrictField, serializers.DictField):
-    """An object of a shape that is checked elsewhere."""
+    """Accept any object; its content is validated elsewhere."""
 
     python_type = dict
     what = "an object"
 
 
 class StrictSerializer(serializers.Serializer):
-    """Refuses keys that it does not know: a typo must not be silently dropped."""
+    """Refuse unknown keys, so that a typo is not silently dropped; drop ``ignored_keys``."""
 
     ignored_keys: frozenset[str] = frozenset()
 
@@ -147,7 +152,10 @@ class StrictSerializer(serializers.Serializer):
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse what no program and no database can be given: NUL, and halves of surrogate pairs."""
+    """Raise a ValidationError for NUL and halves of surrogate pairs, which no program can take.
+
+    ``what`` names the text in the message.
+    """
     if "\0" in text:
         raise serializers.ValidationError(f"{what} must not contain NUL characters")
     try:

@@ -1,6 +1,6 @@
-"""A program as clients send it: its shape and types (docs/contract.md, sections 1 to 3).
+"""Validate the keys and types of a program that a client sends (docs/contract.md, sections 1 to 3).
 
-The rules of the values are those of the model.
+The rules for the values are the model's.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _AUTORESTART_SENTENCE = "must be one of: true, false, unexpected"
 
 
 class AutorestartField(StrictField, serializers.ChoiceField):
-    """``true`` and ``false`` may be sent as booleans too; the answer is always the string."""
+    """Accept the choices as strings, and ``true`` and ``false`` as booleans too; the value is a string."""
 
     def to_internal_value(self, data: Any) -> str:
         if data is True or data is False:
@@ -49,7 +49,7 @@ class AutorestartField(StrictField, serializers.ChoiceField):
 
 
 class PortRangeSerializer(StrictSerializer):
-    """First and last port, both included."""
+    """The first and the last port, inclusive."""
 
     start = StrictInteger(limits=rules.PORTS)
     end = StrictInteger(limits=rules.PORTS)
@@ -62,13 +62,13 @@ class PortRangeSerializer(StrictSerializer):
                 "Field 'port_range' must be an object with the integers start and end"
             )
         for key in ("start", "end"):
-            # Nested in an edit, which is partial, it is a whole all the same.
+            # An edit makes the nested serializer partial too, but replaces the whole range.
             if key not in data:
                 raise serializers.ValidationError(f"Field 'port_range' is missing '{key}'")
         return super().run_validation(data)
 
 
-# How a field of the one list is taken from clients, by the kind of its value.
+# The serializer field for each kind of value.
 _SERIALIZER_FIELDS: dict[Kind, type[serializers.Field]] = {
     Kind.TEXT: StrictString,
     Kind.REQUIRED_TEXT: RequiredString,
@@ -83,7 +83,7 @@ _SERIALIZER_FIELDS: dict[Kind, type[serializers.Field]] = {
 
 
 def serializer_field(field: ProgramField) -> serializers.Field:
-    """Return the serializer field that takes a program's field from clients."""
+    """Return the serializer field that validates a program's field."""
     options: dict[str, Any] = {"required": field.kind is Kind.REQUIRED_TEXT}
     if field.nullable:
         options["allow_null"] = True
@@ -97,17 +97,17 @@ def serializer_field(field: ProgramField) -> serializers.Field:
 
 
 class SupervisedProgramSerializer(StrictSerializer):
-    """The fields that a lasting program and a temporary one have in common."""
+    """Validate the fields that programs and temporary programs share."""
 
     program_fields: Sequence[ProgramField] = TEMPORARY_FIELDS
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        """Return the program's fields, then those that the subclass declares, which win."""
+        """Return the program's fields, then those that the subclass declares, which override them."""
         listed = {field.name: serializer_field(field) for field in self.program_fields}
         return {**listed, **super().get_fields()}
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Convert the fields of clients to the model's: what is null to them is empty in the database."""
+        """Replace null by the empty text, which the model stores instead."""
         for field in self.program_fields:
             is_text = field.kind in (Kind.TEXT, Kind.CHOICE)
             if is_text and field.name in values and values[field.name] is None:
@@ -116,10 +116,10 @@ class SupervisedProgramSerializer(StrictSerializer):
 
 
 class ProgramSerializer(SupervisedProgramSerializer):
-    """The body of ``add``, and with ``partial`` of ``edit``."""
+    """Validate the body of ``add``, and with ``partial`` that of ``edit``."""
 
     program_fields = WRITABLE_FIELDS
-    # Clients may send back what they were given.
+    # Clients may send a program back as they received it.
     ignored_keys = frozenset(
         {"status", "stats", *(field.name for field in PROGRAM_FIELDS if field.read_only)}
     )
@@ -136,11 +136,13 @@ class ProgramSerializer(SupervisedProgramSerializer):
         return super().to_internal_value(data)
 
     def validate_port_param(self, port_param: str | None) -> str | None:
+        """Refuse a blank value; the model's empty text means that there is none."""
         if port_param is not None and not port_param.strip():
             raise serializers.ValidationError("Field 'port_param' must not be empty")
         return port_param
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace ``port_range`` by the model's fields; an edit that clears a field clears what needs it."""
         values = super().validate(values)
         if self.partial and values.get("terminal_id", 0) is None:
             values.setdefault("terminal_shell", "")

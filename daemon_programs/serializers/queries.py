@@ -1,4 +1,4 @@
-"""The queries of the routes, checked."""
+"""Validate the query parameters of the routes."""
 
 from typing import Any
 
@@ -17,19 +17,20 @@ from daemon_programs.validators import rules
 
 
 class LogQuerySerializer(serializers.Serializer):
-    """The query of ``logs``."""
+    """Validate the query of ``logs``."""
 
     type = serializers.CharField(default="stdout", trim_whitespace=False, allow_blank=True)
     lines = QueryInteger(1, 10000, default=100)
 
     def validate_type(self, value: str) -> str:
+        """Refuse unknown log types, with the contract's sentence."""
         if value not in ("stdout", "stderr"):
             raise serializers.ValidationError("Invalid 'type' value: must be 'stdout' or 'stderr'")
         return value
 
 
 class EventQuerySerializer(serializers.Serializer):
-    """The query of ``events``."""
+    """Validate the query of ``events``."""
 
     since = QueryTime(required=False)
     state = QueryChoice(statuses.STATUSES, required=False)
@@ -38,13 +39,13 @@ class EventQuerySerializer(serializers.Serializer):
 
 
 class PortQuerySerializer(serializers.Serializer):
-    """The port of an instance, in a query."""
+    """Validate the port of an instance in a query."""
 
     port = QueryInteger(*rules.PORTS, required=False)
 
 
 class ProgramFilterSerializer(PortQuerySerializer):
-    """The filters of ``GET programs``, combined with AND."""
+    """Validate the filters of ``GET programs``, which are combined with AND."""
 
     hoody_kit = QueryBoolean(required=False)
     lazy_load = QueryBoolean(required=False)
@@ -57,6 +58,7 @@ class ProgramFilterSerializer(PortQuerySerializer):
     include_stats = QueryBoolean(required=False)
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Refuse half a range of ports, and a range that ends before it starts."""
         if ("port_from" in values) is not ("port_to" in values):
             raise serializers.ValidationError(
                 "Query parameters 'port_from' and 'port_to' must be given together"
@@ -69,7 +71,7 @@ class ProgramFilterSerializer(PortQuerySerializer):
 
 
 class DeliveryQuerySerializer(serializers.Serializer):
-    """The query of ``deliveries``."""
+    """Validate the query of ``deliveries``."""
 
     state = QueryChoice(Delivery.STATES, required=False)
     limit = QueryInteger(1, 1000, default=100)

@@ -1,4 +1,4 @@
-"""Serializer fields of query parameters: text that must be exactly one form of a value."""
+"""Serializer fields for query parameters, which accept exactly the documented forms of a value."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from daemon_programs.text import to_number
 
 
 class QueryField(serializers.Field):
-    """A query parameter. One that is empty is no value that parses; DRF would take it as not sent."""
+    """Take a query parameter that is empty as a value, which then fails; DRF's fields take it as missing."""
 
     def get_value(self, dictionary: Any) -> Any:
         return dictionary.get(self.field_name, empty)
 
 
 class QueryBoolean(QueryField):
-    """A query parameter that is exactly ``true`` or ``false``, in any letter case."""
+    """Accept exactly ``true`` or ``false``, in any letter case."""
 
     def to_internal_value(self, data: str) -> bool:
         if data.lower() not in ("true", "false"):
@@ -30,14 +30,14 @@ class QueryBoolean(QueryField):
 
 
 class QueryInteger(QueryField):
-    """A query parameter that is a decimal number within limits."""
+    """Accept a decimal number from ``low`` to ``high``."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         self.low, self.high = low, high
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: str) -> int:
-        number = to_number(data, most_digits=9)
+        number = to_number(data, max_digits=9)
         if number is None or not self.low <= number <= self.high:
             raise serializers.ValidationError(
                 f"Query parameter '{self.field_name}' must be an integer between {self.low} and {self.high}"
@@ -46,7 +46,7 @@ class QueryInteger(QueryField):
 
 
 class QueryChoice(QueryField):
-    """A query parameter that is one of a few words."""
+    """Accept one of the words in ``choices``."""
 
     def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
         self.choices = choices
@@ -61,11 +61,11 @@ class QueryChoice(QueryField):
 
 
 class QueryTime(QueryField):
-    """A query parameter that is a time in ISO 8601; without an offset it is UTC."""
+    """Accept a time in ISO 8601; without an offset it is UTC."""
 
     def to_internal_value(self, data: str) -> datetime:
         try:
-            # A + that is not escaped arrives as a blank.
+            # Clients forget to escape a +, which then arrives as a blank.
             moment = datetime.fromisoformat(re.sub(r"(?<=T)(.+) (?=\d\d:?\d\d$)", r"\1+", data))
             return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         except (ValueError, OverflowError):
@@ -75,7 +75,7 @@ class QueryTime(QueryField):
 
 
 class QueryCursor(QueryField):
-    """A query parameter that an earlier answer gave as ``next``: a row's id, which nobody has to know."""
+    """Accept the ``next`` of an earlier response: a row's id, which is opaque to clients."""
 
     def to_internal_value(self, data: str) -> int:
         number = to_number(data)

@@ -1,4 +1,4 @@
-"""What clients send to open a stream. Bad values are refused, also in the header."""
+"""Validate requests that open a stream: the query, and the header ``Last-Event-ID``."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ _HEADER = "Last-Event-ID"
 
 
 def stream_query(request: Request) -> dict[str, Any]:
-    """The query, and the header that browsers send when they connect again."""
+    """Return the query, with the header that browsers send when they reconnect."""
     query = {name: value for name, value in request.query_params.items() if name != _HEADER}
     return {**query, _HEADER: request.headers[_HEADER]} if _HEADER in request.headers else query
 
 
 class LastEventField(QueryField):
-    """The id of the last event that a client has had."""
+    """Accept the id of the last event that a client has received."""
 
     def to_internal_value(self, data: str) -> Any:
         try:
@@ -32,16 +32,23 @@ class LastEventField(QueryField):
             ) from None
 
     def parse(self, text: str) -> Any:
+        """Return the position that the id stands for; raise ValueError if it is none."""
         raise NotImplementedError
 
 
 class LogCursorField(LastEventField):
+    """Accept the id of an event of a log stream."""
+
     def parse(self, text: str) -> Cursor:
+        """Return the position in the log."""
         return Cursor.parse(text)
 
 
 class EventIdField(LastEventField):
+    """Accept the id of an event of the event stream."""
+
     def parse(self, text: str) -> int:
+        """Return the id of the row."""
         number = to_number(text)
         if number is None:
             raise ValueError("no id")
@@ -49,26 +56,28 @@ class EventIdField(LastEventField):
 
 
 class ResumableSerializer(serializers.Serializer):
-    """What is resumed by a header, as browsers do it, or by ``last_event_id``. The header wins."""
+    """Accept ``last_event_id``, and the header that browsers send instead. The header wins."""
 
     def get_fields(self) -> dict[str, Any]:
+        """Add a field for the header, of the same type as ``last_event_id``."""
         fields = super().get_fields()
         return {**fields, _HEADER: type(fields["last_event_id"])(required=False)}
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the last event id under one name, wherever it came from."""
         if _HEADER in values:
             values["last_event_id"] = values.pop(_HEADER)
         return values
 
 
 class LogStreamQuerySerializer(ResumableSerializer, LogQuerySerializer):
-    """The query of a log's stream."""
+    """Validate the query of a log stream."""
 
     lines = QueryInteger(0, 10000, default=100)
     last_event_id = LogCursorField(required=False)
 
 
 class EventStreamQuerySerializer(ResumableSerializer):
-    """The query of ``events/stream``."""
+    """Validate the query of ``events/stream``."""
 
     last_event_id = EventIdField(required=False)
