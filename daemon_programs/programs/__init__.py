@@ -1,1 +1,1 @@
-"""What can be done with programs, and what is known of those that run."""
+"""Operate programs, and query what is known about those that run."""

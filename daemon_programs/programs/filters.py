@@ -1,4 +1,4 @@
-"""The filters of ``GET programs`` (contract, section 3)."""
+"""Filter programs as ``GET programs`` does (docs/contract.md, section 3)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from daemon_programs.models import Program
 
 
 def filter_programs(filters: dict[str, Any]) -> list[Program]:
-    """The programs, in id order, that all of the given filters let through."""
+    """Return the programs that match all of the given filters, in id order."""
     programs = Program.objects.order_by("id")
     for field in ("lazy_load", "enabled", "boot", "name"):
         if field in filters:
@@ -16,6 +16,6 @@ def filter_programs(filters: dict[str, Any]) -> list[Program]:
     if "port_from" in filters:
         programs = programs.filter(port_start__lte=filters["port_to"], port_end__gte=filters["port_from"])
     found = list(programs)
-    if "hoody_kit" in filters:  # a matter of folders and links, not of columns
+    if "hoody_kit" in filters:  # not a column: it depends on folders and links
         found = [program for program in found if program.hoody_kit is filters["hoody_kit"]]
     return found

@@ -1,4 +1,7 @@
-"""What keeps a program from being run as it is: something outside has gone since it was registered."""
+"""The preflight check: whether a program could be run at the moment.
+
+Its user, folders and command existed when it was saved, but may have been removed since.
+"""
 
 import os
 import pwd
@@ -12,21 +15,21 @@ from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.spec import PORT
 from daemon_programs.validators import rules
 
-# What comes of a row that somebody has changed behind our back.
-BROKEN = (ValueError, TypeError, LookupError, AttributeError)
+# What a row can raise that was changed in the database without validation.
+INVALID_ROW_ERRORS = (ValueError, TypeError, LookupError, AttributeError)
 
 
-def obstacle(program: SupervisedProgram) -> str | None:
-    """Why a start would fail, as a sentence; None if nothing is in the way."""
+def problem(program: SupervisedProgram) -> str | None:
+    """Return why a start would fail, as a sentence without its full stop; None if nothing is known to."""
     try:
         for check in _checks(program):
             check()
-    except ValidationError as problem:
-        return str(problem.messages[0])
-    except OSError as problem:
-        return f"it can't be looked at: {problem}"
-    except BROKEN as problem:
-        return f"what is stored of it can't be understood ({type(problem).__name__})"
+    except ValidationError as error:
+        return str(error.messages[0])
+    except OSError as error:
+        return f"it can't be looked at: {error}"
+    except INVALID_ROW_ERRORS as error:
+        return f"what is stored of it can't be understood ({type(error).__name__})"
     return None
 
 
@@ -41,7 +44,7 @@ def _checks(program: SupervisedProgram) -> Iterator[Callable[[], None]]:
 
 
 def _check_command(program: SupervisedProgram) -> None:
-    """As `plugin.launch` looks for it; a port may be a part of its name, so that it can't be said."""
+    """Look for the command as `plugin.launch` does. One whose name contains the port is not checked."""
     command = program.specification().argv[0]
     if PORT in command:
         return

@@ -1,7 +1,7 @@
-"""Bring a program's row into supervisord's configuration: one file, one call.
+"""Apply a program's row to supervisord: write its configuration file, and make one call.
 
-Called by the signals, inside the transaction that changes the row. If supervisord does not take the
-change, the file is put back as it was and the row is rolled back (``transactions``).
+The signals do this inside the transaction that changes the row. If supervisord does not take the change,
+the file is restored and the row is rolled back (see ``transactions``).
 """
 
 import threading
@@ -22,32 +22,34 @@ _offline = threading.local()
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Change rows only: for when the stack does not run, and its start brings the rest in line."""
-    before = is_offline()
+    """Change only the database in this block: the stack does not run, and its next start applies the rows."""
+    previous = is_offline()
     _offline.on = True
     try:
         yield
     finally:
-        _offline.on = before
+        _offline.on = previous
 
 
 def is_offline() -> bool:
+    """Return whether the current thread is in an ``offline`` block."""
     return getattr(_offline, "on", False)
 
 
 def register(program: SupervisedProgram) -> None:
-    """Have supervisord run what the row says."""
+    """Make supervisord run the program as its row says."""
     if not is_offline():
         _change(program.group, program.specification().render())
 
 
 def withdraw(program: SupervisedProgram) -> None:
-    """Have supervisord stop and forget the program."""
+    """Make supervisord stop and forget the program."""
     if not is_offline():
         _change(program.group, None)
 
 
 def file_of(group: str) -> Path:
+    """Return the path of a program's configuration file."""
     return Path(settings.PROGRAMS_FOLDER) / f"{group}.json"
 
 
@@ -60,13 +62,14 @@ def write_file(group: str, text: str) -> None:
 
 
 def _change(group: str, text: str | None) -> None:
+    """Change the file, or remove it if ``text`` is None, and undo that if the transaction fails."""
     file = file_of(group)
-    before = file.read_text() if file.exists() else None
-    on_failure(lambda: _put_back(group, before))
-    _put(group, text)
+    previous = file.read_text() if file.exists() else None
+    on_failure(lambda: _restore(group, previous))
+    _apply(group, text)
 
 
-def _put(group: str, text: str | None) -> None:
+def _apply(group: str, text: str | None) -> None:
     if text is None:
         file_of(group).unlink(missing_ok=True)
         supervisor.remove(group)
@@ -75,11 +78,11 @@ def _put(group: str, text: str | None) -> None:
         supervisor.apply(group)
 
 
-def _put_back(group: str, text: str | None) -> None:
+def _restore(group: str, text: str | None) -> None:
     if text is None:
         file_of(group).unlink(missing_ok=True)
     else:
         write_file(group, text)
-    # It may be supervisord that is away: then there is nothing to put back in it.
+    # The change may have failed because supervisord is away, which then has nothing to restore.
     with suppress(DaemonError):
-        _put(group, text)
+        _apply(group, text)

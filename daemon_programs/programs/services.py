@@ -1,7 +1,8 @@
-"""What can be done with a program: one function a verb (contract, sections 2 and 3).
+"""The services: one function for each verb of a program (docs/contract.md, sections 2 and 3).
 
-They raise ``exceptions.DaemonError`` and Django's ``ValidationError``. After an error, the
-database, the mirror and supervisord's configuration agree with each other.
+The API and the admin call them. They report errors as ``exceptions.DaemonError`` or as Django's
+``ValidationError``, whose text is a sentence for the client. After an error the database, the mirror and
+supervisord's configuration agree with each other.
 """
 
 from collections.abc import Iterator
@@ -21,11 +22,11 @@ from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
 
-_PROBE_EVERY_SECONDS = 0.05  # nothing tells when a port is opened
+_PROBE_SECONDS = 0.05  # a ready port is polled, because nothing reports when it is opened
 
 
 def get_program(id: str | int) -> Program:
-    """Return the program of an id as it stands in a route; raise ProgramNotFound if there is none."""
+    """Return the program with an id, given as a number or as in a route; raise ProgramNotFound."""
     number = to_number(str(id))
     program = None if number is None else Program.objects.filter(pk=number).first()
     if program is None:
@@ -34,39 +35,49 @@ def get_program(id: str | int) -> Program:
 
 
 def add_program(values: dict[str, Any]) -> Program:
-    """Register a program; it is started at once if it is one to start at boot."""
+    """Create a program, and register it if it is enabled. It is started at once if ``boot`` is set.
+
+    ``values`` are the model's fields. Raise Refused for an ``id`` that is in use.
+    """
     with write_transaction():
         if "id" in values and Program.objects.filter(pk=values["id"]).exists():
             raise Refused(f"Program ID {values['id']} is already in use")
         program = Program(**values)
-        program.full_clean(validate_constraints=False)  # `clean` has their sentences
+        program.full_clean(validate_constraints=False)  # `clean` checks them, with better messages
         program.save(force_insert=True)
     return program
 
 
 def edit_program(id: str, values: dict[str, Any]) -> Program:
-    """Change fields; what runs is restarted once, and only if what runs has changed."""
+    """Change the given fields of a program, and wait until supervisord has applied the change.
+
+    A running program is restarted, once, only if a field has changed that its process depends on. Raise
+    WaitTimedOut if that takes too long; the change is saved all the same.
+    """
     with write_transaction():
         program = get_program(id)
-        before = copy(program)
+        previous = copy(program)
         if values.get("webhooks") is not None:
             values = {**values, "webhooks": webhook_config.merge(program.webhooks, values["webhooks"])}
         for name, value in values.items():
             setattr(program, name, value)
-        program.full_clean(validate_constraints=False)  # `clean` has their sentences
+        program.full_clean(validate_constraints=False)  # `clean` checks them, with better messages
         program.save()
     if program.enabled:
-        # What ran is stopped by the terms that it was started with.
+        # The old process is stopped with the old grace period.
         waiting.wait_until_settled(
-            before, otherwise=f"Program with ID {program.pk} is changed, but still being restarted"
+            previous, timeout_message=f"Program with ID {program.pk} is changed, but still being restarted"
         )
     else:
-        _wait_until_gone(before)
+        _wait_until_gone(previous)
     return program
 
 
 def set_enabled(id: str, enabled: bool) -> Program:
-    """Enable: register, and start if it is one to start at boot. Disable: stop and withdraw."""
+    """Enable or disable a program.
+
+    Enabling registers it, and starts it if ``boot`` is set. Disabling stops and withdraws it.
+    """
     with write_transaction():
         program = get_program(id)
         program.enabled = enabled
@@ -77,9 +88,9 @@ def set_enabled(id: str, enabled: bool) -> Program:
 
 
 def remove_program(id: str) -> int:
-    """Stop, then forget; its log files stay. Returns the id that it had."""
+    """Stop a program and delete it, and return its id. The log files stay."""
     program = get_program(id)
-    stop(program, [ALL])
+    _stop_processes(program, [ALL])
     with write_transaction():
         get_program(id).delete()
     _wait_until_gone(program)
@@ -90,81 +101,97 @@ def start_program(
     program: Program,
     *,
     port: int | None = None,
-    every: bool = False,
+    all_instances: bool = False,
     wait: bool = False,
     timeout: int = 30,
     if_not_running: bool = False,
 ) -> dict[str, Any]:
-    """Start a program, or instances of a port range; the answer's fields beside ``success``."""
-    names = _chosen(program, port, every, verb="start")
+    """Start a program, or one or all instances of a port range; return the fields of the response.
+
+    With ``wait`` the call returns once the processes are running, or raises WaitTimedOut after ``timeout``
+    seconds. Raise Refused if the program is disabled or can't be started, or if what is to be started is
+    running already; ``if_not_running`` accepts the latter, and so does ``all_instances``.
+    """
+    names = _select_processes(program, port, all_instances, verb="start")
     _check_enabled(program)
-    state: ProgramState | None = _registered_state(program)
-    active = [name for name in names if _is_active(process_state(state, name))]
-    already = len(active) == len(names)
-    if already and not if_not_running and not every:
-        raise Refused(f"{_whom(program, port)} is already running")
-    with waiting.room_to_wait(program.group, wait) as watch:
-        if not already:
-            with _still_registered(program, port):
-                answer = supervisor.start(program.group, ALL if every else names[0])
-            if "refused" in answer:
-                raise Refused(f"{_whom(program, port)} can't be started: {answer['refused']}")
-            state = answer
+    state: ProgramState | None = _ensure_registered(program)
+    is_running = all(_is_active(process_state(state, name)) for name in names)
+    if is_running and not if_not_running and not all_instances:
+        raise Refused(f"{_label(program, port)} is already running")
+    with waiting.reserve_watch(program.group, wait) as watch:
+        if not is_running:
+            with _refuse_if_withdrawn(program, port):
+                result = supervisor.start(program.group, ALL if all_instances else names[0])
+            if "refused" in result:
+                raise Refused(f"{_label(program, port)} can't be started: {result['refused']}")
+            state = result
         if watch:
             state = _wait_until_started(watch, program, names, port, timeout)
-    return _start_answer(program, state, port, already if if_not_running else None)
+    return _start_response(program, state, port, already_running=is_running if if_not_running else None)
 
 
 def restart_program(
-    program: Program, *, port: int | None = None, every: bool = False, wait: bool = False, timeout: int = 30
+    program: Program,
+    *,
+    port: int | None = None,
+    all_instances: bool = False,
+    wait: bool = False,
+    timeout: int = 30,
 ) -> dict[str, Any]:
-    """Stop and start again as one: no start is lost, no two processes run at once.
+    """Restart a program, or one or all instances of a port range; return the fields of the response.
 
-    Of a port range's instances, ``every`` one that runs; what does not run is started only if named.
+    supervisord stops and starts in one step, so no start is lost and two processes never run at once. A
+    program or an instance that does not run is started, but ``all_instances`` restarts only those that run.
+    ``wait`` and ``timeout`` are as for `start_program`.
     """
-    names = _chosen(program, port, every, verb="restart")
+    names = _select_processes(program, port, all_instances, verb="restart")
     _check_enabled(program)
-    _registered_state(program)
-    with waiting.room_to_wait(program.group, wait) as watch:
-        restarts_what_runs = every and program.has_ports
-        with _still_registered(program, port):
-            state: ProgramState | None = supervisor.restart(
-                program.group, ALL if restarts_what_runs else names[0]
-            )
-        if restarts_what_runs:
-            names = [name for name in names if _is_on_its_way(process_state(state, name))]
+    _ensure_registered(program)
+    with waiting.reserve_watch(program.group, wait) as watch:
+        only_running = all_instances and program.has_ports
+        with _refuse_if_withdrawn(program, port):
+            state: ProgramState | None = supervisor.restart(program.group, ALL if only_running else names[0])
+        if only_running:
+            names = [name for name in names if _is_starting(process_state(state, name))]
         if watch:
             state = _wait_until_started(watch, program, names, port, timeout)
-    return _start_answer(program, state, port, None)
+    return _start_response(program, state, port)
 
 
-def stop_program(program: Program, *, port: int | None = None, every: bool = False) -> None:
-    """Stop a program, or instances of a port range; stopping what is stopped is a success."""
-    names = _chosen(program, port, every, verb="stop")
-    stop(program, [ALL] if every else names)
+def stop_program(program: Program, *, port: int | None = None, all_instances: bool = False) -> None:
+    """Stop a program, or one or all instances of a port range, and wait for the end.
+
+    Stopping what is stopped is a success.
+    """
+    names = _select_processes(program, port, all_instances, verb="stop")
+    _stop_processes(program, [ALL] if all_instances else names)
 
 
-def stop(program: Program, names: list[str]) -> None:
-    """Stop processes of a program, whole trees, and wait for the last of them."""
+def _stop_processes(program: Program, names: list[str]) -> None:
+    """Stop processes with their whole trees, and wait until they have ended."""
     for name in names:
         try:
             supervisor.stop(program.group, name)
         except NotRegistered:
-            return  # nothing of it runs
+            return  # an unregistered program has no processes
     waiting.wait_until_ended(
         program,
         None if names == [ALL] else names,
-        otherwise=f"Program with ID {program.pk} is still being stopped",
+        timeout_message=f"Program with ID {program.pk} is still being stopped",
     )
 
 
-def _chosen(program: Program, port: int | None, every: bool, *, verb: str) -> list[str]:
-    """The processes that a request means; Refused when it doesn't say so as the program needs it."""
-    if port is not None and every:
+def _select_processes(program: Program, port: int | None, all_instances: bool, *, verb: str) -> list[str]:
+    """Return supervisord's names of the processes that a request is about.
+
+    A program without a port range has one process, and ignores ``all_instances``. Raise Refused if ``port``
+    and ``all_instances`` don't fit together, or don't fit the program.
+    """
+    if port is not None and all_instances:
         raise Refused("Port parameter and all: true can't be combined")
     if not program.has_ports and port is None:
         return [program.group]
-    if every:
+    if all_instances:
         return [str(each) for each in program.ports]
     if port is None and verb == "stop":
         raise Refused('Port parameter or "all: true" required to stop port-range program instances')
@@ -172,7 +199,7 @@ def _chosen(program: Program, port: int | None, every: bool, *, verb: str) -> li
 
 
 def require_port(program: Program, port: int | None) -> int:
-    """The port of an instance; Refused if none was named, or one that the program doesn't have."""
+    """Return the port of an instance; raise Refused if it is missing or outside of the program's range."""
     if not program.has_ports:
         raise Refused(f"Program with ID {program.pk} has no port range")
     if port is None:
@@ -190,12 +217,12 @@ def _check_enabled(program: Program) -> None:
         raise Refused(f"Program with ID {program.pk} is disabled")
 
 
-def _registered_state(program: Program) -> ProgramState:
-    """The program's state; one that supervisord has lost is registered again on the way."""
+def _ensure_registered(program: Program) -> ProgramState:
+    """Return the program's state, and register it again if supervisord does not have it."""
     state = supervisor.state(program.group)
     if state is None:
         with write_transaction():
-            # As it is by now: somebody else may have just disabled it.
+            # Another request may have disabled or removed it meanwhile.
             program = get_program(program.pk)
             _check_enabled(program)
             registration.register(program)
@@ -204,8 +231,8 @@ def _registered_state(program: Program) -> ProgramState:
 
 
 @contextmanager
-def _still_registered(program: Program, port: int | None) -> Iterator[None]:
-    """Somebody else may disable or remove it at any time."""
+def _refuse_if_withdrawn(program: Program, port: int | None) -> Iterator[None]:
+    """Raise Refused if supervisord does not have the program: another request has disabled or removed it."""
     try:
         yield
     except NotRegistered as problem:
@@ -213,22 +240,21 @@ def _still_registered(program: Program, port: int | None) -> Iterator[None]:
 
 
 def _withdrawn(program: Program, port: int | None) -> Refused:
-    return Refused(f"{_whom(program, port)} was withdrawn while it was starting")
+    return Refused(f"{_label(program, port)} was withdrawn while it was starting")
 
 
 def _is_active(process: ProcessState) -> bool:
     return statuses.status_of(process) in statuses.ACTIVE
 
 
-def _is_on_its_way(process: ProcessState) -> bool:
+def _is_starting(process: ProcessState) -> bool:
     return bool(process.get("queued")) or process["state"] == "starting"
 
 
 def _wait_until_started(
     watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
 ) -> ProgramState | None:
-    """Wait until processes run, or have run to a good end; Refused for a bad one."""
-
+    """Wait until processes are running, or have ended successfully; raise Refused if one failed."""
     wanted = "running" if program.ready_port is None else "ready"
 
     def started(state: ProgramState | None) -> bool:
@@ -241,40 +267,43 @@ def _wait_until_started(
         program.group,
         started,
         timeout=timeout,
-        look_every=waiting.LOOK_EVERY_SECONDS if program.ready_port is None else _PROBE_EVERY_SECONDS,
-        otherwise=f"{_whom(program, port)} is not {wanted} after {timeout} seconds",
+        recheck_seconds=waiting.RECHECK_SECONDS if program.ready_port is None else _PROBE_SECONDS,
+        timeout_message=f"{_label(program, port)} is not {wanted} after {timeout} seconds",
     )
 
 
 def _has_started(program: Program, port: int | None, process: ProcessState) -> bool:
-    word = process["state"]
-    if process.get("queued") or word in ("starting", "backoff", "stopping"):
+    """Return whether a process runs (and is ready), or has ended successfully; raise Refused if it failed."""
+    state = process["state"]
+    if process.get("queued") or state in ("starting", "backoff", "stopping"):
         return False
-    if word == "exited" and process["last_run"]["exit_code"] == 0:
+    if state == "exited" and process["last_run"]["exit_code"] == 0:
         return True
-    if word in ("exited", "fatal"):
-        why = statuses.why_it_ended(process.get("last_run"))
-        raise Refused(f"{_whom(program, port)} did not start: {why}")
-    if word == "stopped":
-        raise Refused(f"{_whom(program, port)} was stopped while it was starting")
+    if state in ("exited", "fatal"):
+        reason = statuses.describe_outcome(process.get("last_run"))
+        raise Refused(f"{_label(program, port)} did not start: {reason}")
+    if state == "stopped":
+        raise Refused(f"{_label(program, port)} was stopped while it was starting")
     return program.ready_port is None or readiness.accepts(program.ready_port)
 
 
-def _start_answer(
-    program: Program, state: ProgramState | None, port: int | None, already: bool | None
+def _start_response(
+    program: Program, state: ProgramState | None, port: int | None, already_running: bool | None = None
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {}
-    if already is not None:
-        answer["already_running"] = already
+    """Return ``already_running`` unless it is None, and the ``instance`` of the port, if any."""
+    response: dict[str, Any] = {}
+    if already_running is not None:
+        response["already_running"] = already_running
     if port is not None:
         process = process_state(state, process_name(program, port))
-        answer["instance"] = statuses.instance(program, port, process)
-    return answer
+        response["instance"] = statuses.instance(program, port, process)
+    return response
 
 
 def _wait_until_gone(program: Program) -> None:
-    waiting.wait_until_gone(program, otherwise=f"Program with ID {program.pk} is still being stopped")
+    waiting.wait_until_gone(program, timeout_message=f"Program with ID {program.pk} is still being stopped")
 
 
-def _whom(program: Program, port: int | None) -> str:
+def _label(program: Program, port: int | None) -> str:
+    """Return what error messages call the program, or its instance for a port."""
     return f"Program with ID {program.pk}" if port is None else f"Instance {program.instance_name(port)}"

@@ -1,12 +1,11 @@
-"""What programs use: whole process trees, measured in one sweep of the process table.
+"""Measure the CPU and memory of whole process trees (docs/contract.md, section 4).
 
-However many programs are asked about, the table is read at most once (contract, section 4). A tree is what
-descends from a program's process, and what it has left behind: its orphans, which supervisord names.
+The process table is read at most once, however many programs are measured. A tree consists of everything
+that descends from a program's process or from its orphaned processes, which supervisord reports.
 
-``cpu_percent`` is the share of one core (100 is one core kept busy) since the last time that the
-process was measured, if that is a second or more ago; until then it stays what it was, and when a
-process is seen for the first time (or for the first time in ten minutes) it is the average over its
-life. The same everywhere.
+``cpu_percent`` is the share of one core (100 is one fully used core) since the last measurement of the
+process. Within a second of that, its result is repeated. The first measurement of a process, or the first
+one in ten minutes, gives the average over its lifetime.
 """
 
 import threading
@@ -22,11 +21,11 @@ from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.timestamps import iso
 
-_MEASURED_ANEW_SECONDS = 1.0
-_FORGOTTEN_SECONDS = 600.0
-_LONGEST_COMMAND = 4096
+_MIN_INTERVAL_SECONDS = 1.0
+_FORGET_AFTER_SECONDS = 600.0
+_MAX_COMMAND_CHARACTERS = 4096
 
-# From a pid to those of its children.
+# Returns the pids of the children of a pid.
 Children = Callable[[int], Iterable[int]]
 
 
@@ -37,23 +36,23 @@ class _Sample(NamedTuple):
 
 
 class CpuMeter:
-    """Remembers how much time each process had used when it was last looked at."""
+    """Compute CPU shares from the CPU time that each process had used when it was last measured."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._samples: dict[tuple[int, float], _Sample] = {}
-        self._tidied_at = time.monotonic()
+        self._cleaned_at = time.monotonic()
 
     def percent(self, pid: int, created: float, cpu_seconds: float) -> float:
-        """The share of one core, as this module's docstring defines it."""
+        """Return ``cpu_percent`` as the module defines it; ``created`` is in seconds since the epoch."""
         now = time.monotonic()
         key = (pid, created)
         with self._lock:
-            self._tidy(now)
+            self._clean(now)
             last = self._samples.get(key)
             if last is None:
                 share = cpu_seconds / max(time.time() - created, 0.01)
-            elif now - last.at >= _MEASURED_ANEW_SECONDS:
+            elif now - last.at >= _MIN_INTERVAL_SECONDS:
                 share = (cpu_seconds - last.cpu_seconds) / (now - last.at)
             else:
                 return last.percent
@@ -61,13 +60,13 @@ class CpuMeter:
             self._samples[key] = _Sample(now, cpu_seconds, percent)
         return percent
 
-    def _tidy(self, now: float) -> None:
-        """Forget processes that nobody has asked about for long; most of them are gone."""
-        if now - self._tidied_at < _FORGOTTEN_SECONDS:
+    def _clean(self, now: float) -> None:
+        """Forget the processes that were not measured for a while; most of them have ended."""
+        if now - self._cleaned_at < _FORGET_AFTER_SECONDS:
             return
-        self._tidied_at = now
+        self._cleaned_at = now
         self._samples = {
-            key: sample for key, sample in self._samples.items() if now - sample.at < _FORGOTTEN_SECONDS
+            key: sample for key, sample in self._samples.items() if now - sample.at < _FORGET_AFTER_SECONDS
         }
 
 
@@ -75,19 +74,19 @@ _meter = CpuMeter()
 
 
 def measure(programs: dict[str, ProgramState]) -> dict[Owner, dict[str, Any]]:
-    """The ``stats`` of each live process of the programs (their states by group), by owner."""
+    """Return the ``stats`` of each live process by owner; ``programs`` are states by group."""
     trees = roots(programs)
-    # The way down from a single process is short; that of a thousand is longer than the whole table.
-    children = _sweep() if len(trees) > 1 else tree.children
+    # One tree is walked by looking up children pid by pid. For several, one pass over the table is faster.
+    children = _children_in_table() if len(trees) > 1 else tree.children
     return {
         owner: measured
-        for owner, begin in trees.items()
-        if (measured := _tree_stats(begin[0], walk_tree(begin, children)))
+        for owner, pids in trees.items()
+        if (measured := _tree_stats(pids[0], walk_tree(pids, children)))
     }
 
 
 def roots(programs: dict[str, ProgramState]) -> dict[Owner, list[int]]:
-    """The pids that the tree of each live process begins with: its own, then those of its orphans."""
+    """Return the roots of each live process' tree by owner: its own pid, then its orphaned processes."""
     return {
         Owner(group, name): [process["pid"], *process.get("orphans", [])]
         for group, state in programs.items()
@@ -96,16 +95,19 @@ def roots(programs: dict[str, ProgramState]) -> dict[Owner, list[int]]:
     }
 
 
-def walk_tree(begin: list[int], children: Children) -> Iterator[int]:
-    """The pids of a tree, each once: meanwhile a pid may have gone to another process."""
-    waiting = list(begin)
-    seen = set(begin)
-    while waiting:
-        pid = waiting.pop(0)
+def walk_tree(root_pids: list[int], children: Children) -> Iterator[int]:
+    """Yield the pids of a tree, breadth first.
+
+    Each pid is yielded once. A pid that is reused meanwhile could otherwise make a circle of the tree.
+    """
+    queue = list(root_pids)
+    seen = set(root_pids)
+    while queue:
+        pid = queue.pop(0)
         yield pid
         found = sorted(set(children(pid)) - seen)
         seen.update(found)
-        waiting.extend(found)
+        queue.extend(found)
 
 
 def add_to_instances(
@@ -117,8 +119,8 @@ def add_to_instances(
             instance["stats"] = own
 
 
-def _sweep() -> Children:
-    """Whose children are whose, by one look at the whole process table."""
+def _children_in_table() -> Children:
+    """Read the process table once, and return the look-up of children in it."""
     children: dict[int, list[int]] = {}
     for process in psutil.process_iter():
         try:
@@ -131,7 +133,7 @@ def _sweep() -> Children:
 def _tree_stats(root: int, pids: Iterator[int]) -> dict[str, Any] | None:
     processes = [measured for pid in pids if (measured := _process_stats(pid))]
     if not processes or processes[0]["pid"] != root:
-        return None  # it has ended since supervisord answered
+        return None  # it has ended since supervisord reported it
     try:
         started_at = psutil.Process(root).create_time()
     except psutil.Error:
@@ -151,7 +153,7 @@ def _process_stats(pid: int) -> dict[str, Any] | None:
         process = psutil.Process(pid)
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
-                return None  # with more, only its main thread has ended
+                return None  # with more threads, only the main thread has ended
             times = process.cpu_times()
             return {
                 "pid": process.pid,
@@ -164,10 +166,10 @@ def _process_stats(pid: int) -> dict[str, Any] | None:
 
 
 def _command(process: psutil.Process) -> str:
-    """The command line as text: bytes that are no UTF-8 are replaced."""
+    """Return the command line as text; bytes that are not UTF-8 become U+FFFD."""
     try:
         command = " ".join(process.cmdline())
     except psutil.ZombieProcess:
-        command = ""  # its main thread has ended, and what it was given with it
+        command = ""  # its main thread has ended, so that the command line can't be read
     command = command or process.name()
-    return command.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:_LONGEST_COMMAND]
+    return command.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:_MAX_COMMAND_CHARACTERS]

@@ -1,4 +1,7 @@
-"""From supervisord's states to the contract's statuses (section 4). Pure: no calls are made here."""
+"""Convert supervisord's states to the contract's statuses (docs/contract.md, section 4).
+
+The functions are pure: they make no calls.
+"""
 
 import time
 from typing import Any
@@ -8,29 +11,29 @@ from daemon_programs.supervisor.states import Outcome, ProcessState, ProgramStat
 from daemon_programs.timestamps import iso, uptime
 
 STATUSES = ("running", "stopped", "starting", "stopping", "backoff", "exited", "fatal", "unknown")
-ACTIVE = frozenset({"running", "starting", "backoff"})  # what a start would find running already
+ACTIVE = frozenset({"running", "starting", "backoff"})  # a start has nothing to do
 
 
 def process_name(program: Program, port: int | None) -> str:
-    """Supervisord's name of the process, or of one instance, within the program's group."""
+    """Return supervisord's name of the program's process, or of the instance for a port."""
     return program.group if port is None else str(port)
 
 
 def process_state(state: ProgramState | None, name: str) -> ProcessState:
-    """One process of a program's state; what supervisord has nothing to tell of is stopped."""
+    """Return the state of one process; one that supervisord does not report is stopped."""
     absent: ProcessState = {"state": "stopped"}
     return _processes(state).get(name, absent)
 
 
 def status_of(process: ProcessState) -> str:
-    """The one word. A start that is queued is a start."""
+    """Return the status of a process; a queued start counts as ``starting``."""
     if process.get("queued") and process["state"] != "stopping":
         return "starting"
     return process["state"]
 
 
 def live_fields(process: ProcessState) -> dict[str, Any]:
-    """``status``, and while a process lives ``pid`` and ``uptime``."""
+    """Return ``status``, and while the process is alive ``pid`` and ``uptime``."""
     fields: dict[str, Any] = {"status": status_of(process)}
     if process.get("pid"):
         fields["pid"] = process["pid"]
@@ -39,18 +42,18 @@ def live_fields(process: ProcessState) -> dict[str, Any]:
 
 
 def program_status(program: Program, state: ProgramState | None) -> dict[str, Any]:
-    """``ProgramStatus``: of a port range it is ``running`` while any instance is (``GET status``)."""
+    """Return the ``ProgramStatus`` for ``GET status``: a port range is ``running`` while any instance is."""
     if not program.has_ports:
         return {"id": program.pk, **live_fields(_own_process(program, state))}
     words = {status_of(process) for process in _processes(state).values()}
     for word in ("running", "starting", "backoff", "stopping"):
         if word in words:
             return {"id": program.pk, "status": word}
-    return {"id": program.pk, "status": _absent(program, state) or "stopped"}
+    return {"id": program.pk, "status": _status_if_missing(program, state) or "stopped"}
 
 
 def listed_status(program: Program, state: ProgramState | None) -> dict[str, Any]:
-    """The ``status`` of a program in ``GET programs``: a port range lists its instances."""
+    """Return the ``status`` of a program in ``GET programs``; that of a port range has its instances."""
     if not program.has_ports:
         return program_status(program, state)
     instances = list_instances(program, state)
@@ -63,9 +66,10 @@ def listed_status(program: Program, state: ProgramState | None) -> dict[str, Any
 
 
 def list_instances(program: Program, state: ProgramState | None) -> list[dict[str, Any]]:
-    """The instances of a port range that are not stopped, by port.
+    """Return the instances of a port range that are not stopped, sorted by port.
 
-    Until an edit is carried out supervisord may still tell of the ordinary program that it was before.
+    While an edit that added the range is applied, supervisord may still report the single process. It is
+    left out.
     """
     ports = {int(name): process for name, process in _processes(state).items() if name.isdigit()}
     instances = (instance(program, port, process) for port, process in ports.items())
@@ -73,16 +77,17 @@ def list_instances(program: Program, state: ProgramState | None) -> list[dict[st
 
 
 def instance(program: Program, port: int, process: ProcessState) -> dict[str, Any]:
-    """``ProgramInstance``."""
+    """Return a ``ProgramInstance``."""
     return {"port": port, "instance_name": program.instance_name(port), **live_fields(process)}
 
 
 def count_running(instances: list[dict[str, Any]]) -> int:
+    """Return how many of the instances are running."""
     return sum(each["status"] == "running" for each in instances)
 
 
 def last_run(process: ProcessState) -> dict[str, Any] | None:
-    """How the last run ended; None if it did not, or only because somebody stopped it."""
+    """Return the contract's ``last_run``; None if no run has ended, or if it was stopped on request."""
     ended = process.get("last_run")
     if not ended or ended["requested"]:
         return None
@@ -94,13 +99,13 @@ def last_run(process: ProcessState) -> dict[str, Any] | None:
     }
 
 
-def why_it_ended(ended: Outcome | None) -> str:
-    """How the last run ended, as the end of a sentence."""
-    if ended and ended["error"]:
-        return ended["error"]
-    if ended and ended["signal"]:
-        return f"it was ended by {ended['signal']}"
-    return f"it ended with exit code {ended and ended['exit_code']}"
+def describe_outcome(outcome: Outcome | None) -> str:
+    """Return how a run ended, as the last part of a sentence."""
+    if outcome and outcome["error"]:
+        return outcome["error"]
+    if outcome and outcome["signal"]:
+        return f"it was ended by {outcome['signal']}"
+    return f"it ended with exit code {outcome and outcome['exit_code']}"
 
 
 def _processes(state: ProgramState | None) -> dict[str, ProcessState]:
@@ -108,11 +113,11 @@ def _processes(state: ProgramState | None) -> dict[str, ProcessState]:
 
 
 def _own_process(program: Program, state: ProgramState | None) -> ProcessState:
-    if word := _absent(program, state):
+    if word := _status_if_missing(program, state):
         return {"state": word}
     return process_state(state, program.group)
 
 
-def _absent(program: Program, state: ProgramState | None) -> str | None:
-    """An enabled program that supervisord doesn't have is out of line until it is reconciled."""
+def _status_if_missing(program: Program, state: ProgramState | None) -> str | None:
+    """Return ``unknown`` for an enabled program that supervisord does not have: reconciliation is needed."""
     return "unknown" if program.enabled and state is None else None

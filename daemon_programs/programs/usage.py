@@ -1,7 +1,7 @@
-"""What programs use, as bare figures: of all of them, by one pass over the process table.
+"""Measure the usage of all programs as plain numbers, in one pass over the process table.
 
-``stats`` tells of the same trees what a person wants to know, each process with its command. This is for
-monitoring systems, which ask about everything every few seconds.
+This is for monitoring systems, which ask about all programs every few seconds. ``stats`` describes the same
+process trees for people, each process with its command.
 """
 
 import os
@@ -20,41 +20,41 @@ _CORES = os.cpu_count() or 1
 
 
 class Usage(NamedTuple):
-    """What the processes of a tree use together."""
+    """The usage of a process tree."""
 
-    cpu_seconds: float  # since the tree's first process was started, also by those that have ended
+    cpu_seconds: float  # since the root was started, including processes that have ended
     memory_rss_bytes: int
     process_count: int
 
 
 class _Process(NamedTuple):
-    """A line of the process table."""
+    """A row of the process table."""
 
     identity: tree.Identity
     parent: int
     is_alive: bool  # a zombie is not
-    cpu_seconds: float  # its own, and of those children that it has waited for
+    cpu_seconds: float  # its own, and those of ended children that it has waited for
     memory_rss_bytes: int
 
 
 class _Count(NamedTuple):
     at: float  # monotonic
-    seen: float  # what those who were there had used
+    seen: float  # the CPU seconds of the processes that were present
     total: float
 
 
 class CpuCounter:
-    """Counts what whole trees have used: that never becomes less.
+    """Count the CPU seconds of process trees, as totals that never decrease.
 
-    The kernel credits what a process has used to the parent that waits for its end. If nobody of the tree
-    does, it is lost with the process: hence the memory.
+    The kernel adds the CPU time of an ended process to the parent that waits for its end. If that parent is
+    outside of the tree, the tree loses the time. Therefore the totals are kept here.
     """
 
     def __init__(self) -> None:
         self._counts: dict[tree.Identity, _Count] = {}
 
     def count(self, seen: dict[tree.Identity, float], now: float) -> dict[tree.Identity, float]:
-        """The totals of all the trees there are, by their roots, from what is seen of them ``now``."""
+        """Return the totals by root, from the CPU seconds ``seen`` in all the trees that exist ``now``."""
         self._counts = {root: self._count(root, seconds, now) for root, seconds in seen.items()}
         return {root: count.total for root, count in self._counts.items()}
 
@@ -62,23 +62,24 @@ class CpuCounter:
         last = self._counts.get(root)
         if last is None:
             return _Count(now, seconds, seconds)
-        # One that was not seen between its parent's end and its adoption brings nothing new when it is back.
+        # A process may be missed between its parent's end and its adoption. When it is seen again, its whole
+        # time would be added: add no more than all cores can have used since.
         possible = (now - last.at) * _CORES + 1
         return _Count(now, seconds, last.total + min(max(seconds - last.seen, 0.0), possible))
 
 
 _counter = CpuCounter()
-_one_at_a_time = threading.Lock()  # an older look must not be counted after a newer one
+_lock = threading.Lock()  # an older measurement must not be counted after a newer one
 
 
 def measure(programs: dict[str, ProgramState]) -> dict[Owner, Usage]:
-    """What the trees of the live processes use, by owner; ``programs`` are all there are, by group."""
-    with _one_at_a_time:
+    """Return the usage of each live process' tree by owner; ``programs`` are the states of all, by group."""
+    with _lock:
         table = _Table()
         trees = {
             owner: processes
-            for owner, begin in stats.roots(programs).items()
-            if (processes := table.tree_of(begin))
+            for owner, pids in stats.roots(programs).items()
+            if (processes := table.tree_of(pids))
         }
         seen = {processes[0].identity: _cpu_seconds(processes) for processes in trees.values()}
         totals = _counter.count(seen, time.monotonic())
@@ -97,7 +98,7 @@ def _cpu_seconds(processes: list[_Process]) -> float:
 
 
 class _Table:
-    """The process table: what each process uses, and whose children are whose."""
+    """The process table at one moment."""
 
     def __init__(self) -> None:
         self.processes = {pid: process for pid in tree.processes() if (process := _read(pid))}
@@ -106,14 +107,15 @@ class _Table:
             self._children.setdefault(process.parent, []).append(pid)
 
     def children(self, pid: int) -> list[int]:
+        """Return the pids of a process' children."""
         return self._children.get(pid, [])
 
-    def tree_of(self, begin: list[int]) -> list[_Process]:
-        """The processes of a tree; none if its root has ended since supervisord told of it."""
-        pids = stats.walk_tree(begin, self.children)
+    def tree_of(self, root_pids: list[int]) -> list[_Process]:
+        """Return the processes of a tree; none if the first root has ended since supervisord reported it."""
+        pids = stats.walk_tree(root_pids, self.children)
         found = [self.processes[pid] for pid in pids if pid in self.processes]
-        is_there = found and found[0].identity.pid == begin[0] and found[0].is_alive
-        return found if is_there else []
+        is_current = found and found[0].identity.pid == root_pids[0] and found[0].is_alive
+        return found if is_current else []
 
 
 def _read(pid: int) -> _Process | None:

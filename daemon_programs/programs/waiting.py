@@ -1,4 +1,7 @@
-"""Read what runs, and wait until it is as asked. Every answer comes from one call to supervisord."""
+"""Query the state of programs, and wait until it is as requested.
+
+Each query is one call to supervisord, however many programs it covers.
+"""
 
 import threading
 import time
@@ -14,28 +17,32 @@ from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import changes, supervisor
 from daemon_programs.supervisor.states import ProgramState
 
-# While waiting, supervisord is asked this often even if nothing was heard of.
-LOOK_EVERY_SECONDS = 2.0
-# Beyond its grace period: after SIGKILL only the kernel can hold up an end.
-_END_SECONDS = 10.0
-# A program may take minutes to stop: at most this many requests wait that long, the others give up soon.
-_room_to_see_a_stop = threading.BoundedSemaphore(settings.THREADS // 4)
-_MOMENT_SECONDS = 5.0
+# A waiting request queries the state this often, in case the report of a change was missed.
+RECHECK_SECONDS = 2.0
+# How long a stop may take after the grace period: only the kernel can delay the end after SIGKILL.
+_STOP_MARGIN_SECONDS = 10.0
+# A program may take minutes to stop. This many requests may wait for that; the others give up soon, so that
+# threads stay free.
+_long_stops = threading.BoundedSemaphore(settings.THREADS // 4)
+_SHORT_STOP_SECONDS = 5.0
 
 
 def states() -> dict[str, ProgramState]:
-    """The states of all programs by group, however many, in one call."""
+    """Return the states of all programs by group."""
     return supervisor.states()["programs"]
 
 
 def state_of(program: SupervisedProgram) -> ProgramState | None:
-    """The state of one program; None when supervisord does not have it (it is disabled)."""
+    """Return the state of one program; None if supervisord does not have it, as when it is disabled."""
     return supervisor.state(program.group)
 
 
 @contextmanager
-def room_to_wait(group: str, wait: bool) -> Iterator[Watch | None]:
-    """Taken before anything is started: whoever finds no room to wait (TooManyWaits) has started nothing."""
+def reserve_watch(group: str, wait: bool) -> Iterator[Watch | None]:
+    """Watch a group in this block if the request is to wait; raise TooManyWaits if too many already do.
+
+    Enter it before anything is started, so that a request that can't wait has no effect.
+    """
     if not wait:
         yield None
         return
@@ -49,25 +56,28 @@ def watch_until(
     done: Callable[[ProgramState | None], bool],
     *,
     timeout: float,
-    otherwise: str,
-    look_every: float = LOOK_EVERY_SECONDS,
+    timeout_message: str,
+    recheck_seconds: float = RECHECK_SECONDS,
 ) -> ProgramState | None:
-    """Sleep until a program's state is as wanted, and return it; WaitTimedOut ``otherwise``."""
-    begun = time.monotonic()
-    deadline = begun + timeout
-    while not done(state := _look(group)):
-        looked = time.monotonic()
-        if looked >= deadline:
-            raise WaitTimedOut(otherwise)
-        watch.wait(min(deadline - looked, look_every))
-        # Each of a thousand instances tells of its changes, and a look at all of them takes its time: at
-        # least as long as the last one took there is no next one.
-        time.sleep(max(0, looked + (looked - begun) - time.monotonic()))
-        begun = time.monotonic()
+    """Sleep until ``done`` accepts a program's state, and return that state.
+
+    Raise WaitTimedOut with ``timeout_message`` after ``timeout`` seconds.
+    """
+    began = time.monotonic()
+    deadline = began + timeout
+    while not done(state := _query(group)):
+        ended = time.monotonic()
+        if ended >= deadline:
+            raise WaitTimedOut(timeout_message)
+        watch.wait(min(deadline - ended, recheck_seconds))
+        # A thousand instances report many changes, and to query them all takes a while. Therefore the pause
+        # between two queries is at least as long as the first of them took.
+        time.sleep(max(0, ended + (ended - began) - time.monotonic()))
+        began = time.monotonic()
     return state
 
 
-def _look(group: str) -> ProgramState | None:
+def _query(group: str) -> ProgramState | None:
     try:
         return supervisor.state(group)
     except SupervisorUnavailable as problem:
@@ -75,23 +85,26 @@ def _look(group: str) -> ProgramState | None:
 
 
 def _wait_for_stop(
-    program: SupervisedProgram, done: Callable[[ProgramState | None], bool], otherwise: str
+    program: SupervisedProgram, done: Callable[[ProgramState | None], bool], timeout_message: str
 ) -> None:
-    """Sleep until a program is stopped as it should be; at most its grace period and some more."""
-    has_room = _room_to_see_a_stop.acquire(blocking=False)
-    timeout = program.stop_grace_seconds + _END_SECONDS if has_room else _MOMENT_SECONDS
+    """Sleep until ``done`` accepts the state of a program that is being stopped.
+
+    Raise WaitTimedOut after the grace period and a margin, or soon if many requests wait for a stop already.
+    """
+    may_take_long = _long_stops.acquire(blocking=False)
+    timeout = program.stop_grace_seconds + _STOP_MARGIN_SECONDS if may_take_long else _SHORT_STOP_SECONDS
     try:
         with changes.watch(program.group, brief=True) as watch:
-            watch_until(watch, program.group, done, timeout=timeout, otherwise=otherwise)
+            watch_until(watch, program.group, done, timeout=timeout, timeout_message=timeout_message)
     finally:
-        if has_room:
-            _room_to_see_a_stop.release()
+        if may_take_long:
+            _long_stops.release()
 
 
-def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, otherwise: str) -> None:
-    """Wait until processes (all of the program's, if not named) and their whole trees have ended.
+def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, timeout_message: str) -> None:
+    """Wait until the trees of some processes have ended; of all the program's processes if ``names`` is None.
 
-    Not until they are at rest: somebody may have asked for the next start already.
+    A process whose next start was requested meanwhile has ended as well.
     """
 
     def ended(state: ProgramState | None) -> bool:
@@ -101,22 +114,22 @@ def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, oth
             processes[name]["state"] == "stopping" or processes[name].get("ending") for name in chosen
         )
 
-    _wait_for_stop(program, ended, otherwise)
+    _wait_for_stop(program, ended, timeout_message)
 
 
-def wait_until_gone(program: SupervisedProgram, *, otherwise: str) -> None:
-    """Wait until supervisord has stopped and forgotten a program (or has it anew)."""
+def wait_until_gone(program: SupervisedProgram, *, timeout_message: str) -> None:
+    """Wait until supervisord has stopped and forgotten a program, or has registered it again."""
     if registration.is_offline():
         return
-    _wait_for_stop(program, lambda state: state is None or not state["changing"], otherwise)
+    _wait_for_stop(program, lambda state: state is None or not state["changing"], timeout_message)
 
 
-def wait_until_settled(program: SupervisedProgram, *, otherwise: str) -> None:
-    """Wait until a program's change is carried out and what is to run has been started."""
+def wait_until_settled(program: SupervisedProgram, *, timeout_message: str) -> None:
+    """Wait until a change is applied, and until the starts that follow from it have begun."""
 
     def settled(state: ProgramState | None) -> bool:
         return state is None or not (
             state["changing"] or any(each.get("queued") for each in state["processes"].values())
         )
 
-    _wait_for_stop(program, settled, otherwise)
+    _wait_for_stop(program, settled, timeout_message)
