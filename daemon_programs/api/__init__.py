@@ -1,1 +1,1 @@
-"""The HTTP routes of programs, statuses, logs, events and webhooks."""
+"""The HTTP API of programs, statuses, logs, events and webhooks."""

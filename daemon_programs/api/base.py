@@ -1,4 +1,4 @@
-"""What the views have in common: checked input, and the permissions of each verb."""
+"""The base of all views: validated input, and the permissions that verbs need."""
 
 from typing import Any, TypeVar
 
@@ -20,21 +20,21 @@ S = TypeVar("S", bound=serializers.Serializer)
 
 
 class DaemonViewSet(viewsets.ViewSet):
-    """A view of the contract's routes: GET and POST only."""
+    """Accept GET and POST only (docs/contract.md, section 1); list the permissions of each action."""
 
     http_method_names = ["get", "post"]
     permissions_of: dict[str, list[str]]
 
 
 def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, Any]:
-    """Return what the client sent, checked and converted; raise a ValidationError."""
+    """Return the data of a request, validated and converted; raise a ValidationError if it is not valid."""
     serializer = serializer_class(data=data, **options)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
 
 def port_of(program: Program, request: Request) -> int | None:
-    """Return the port that the query names, if any; raise Refused if the program does not have it."""
+    """Return the port in the query, if there is one; raise Refused if the program does not have it."""
     port: int | None = checked(PortQuerySerializer, request.query_params).get("port")
     if port is not None:
         services.require_port(program, port)

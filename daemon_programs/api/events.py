@@ -1,4 +1,4 @@
-"""The routes of the history: what has happened, newest first."""
+"""The routes of the history: pages of events, and the event stream."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.api.base import VIEW, DaemonViewSet, checked
-from daemon_programs.api.openapi import events as shapes
+from daemon_programs.api.openapi import events as schemas
 from daemon_programs.api.openapi import streams as stream_schemas
 from daemon_programs.api.paging import page
 from daemon_programs.history.store import event_document
@@ -22,22 +22,25 @@ _VIEW_EVENTS = [*VIEW, "daemon_programs.view_event"]
 
 
 class EventViewSet(DaemonViewSet):
-    """State changes, of all programs and of one."""
+    """The recorded state changes of all programs, or of one."""
 
     permissions_of = {"list": _VIEW_EVENTS, "of_program": _VIEW_EVENTS, "stream": _VIEW_EVENTS}
 
-    @shapes.list_events
+    @schemas.list_events
     def list(self, request: Request) -> Response:
+        """Return a page of all events, newest first."""
         return _page(Event.objects.all(), checked(EventQuerySerializer, request.query_params))
 
-    @shapes.program_events
+    @schemas.program_events
     def of_program(self, request: Request, id: str) -> Response:
+        """Return a page of a program's events, newest first."""
         program = services.get_program(id)
         query = checked(EventQuerySerializer, request.query_params)
         return _page(Event.objects.of_program(program.pk), query)
 
     @stream_schemas.event_stream
     def stream(self, request: Request) -> StreamResponse:
+        """Stream all events as they are recorded."""
         query = checked(EventStreamQuerySerializer, stream_query(request))
         return stream_answer(request, _VIEW_EVENTS, EventStream(**query))
 

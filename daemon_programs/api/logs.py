@@ -1,4 +1,4 @@
-"""The answer of ``logs``, of lasting and temporary programs."""
+"""The response of the ``logs`` routes, of programs and of temporary programs."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from daemon_programs.logs.tail import tail
 from daemon_programs.models import SupervisedProgram
 
 
-def log_answer(program: SupervisedProgram, port: int | None, query: dict[str, Any]) -> Response:
-    """The last lines of a log, as a ``LogQuerySerializer`` has them asked for."""
+def log_response(program: SupervisedProgram, port: int | None, query: dict[str, Any]) -> Response:
+    """Return the last lines of a log as a response; ``query`` is validated by a ``LogQuerySerializer``."""
     path = program.log_path(query["type"], port)
     lines = tail(path, query["lines"], program.user)
     return Response(

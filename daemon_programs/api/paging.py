@@ -1,4 +1,4 @@
-"""Pages of records, newest first: the cursor is the id of the last record of a page."""
+"""Cut records into pages, newest first. The cursor is the id of the last record of a page."""
 
 from typing import Any, TypeVar
 
@@ -8,7 +8,10 @@ Record = TypeVar("Record", bound=Model)
 
 
 def page(records: QuerySet[Record], query: dict[str, Any]) -> tuple[list[Record], str | None]:
-    """Return a page as ``limit`` and ``cursor`` of a query ask for it, and the cursor of the next page."""
+    """Return the page that ``limit`` and ``cursor`` of a query select, and the cursor of the next page.
+
+    The cursor is None on the last page.
+    """
     if "cursor" in query:
         records = records.filter(pk__lt=query["cursor"])
     found = list(records.order_by("-id")[: query["limit"] + 1])

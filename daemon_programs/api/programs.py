@@ -1,5 +1,8 @@
-"""The routes of programs, statuses and logs (contract, section 2). One verb each; what they do is
-in ``verbs`` and ``runtime``, what can go wrong in ``hoody_site.api.errors``."""
+"""The routes of programs and their logs (docs/contract.md, section 2).
+
+Each method validates the request, calls one service, and returns its result as JSON. The services are in
+``programs.services``; ``hoody_site.api.errors`` turns the exceptions that they raise into error responses.
+"""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,8 +18,8 @@ from daemon_programs.api.base import (
     checked,
     port_of,
 )
-from daemon_programs.api.logs import log_answer
-from daemon_programs.api.openapi import operations as shapes
+from daemon_programs.api.logs import log_response
+from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.api.openapi import streams as stream_schemas
 from daemon_programs.api.status import add_statuses
 from daemon_programs.logs import stream
@@ -38,7 +41,7 @@ from daemon_programs.streams.answer import StreamResponse, stream_answer
 
 
 class ProgramViewSet(DaemonViewSet):
-    """Programs: the list, one, and every verb."""
+    """List, change and operate programs."""
 
     permissions_of = {
         "list": VIEW,
@@ -56,8 +59,9 @@ class ProgramViewSet(DaemonViewSet):
         "restart": OPERATE,
     }
 
-    @shapes.list_programs
+    @schemas.list_programs
     def list(self, request: Request) -> Response:
+        """Return the programs that match the filters, with their statuses if asked for."""
         filters = checked(ProgramFilterSerializer, request.query_params)
         programs = filter_programs(filters)
         documents = [program_document(program) for program in programs]
@@ -65,83 +69,97 @@ class ProgramViewSet(DaemonViewSet):
             add_statuses(programs, documents, with_stats=filters.get("include_stats", False))
         return Response({"programs": documents})
 
-    @shapes.retrieve_program
+    @schemas.retrieve_program
     def retrieve(self, request: Request, id: str) -> Response:
-        return _program_answer(services.get_program(id))
+        """Return the configuration of a program."""
+        return _program_response(services.get_program(id))
 
-    @shapes.add_program
+    @schemas.add_program
     def add(self, request: Request) -> Response:
+        """Create a program."""
         program = services.add_program(checked(ProgramSerializer, request.data))
         return Response({"success": True, "id": program.pk, "program": program_document(program)})
 
-    @shapes.edit_program
+    @schemas.edit_program
     def edit(self, request: Request, id: str) -> Response:
-        services.get_program(id)  # 404 comes before 400
-        return _program_answer(
-            services.edit_program(id, checked(ProgramSerializer, request.data, partial=True))
-        )
+        """Change the fields of a program that the body has."""
+        services.get_program(id)  # an unknown id is a 404, whatever the body is
+        values = checked(ProgramSerializer, request.data, partial=True)
+        return _program_response(services.edit_program(id, values))
 
-    @shapes.remove_program
+    @schemas.remove_program
     def remove(self, request: Request, id: str) -> Response:
+        """Stop a program and delete it."""
         services.get_program(id)
         checked(NoFieldsSerializer, request.data)
         return Response({"success": True, "id": services.remove_program(id)})
 
-    @shapes.reset_programs
+    @schemas.reset_programs
     def reset(self, request: Request) -> Response:
+        """Replace all programs by those of ``programs.default.json``."""
         checked(NoFieldsSerializer, request.data)
         program_sets.reset()
         return Response({"success": True})
 
-    @shapes.enable_program
+    @schemas.enable_program
     def enable(self, request: Request, id: str) -> Response:
+        """Register a program with supervisord."""
         services.get_program(id)
         checked(NoFieldsSerializer, request.data)
-        return _program_answer(services.set_enabled(id, True))
+        return _program_response(services.set_enabled(id, True))
 
-    @shapes.disable_program
+    @schemas.disable_program
     def disable(self, request: Request, id: str) -> Response:
+        """Stop a program and withdraw it from supervisord."""
         services.get_program(id)
         checked(NoFieldsSerializer, request.data)
-        return _program_answer(services.set_enabled(id, False))
+        return _program_response(services.set_enabled(id, False))
 
-    @shapes.start_program
+    @schemas.start_program
     def start(self, request: Request, id: str) -> Response:
+        """Start a program, or one or all instances of a port range."""
         program = services.get_program(id)
-        body = checked(StartSerializer, request.data)
-        return Response({"success": True, **services.start_program(program, every=body.pop("all"), **body)})
+        options = checked(StartSerializer, request.data)
+        result = services.start_program(program, all_instances=options.pop("all"), **options)
+        return Response({"success": True, **result})
 
-    @shapes.stop_program
+    @schemas.stop_program
     def stop(self, request: Request, id: str) -> Response:
+        """Stop a program, or one or all instances of a port range, and wait for the end."""
         program = services.get_program(id)
-        body = checked(StopSerializer, request.data)
-        services.stop_program(program, every=body.pop("all"), **body)
+        options = checked(StopSerializer, request.data)
+        services.stop_program(program, all_instances=options.pop("all"), **options)
         return Response({"success": True})
 
-    @shapes.restart_program
+    @schemas.restart_program
     def restart(self, request: Request, id: str) -> Response:
+        """Restart a program, or one or all instances of a port range."""
         program = services.get_program(id)
-        body = checked(RestartSerializer, request.data)
-        return Response({"success": True, **services.restart_program(program, every=body.pop("all"), **body)})
+        options = checked(RestartSerializer, request.data)
+        result = services.restart_program(program, all_instances=options.pop("all"), **options)
+        return Response({"success": True, **result})
 
-    @shapes.program_logs
+    @schemas.program_logs
     def logs(self, request: Request, id: str) -> Response:
+        """Return the last lines of a log."""
         program = services.get_program(id)
         query = checked(LogQuerySerializer, request.query_params)
-        port = port_of(program, request)
-        if program.has_ports and port is None:
-            port = services.require_port(program, port)
-        return log_answer(program, port, query)
+        return log_response(program, _log_port(program, request), query)
 
     @stream_schemas.program_log_stream
     def log_stream(self, request: Request, id: str) -> StreamResponse:
+        """Stream a log as it is written."""
         program = services.get_program(id)
         query = checked(LogStreamQuerySerializer, stream_query(request))
-        port = port_of(program, request)
-        if program.has_ports and port is None:
-            port = services.require_port(program, port)
-        return stream_answer(request, VIEW, stream.of_program(program, port, query))
+        source = stream.of_program(program, _log_port(program, request), query)
+        return stream_answer(request, VIEW, source)
 
 
-def _program_answer(program: Program) -> Response:
+def _program_response(program: Program) -> Response:
     return Response({"success": True, "program": program_document(program)})
+
+
+def _log_port(program: Program, request: Request) -> int | None:
+    """Return the port of the instance whose log is requested; a port range requires one."""
+    port = port_of(program, request)
+    return services.require_port(program, port) if program.has_ports else port

@@ -1,4 +1,4 @@
-"""The routes of statuses: what runs, and what it uses."""
+"""The routes of statuses: what runs, and which resources it uses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
-from daemon_programs.api.openapi import operations as shapes
+from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
 from daemon_programs.programs import preflight, readiness, services, stats, statuses, waiting
 from daemon_programs.supervisor.processes.notes import Owner
@@ -15,12 +15,13 @@ from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 
 class StatusViewSet(DaemonViewSet):
-    """Statuses, of all programs and of one."""
+    """The statuses of all programs, or of one."""
 
     permissions_of = {"list": VIEW, "retrieve": VIEW}
 
-    @shapes.list_statuses
+    @schemas.list_statuses
     def list(self, request: Request) -> Response:
+        """Return the status of each program, in id order."""
         states = waiting.states()
         return Response(
             {
@@ -39,17 +40,21 @@ class StatusViewSet(DaemonViewSet):
             }
         )
 
-    @shapes.retrieve_status
+    @schemas.retrieve_status
     def retrieve(self, request: Request, id: str) -> Response:
+        """Return the status of one program, or of the instance for a port."""
         program = services.get_program(id)
         port = port_of(program, request)
-        return Response({"success": True, **_status_answer(program, port)})
+        return Response({"success": True, **_status_fields(program, port)})
 
 
 def add_statuses(
     programs: Sequence[Program], documents: Sequence[dict[str, Any]], *, with_stats: bool
 ) -> None:
-    """Add what ``GET programs`` shows of what runs: one call, and at most one sweep."""
+    """Add ``status``, and ``stats`` if wanted, to the documents of ``GET programs``.
+
+    This takes one call to supervisord, and at most one pass over the process table.
+    """
     states = waiting.states()
     measured = stats.measure(states) if with_stats else {}
     for program, document in zip(programs, documents, strict=True):
@@ -61,7 +66,8 @@ def add_statuses(
             document["stats"] = own
 
 
-def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
+def _status_fields(program: Program, port: int | None) -> dict[str, Any]:
+    """Return the fields of ``GET status/{id}``: those of an instance, a port range or a single process."""
     state = waiting.state_of(program)
     if port is not None:
         process = statuses.process_state(state, str(port))
@@ -92,13 +98,13 @@ def _status_answer(program: Program, port: int | None) -> dict[str, Any]:
 
 
 def _problem(program: Program) -> dict[str, str]:
-    """What is in the way of a program that does not run."""
-    problem = preflight.obstacle(program)
+    """Return what the preflight check finds for a program that does not run."""
+    problem = preflight.problem(program)
     return {"problem": problem} if problem else {}
 
 
 def _only(program: Program, state: ProgramState | None, name: str) -> dict[str, ProgramState]:
-    """The states that the stats of a single process are measured of."""
+    """Return the state of a single process in the form that `stats.measure` takes."""
     chosen = {name: statuses.process_state(state, name)}
     return {program.group: {"changing": False, "digest": "", "processes": chosen}}
 

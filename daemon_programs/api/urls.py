@@ -1,4 +1,4 @@
-"""The contract's routes, without trailing slashes (section 2)."""
+"""The routes of the API, without trailing slashes (docs/contract.md, section 2)."""
 
 from django.urls import path
 

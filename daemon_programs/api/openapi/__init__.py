@@ -1,1 +1,4 @@
-"""What the OpenAPI document says of the routes. Nothing in here runs when a request is served."""
+"""Describe the routes for the OpenAPI document.
+
+Nothing in this package runs when a request is served.
+"""

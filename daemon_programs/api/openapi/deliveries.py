@@ -1,9 +1,9 @@
-"""What the routes of webhooks take and answer, for OpenAPI; and the query of the list."""
+"""Describe the routes of webhooks for the OpenAPI document."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs.api.openapi.examples import answered, sent
+from daemon_programs.api.openapi.examples import request_example, response_example
 from daemon_programs.api.openapi.parameters import ID, PAGE, query
 from daemon_programs.api.openapi.responses import Success
 from daemon_programs.models import Delivery
@@ -14,38 +14,42 @@ _TAGS = ["webhooks"]
 
 
 class AttemptShape(serializers.Serializer):
-    """One try. Without `error` it was delivered."""
+    """One attempt. Without `error` it was successful."""
 
     at = serializers.DateTimeField(help_text="UTC, milliseconds.")
     milliseconds = serializers.IntegerField(help_text="How long it took.")
-    code = serializers.IntegerField(required=False, help_text="What was answered, if anything was.")
+    code = serializers.IntegerField(required=False, help_text="The HTTP status of the response, if any.")
     error = serializers.CharField(required=False, help_text="Why it failed.")
 
 
 class DeliveryShape(serializers.Serializer):
-    """One event for one URL."""
+    """The delivery of one event to one URL."""
 
     id = serializers.IntegerField()
     webhook_id = serializers.CharField(help_text="The header `webhook-id`: the same for each attempt.")
     event_id = serializers.IntegerField(help_text="The `id` of the event.")
     event = serializers.ChoiceField(choices=webhook_config.EVENTS)
-    port = serializers.IntegerField(required=False, help_text="Of an instance.")
+    port = serializers.IntegerField(required=False, help_text="That of an instance of a port range.")
     url = serializers.CharField()
     state = serializers.ChoiceField(choices=Delivery.STATES)
-    error = serializers.CharField(required=False, help_text="Why it was given up, or cancelled.")
+    error = serializers.CharField(required=False, help_text="Why it failed or was cancelled.")
     created_at = serializers.DateTimeField()
-    next_attempt_at = serializers.DateTimeField(required=False, help_text="While it is pending.")
-    attempts = AttemptShape(many=True, help_text="The oldest first.")
+    next_attempt_at = serializers.DateTimeField(required=False, help_text="Present while it is pending.")
+    attempts = AttemptShape(many=True, help_text="Oldest first.")
 
 
 @extend_schema_serializer(many=False)
 class DeliveriesAnswer(Success):
+    """A page of deliveries."""
+
     deliveries = DeliveryShape(many=True)
-    next = serializers.CharField(allow_null=True, help_text="`cursor` of the next page; null: there is none.")
+    next = serializers.CharField(allow_null=True, help_text="The `cursor` of the next page, or null.")
 
 
 class SecretAnswer(Success):
-    secret = serializers.CharField(help_text="Shown this once.")
+    """A new webhook secret."""
+
+    secret = serializers.CharField(help_text="Shown only this once.")
 
 
 _EXAMPLE = {
@@ -71,21 +75,21 @@ list_deliveries = extend_schema(
     tags=_TAGS,
     operation_id="listDeliveries",
     summary="List a program's webhook deliveries",
-    description="What was delivered, is on its way, or was given up; newest first.",
+    description="Pending and finished deliveries, newest first.",
     parameters=[
         ID,
-        query("state", {"type": "string", "enum": list(Delivery.STATES)}, "Only those."),
+        query("state", {"type": "string", "enum": list(Delivery.STATES)}, "Only deliveries in this state."),
         *PAGE,
     ],
     responses=DeliveriesAnswer,
-    examples=[answered("A page", deliveries=[_EXAMPLE], next=None)],
+    examples=[response_example("A page", deliveries=[_EXAMPLE], next=None)],
 )
 redeliver = extend_schema(
     tags=_TAGS,
     operation_id="redeliver",
-    summary="Deliver a webhook once more",
+    summary="Redeliver a webhook",
     description=(
-        "With the same `webhook-id`, retries included. Refused while it is on its way, and when the "
+        "Delivers it again with the same `webhook-id`, with retries. Refused while it is pending, and if the "
         "program's webhooks no longer name its URL."
     ),
     parameters=[
@@ -99,21 +103,21 @@ redeliver = extend_schema(
     ],
     request=NoFieldsSerializer,
     responses=Success,
-    examples=[sent("Empty body"), answered("On its way")],
+    examples=[request_example("Empty body"), response_example("Queued")],
 )
 rotate_secret = extend_schema(
     tags=_TAGS,
     operation_id="rotateWebhookSecret",
-    summary="Make a new secret for a program's webhooks",
+    summary="Rotate the secret of a program's webhooks",
     description=(
-        "Shown this once. Deliveries are signed as the Standard Webhooks specification says; for 24 hours "
-        "with the secret of before as well."
+        "Returns a new secret, which is shown only this once. Deliveries are signed according to the "
+        "Standard Webhooks specification, for 24 hours with the previous secret as well."
     ),
     parameters=[ID],
     request=NoFieldsSerializer,
     responses=SecretAnswer,
     examples=[
-        sent("Empty body"),
-        answered("A new secret", secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3yvEpkbLMfM="),  # noqa: S106
+        request_example("Empty body"),
+        response_example("A new secret", secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw3yvEpkbLMfM="),  # noqa: S106
     ],
 )

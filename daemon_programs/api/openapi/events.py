@@ -1,4 +1,4 @@
-"""What the history's routes are and answer, for OpenAPI. Nothing here runs when a request is served."""
+"""Describe the routes of the history for the OpenAPI document."""
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
@@ -23,41 +23,43 @@ EXAMPLE = {
 
 
 class EventShape(serializers.Serializer):
-    """A state change of a program, or of an instance of a port range."""
+    """A recorded state change of a program, or of an instance of a port range."""
 
-    id = serializers.IntegerField(help_text="Its place in the order.")
-    at = serializers.DateTimeField(help_text="UTC, milliseconds.")
+    id = serializers.IntegerField(help_text="Ids ascend in the order of the events.")
+    at = serializers.DateTimeField(help_text="UTC, to the millisecond.")
     program_id = serializers.IntegerField(required=False)
-    temporary_id = serializers.CharField(required=False, help_text="Of a temporary program instead.")
-    name = serializers.CharField(allow_blank=True, help_text="The program's at that time.")
-    port = serializers.IntegerField(required=False, help_text="Of an instance.")
+    temporary_id = serializers.CharField(required=False, help_text="The id of a temporary program.")
+    name = serializers.CharField(allow_blank=True, help_text="The program's name at that time.")
+    port = serializers.IntegerField(required=False, help_text="That of an instance of a port range.")
     from_state = serializers.ChoiceField(choices=STATUSES)
     state = serializers.ChoiceField(choices=STATUSES)
     pid = serializers.IntegerField(required=False)
-    exit_code = serializers.IntegerField(required=False, help_text="When a run has ended.")
-    signal = serializers.CharField(required=False, help_text="That ended the run.")
-    error = serializers.CharField(required=False, help_text="Why it could not be run, or what is unknown.")
+    exit_code = serializers.IntegerField(required=False, help_text="That of the run that ended.")
+    signal = serializers.CharField(required=False, help_text="The signal that ended a run.")
+    error = serializers.CharField(required=False, help_text="Why it could not be run, or what is not known.")
     by = serializers.CharField(
         help_text=(
-            "`api`, `admin`, `command`: somebody asked. `boot`, `ttl`, `shutdown`: the daemon's start, the "
-            "end of a time to live, the daemon's end. `supervisord`: what follows from the configuration, "
-            "restarts for one. `daemon`: reconciliation, clean-up. `gap`: see there."
+            "What caused the change. `api`, `admin`, `command`: a request. `boot`, `shutdown`: the daemon's "
+            "start or end. `ttl`: the end of a time to live. `supervisord`: the program's configuration, for "
+            "example a restart. `daemon`: reconciliation or clean-up. `gap`: see the field `gap`."
         )
     )
-    user = serializers.CharField(required=False, help_text="Who asked.")
+    user = serializers.CharField(required=False, help_text="The user who requested the change.")
     gap = serializers.BooleanField(
-        help_text="True: nobody told; it follows from what was found after a crash."
+        help_text="True if the change was not observed, but follows from the states found after a crash."
     )
 
 
 @extend_schema_serializer(many=False)
 class EventsAnswer(Success):
+    """A page of events."""
+
     events = EventShape(many=True)
-    next = serializers.CharField(allow_null=True, help_text="`cursor` of the next page; null: there is none.")
+    next = serializers.CharField(allow_null=True, help_text="The `cursor` of the next page, or null.")
 
 
 _QUERY: list[OpenApiParameter] = [
-    query("since", {"type": "string", "format": "date-time"}, "Not what happened before this time."),
+    query("since", {"type": "string", "format": "date-time"}, "Only events at this time or later."),
     query("state", {"type": "string", "enum": list(STATUSES)}, "Only changes to this state."),
     *PAGE,
 ]
@@ -69,7 +71,7 @@ list_events = extend_schema(
     tags=_TAGS,
     operation_id="listEvents",
     summary="List events",
-    description="State changes of all programs, temporary ones as well, newest first.",
+    description="State changes of all programs, including temporary ones, newest first.",
     parameters=_QUERY,
     responses=EventsAnswer,
     examples=_EXAMPLES,

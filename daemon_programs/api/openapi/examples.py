@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document. A test holds each against its schema."""
+"""Examples for the OpenAPI document. A test validates each against its schema."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS
 
 
 def _program(id: int, **values: Any) -> dict[str, Any]:
-    """Return a whole program: what isn't given has its default."""
+    """Return a whole program; fields that are not given have their defaults."""
     defaults = {field.name: field.default for field in PROGRAM_FIELDS if field.default is not None}
     folder = f"/var/lib/daemon-api/logs/{values['name']}"
     logs = {"stdout_logfile": f"{folder}/stdout.log", "stderr_logfile": f"{folder}/stderr.log"}
@@ -70,15 +70,17 @@ STATS = {
 LAST_RUN = {"exit_code": 3, "signal": None, "error": None, "ended_at": "2026-11-21T18:40:00Z"}
 
 
-def sent(name: str, /, **body: Any) -> OpenApiExample:
+def request_example(name: str, /, **body: Any) -> OpenApiExample:
+    """Return an example of a request body."""
     return OpenApiExample(name, body, request_only=True)
 
 
-def answered(name: str, /, **body: Any) -> OpenApiExample:
+def response_example(name: str, /, **body: Any) -> OpenApiExample:
+    """Return an example of a successful response."""
     return OpenApiExample(name, {"success": True, **body}, response_only=True)
 
 
-SUCCESS = [answered("Done")]
+SUCCESS = [response_example("Done")]
 LIST_PROGRAMS = [
     OpenApiExample("Programs", {"programs": [WEB, API]}, response_only=True),
     OpenApiExample(
@@ -100,10 +102,10 @@ LIST_PROGRAMS = [
         response_only=True,
     ),
 ]
-PROGRAM = [answered("A program", program=WEB)]
+PROGRAM = [response_example("A program", program=WEB)]
 ADD_PROGRAM = [
-    sent("A web server", **_WEB),
-    sent(
+    request_example("A web server", **_WEB),
+    request_example(
         "A port range",
         name="api",
         command="node server.js",
@@ -112,45 +114,50 @@ ADD_PROGRAM = [
         port_range={"start": 8000, "end": 8099},
         lazy_load=True,
     ),
-    answered("A port range", id=2, program=API),
+    response_example("A port range", id=2, program=API),
 ]
 EDIT_PROGRAM = [
-    sent("Two fields", description="v2", environment={"A": "1"}),
-    answered("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
+    request_example("Two fields", description="v2", environment={"A": "1"}),
+    response_example("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
 ]
-REMOVE_PROGRAM = [sent("Empty body"), answered("Removed", id=2)]
-RESET_PROGRAMS = [sent("Empty body"), answered("Reset")]
-ENABLE_PROGRAM = [sent("Empty body"), answered("Enabled", program=WEB)]
-DISABLE_PROGRAM = [sent("Empty body"), answered("Disabled", program={**WEB, "enabled": False})]
+REMOVE_PROGRAM = [request_example("Empty body"), response_example("Removed", id=2)]
+RESET_PROGRAMS = [request_example("Empty body"), response_example("Reset")]
+ENABLE_PROGRAM = [request_example("Empty body"), response_example("Enabled", program=WEB)]
+DISABLE_PROGRAM = [
+    request_example("Empty body"),
+    response_example("Disabled", program={**WEB, "enabled": False}),
+]
 START_PROGRAM = [
-    sent("Start"),
-    sent("Until it runs", wait=True, timeout=10),
-    sent("If it does not run", if_not_running=True),
-    sent("An instance", port=8042),
-    sent("All instances", all=True),
-    answered("Started"),
-    answered("It was running", already_running=True),
-    answered("An instance", instance=STARTING_INSTANCE),
-    answered("An instance was running", already_running=True, instance=RUNNING_INSTANCE),
+    request_example("Start"),
+    request_example("Wait until it is running", wait=True, timeout=10),
+    request_example("Unless it is running", if_not_running=True),
+    request_example("An instance", port=8042),
+    request_example("All instances", all=True),
+    response_example("Started"),
+    response_example("It was running already", already_running=True),
+    response_example("An instance", instance=STARTING_INSTANCE),
+    response_example("The instance was running already", already_running=True, instance=RUNNING_INSTANCE),
 ]
 STOP_PROGRAM = [
-    sent("Stop"),
-    sent("An instance", port=8042),
-    sent("All instances", all=True),
+    request_example("Stop"),
+    request_example("An instance", port=8042),
+    request_example("All instances", all=True),
     *SUCCESS,
 ]
 RESTART_PROGRAM = [
-    sent("Restart"),
-    sent("Until it runs again", wait=True, timeout=10),
-    sent("An instance", port=8042),
-    answered("Restarted"),
-    answered("An instance", instance=STARTING_INSTANCE),
+    request_example("Restart"),
+    request_example("Wait until it is running again", wait=True, timeout=10),
+    request_example("An instance", port=8042),
+    response_example("Restarted"),
+    response_example("An instance", instance=STARTING_INSTANCE),
 ]
 LOGS = [
-    answered("Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log")
+    response_example(
+        "Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log"
+    )
 ]
 LIST_STATUSES = [
-    answered(
+    response_example(
         "Statuses",
         statuses=[
             {"id": 1, "name": "web", "enabled": True, "status": RUNNING},
@@ -159,13 +166,15 @@ LIST_STATUSES = [
     )
 ]
 STATUS = [
-    answered("Running", status=RUNNING, stats=STATS),
-    answered("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
-    answered(
-        "Its folder has gone",
+    response_example("Running", status=RUNNING, stats=STATS),
+    response_example("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
+    response_example(
+        "Its directory is missing",
         status={"id": 1, "status": "stopped"},
         problem="Working directory '/var/www' does not exist",
     ),
-    answered("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
-    answered("With port", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}),
+    response_example("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
+    response_example(
+        "An instance", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}
+    ),
 ]

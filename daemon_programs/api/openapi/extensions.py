@@ -1,7 +1,7 @@
-"""How strict fields read in the OpenAPI document: as exactly as JSON Schema can say it.
+"""Describe strict serializers in the OpenAPI document as exactly as JSON Schema can.
 
-What it can't say (that a user exists, that a name is free, that two fields go together) stands in the
-descriptions. Nothing here runs when a request is served.
+What it can't express (that a user exists, that a name is free, that two fields fit together) is in the
+descriptions.
 """
 
 import re
@@ -21,7 +21,7 @@ from daemon_programs.serializers.fields import (
 from daemon_programs.serializers.program import AutorestartField, SupervisedProgramSerializer
 from daemon_programs.validators import webhook_config
 
-# The inside of character classes, spelled so that every dialect of regular expressions reads the same.
+# The content of character classes, in a notation that all dialects of regular expressions share.
 _NUL = r"\u0000"
 _LINE_BREAKS = r"\u0000\n\r"
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
@@ -33,7 +33,7 @@ def _text(forbidden: str) -> str:
 
 
 def _visible_text(forbidden: str) -> str:
-    """Text with at least one character that is not blank."""
+    """Return the pattern of text with at least one character that is not blank."""
     return f"^[^{forbidden}]*[^{forbidden}{_BLANKS}][^{forbidden}]*$"
 
 
@@ -50,7 +50,7 @@ def _between(limits: tuple[int, int], default: int) -> dict[str, Any]:
 
 _LOG_FILE = f"^(/[^{_CONTROLS}]*[^/{_CONTROLS}])?$"
 
-# Of string fields by name. Empty is the default where a field has one.
+# The patterns of string fields by name. They match the empty text where it means that a field is not set.
 PATTERNS = {
     "name": _visible_text(f"'\"{_CONTROLS}"),
     "command": _visible_text(_LINE_BREAKS),
@@ -67,35 +67,36 @@ _WEBHOOKS: dict[str, Any] = {
     "enabled": {"type": "boolean", "default": True},
     "urls": {
         "type": "array",
-        "maxItems": webhook_config.MOST_URLS,
+        "maxItems": webhook_config.MAX_URLS,
         "items": {"type": "string", "maxLength": 2048},
-        "description": "Of an enabled block at least one, each https and none to a private address.",
+        "description": "At least one if `enabled`. https only, and not to a private address.",
     },
     "events": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}], "default": "*"},
     "headers": {
         "type": "object",
-        "maxProperties": webhook_config.MOST_HEADERS,
+        "maxProperties": webhook_config.MAX_HEADERS,
         "additionalProperties": {"type": "string", "pattern": r"^[\t\u0020-\u007e]*$", "maxLength": 4096},
     },
     "timeout": _between(webhook_config.TIMEOUT, default=10),
     "retry": _between(webhook_config.RETRY, default=3),
 }
 
-_IGNORED = {"description": "Ignored: what was answered may be sent back."}
+_IGNORED = {"description": "Ignored, so that a response may be sent back."}
 
 
 class StrictSerializerSchema(OpenApiSerializerExtension):
-    """Bodies: no other keys, and each field as strict as it is."""
+    """Describe request bodies: the constraints of each field, and that no other keys are accepted."""
 
     target_class = StrictSerializer
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Return the schema of a serializer."""
         serializer: Any = self.target
         schema: dict[str, Any] = auto_schema._map_serializer(serializer, direction, bypass_extensions=True)
         properties: dict[str, Any] = schema.setdefault("properties", {})
         for name, field in serializer.fields.items():
-            _sharpen(properties[name], name, field)
+            _constrain(properties[name], name, field)
             if isinstance(serializer, SupervisedProgramSerializer) and name in FIELD:
                 _describe(properties[name], FIELD[name], with_default=not serializer.partial)
         ignored = {"id"} if serializer.partial and "id" in properties else set()
@@ -106,11 +107,11 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
         return schema
 
 
-def _sharpen(schema: dict[str, Any], name: str, field: Any) -> None:
-    """What drf-spectacular can't know of a strict field."""
+def _constrain(schema: dict[str, Any], name: str, field: Any) -> None:
+    """Add the constraints of a strict field that drf-spectacular does not know."""
     if isinstance(field, StrictString):
         schema["pattern"] = PATTERNS.get(name, _text(_NUL))
-        schema.pop("minLength", None)  # empty is a value like any other, if the pattern doesn't say otherwise
+        schema.pop("minLength", None)  # the pattern says whether empty text is allowed
         if isinstance(field, RequiredString):
             schema["minLength"] = 1
         if field.max_length:
@@ -126,7 +127,7 @@ def _sharpen(schema: dict[str, Any], name: str, field: Any) -> None:
 
 
 def _describe(schema: dict[str, Any], field: ProgramField, *, with_default: bool) -> None:
-    """Add the longest text, the default, and what a field is for."""
+    """Add the description, the maximum length and the default of a program's field."""
     if field.description:
         schema["description"] = field.description
     column: Any = Program._meta.get_field(field.model_columns[0])

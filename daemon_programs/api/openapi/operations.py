@@ -1,5 +1,4 @@
-"""What each operation is, for OpenAPI: the decorators of the views. Nothing here runs when a request is
-served."""
+"""Describe the operations on programs for the OpenAPI document; the views use these as decorators."""
 
 from drf_spectacular.utils import extend_schema
 
@@ -39,11 +38,11 @@ list_programs = extend_schema(
     parameters=[
         query("enabled", BOOLEAN_SCHEMA, "Registered with supervisord."),
         query("boot", BOOLEAN_SCHEMA, "Started when the daemon starts."),
-        query("lazy_load", BOOLEAN_SCHEMA, "Instances started on demand only."),
-        query("hoody_kit", BOOLEAN_SCHEMA, "Those whose directory lies below the kits' root."),
+        query("lazy_load", BOOLEAN_SCHEMA, "Instances are only started on demand."),
+        query("hoody_kit", BOOLEAN_SCHEMA, "Whether the directory lies below the root of the kits."),
         query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
-        query("port", PORT_SCHEMA, "Those whose port range has this port."),
-        query("port_from", PORT_SCHEMA, "With `port_to`: those whose range overlaps this one."),
+        query("port", PORT_SCHEMA, "Only programs whose port range has this port."),
+        query("port_from", PORT_SCHEMA, "With `port_to`: only programs whose range overlaps this range."),
         query("port_to", PORT_SCHEMA, "With `port_from`."),
         query("include_status", BOOLEAN_SCHEMA, "Add `status`."),
         query("include_stats", BOOLEAN_SCHEMA, "Add `status` and `stats`."),
@@ -55,7 +54,7 @@ retrieve_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="getProgram",
     summary="Get a program",
-    description="Its configuration; `GET status/{id}` tells what runs.",
+    description="The configuration of a program. `GET status/{id}` returns its status.",
     parameters=[ID],
     responses=ProgramAnswer,
     examples=examples.PROGRAM,
@@ -64,7 +63,7 @@ add_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="addProgram",
     summary="Add a program",
-    description="Registered with supervisord if `enabled`, and started at once if `boot`.",
+    description="Registers the program with supervisord if `enabled`, and starts it at once if `boot`.",
     request=ProgramSerializer,
     responses=AddAnswer,
     examples=examples.ADD_PROGRAM,
@@ -74,8 +73,8 @@ edit_program = extend_schema(
     operation_id="editProgram",
     summary="Edit a program",
     description=(
-        "What is left out keeps its value; `environment` and `port_range` replace the whole value; null "
-        "clears. What runs is restarted, once, only if what runs has changed."
+        "A field that is left out keeps its value. `environment` and `port_range` replace the whole value. "
+        "Null clears a field. A running program is restarted, once, only if the change affects its process."
     ),
     parameters=[ID],
     request=ProgramSerializer(partial=True),
@@ -86,7 +85,7 @@ remove_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="removeProgram",
     summary="Remove a program",
-    description="Stopped first, then forgotten. Its log files stay.",
+    description="Stops the program, then deletes it. Its log files stay.",
     parameters=[ID],
     request=NoFieldsSerializer,
     responses=RemoveAnswer,
@@ -98,7 +97,7 @@ reset_programs = extend_schema(
     summary="Reset the programs",
     description=(
         "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
-        "ones are kept in a dated file of the state folder, which `manage.py import_programs` reads."
+        "programs are saved in a dated file in the state folder, which `manage.py import_programs` reads."
     ),
     request=NoFieldsSerializer,
     responses=Success,
@@ -108,7 +107,7 @@ enable_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="enableProgram",
     summary="Enable a program",
-    description="Registered with supervisord; started only if it has `boot`.",
+    description="Registers the program with supervisord, and starts it if `boot`.",
     parameters=[ID],
     request=NoFieldsSerializer,
     responses=ProgramAnswer,
@@ -118,7 +117,7 @@ disable_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="disableProgram",
     summary="Disable a program",
-    description="Stopped and withdrawn from supervisord.",
+    description="Stops the program and withdraws it from supervisord.",
     parameters=[ID],
     request=NoFieldsSerializer,
     responses=ProgramAnswer,
@@ -128,7 +127,7 @@ start_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="startProgram",
     summary="Start a program",
-    description="Of a port range, the instance of a `port`, or with `all` every instance.",
+    description="Starts a program, or of a port range the instance for `port`, or with `all` every instance.",
     parameters=[ID],
     request=StartSerializer,
     responses=StartAnswer,
@@ -138,7 +137,9 @@ stop_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="stopProgram",
     summary="Stop a program",
-    description="Its whole process tree; answers when it has ended. Stopping what is stopped is a success.",
+    description=(
+        "Stops the whole process tree, and returns when it has ended. Stopping what is stopped is a success."
+    ),
     parameters=[ID],
     request=StopSerializer,
     responses=Success,
@@ -148,8 +149,10 @@ restart_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="restartProgram",
     summary="Restart a program",
-    description="Stop and start as one: never two processes at once, never a lost start. While the old "
-    "process still ends, further restarts join the one under way.",
+    description=(
+        "Stops and starts in one step: two processes never run at once, and no start is lost. While the old "
+        "process is ending, further restarts join the one under way."
+    ),
     parameters=[ID],
     request=RestartSerializer,
     responses=RestartAnswer,
@@ -159,7 +162,7 @@ program_logs = extend_schema(
     tags=_LOGS,
     operation_id="getProgramLogs",
     summary="Read a program's log",
-    description="The last lines. A log that does not exist yet is empty.",
+    description="Returns the last lines. A log that does not exist yet is empty.",
     parameters=[ID, *LOG_QUERY, PORT],
     responses=LogAnswer,
     examples=examples.LOGS,
@@ -168,7 +171,7 @@ list_statuses = extend_schema(
     tags=_STATUS,
     operation_id="listStatuses",
     summary="List statuses",
-    description="Of all programs, in id order. A port range is `running` while any of its instances is.",
+    description="All programs in id order. A port range is `running` while any of its instances is.",
     responses=StatusesAnswer,
     examples=examples.LIST_STATUSES,
 )
@@ -176,7 +179,7 @@ retrieve_status = extend_schema(
     tags=_STATUS,
     operation_id="getStatus",
     summary="Get a status",
-    description="`last_run` tells how the last run ended, unless it was stopped on request.",
+    description="`last_run` is how the last run ended, unless it was stopped on request.",
     parameters=[ID, PORT],
     responses=STATUS_ANSWER,
     examples=examples.STATUS,

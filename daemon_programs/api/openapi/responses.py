@@ -1,6 +1,6 @@
-"""What the routes answer, for OpenAPI: shapes of the contract (section 4, ``examples.md``).
+"""Describe the responses of the routes for the OpenAPI document (docs/contract.md, sections 2 to 4).
 
-Nothing here runs when a request is served; a fuzzer holds it against what is served.
+The views don't use these serializers, but a fuzzer validates the responses against them.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,14 @@ from daemon_programs.validators import webhook_config
 
 
 class PortRange(serializers.Serializer):
+    """The first and the last port, inclusive."""
+
     start = serializers.IntegerField(min_value=1, max_value=65535)
     end = serializers.IntegerField(min_value=1, max_value=65535)
 
 
 class ProcessStatus(serializers.Serializer):
-    """``pid`` and ``uptime`` only while a process lives."""
+    """The status of a process. `pid` and `uptime` are present while it is alive."""
 
     status = serializers.ChoiceField(choices=STATUSES)
     pid = serializers.IntegerField(required=False)
@@ -28,10 +30,14 @@ class ProcessStatus(serializers.Serializer):
 
 
 class ProgramStatus(ProcessStatus):
+    """The status of a program."""
+
     id = serializers.IntegerField()
 
 
 class ProcessUsage(serializers.Serializer):
+    """The resources that one process uses."""
+
     pid = serializers.IntegerField()
     command = serializers.CharField()
     cpu_percent = serializers.FloatField()
@@ -39,7 +45,7 @@ class ProcessUsage(serializers.Serializer):
 
 
 class Stats(serializers.Serializer):
-    """Of a whole process tree. CPU is a share of one core, since a second ago or longer."""
+    """The resources that a process tree uses. CPU is the share of one core over the last second or longer."""
 
     pid = serializers.IntegerField()
     started_at = serializers.DateTimeField()
@@ -50,12 +56,16 @@ class Stats(serializers.Serializer):
 
 
 class ProgramInstance(ProcessStatus):
+    """The status of one instance of a port range."""
+
     port = serializers.IntegerField()
     instance_name = serializers.CharField()
     stats = Stats(required=False)
 
 
 class PortRangeStatus(serializers.Serializer):
+    """The status of a port range, with the instances that are not stopped."""
+
     type = serializers.ChoiceField(choices=["port-range"])
     running_instances = serializers.IntegerField()
     total_instances = serializers.IntegerField()
@@ -63,16 +73,16 @@ class PortRangeStatus(serializers.Serializer):
 
 
 class LastRun(serializers.Serializer):
-    """How the last run ended: an exit code, a signal, or why it could not be run."""
+    """How the last run ended: with an exit code, by a signal, or with an error that kept it from running."""
 
     exit_code = serializers.IntegerField(allow_null=True)
-    signal = serializers.CharField(allow_null=True, help_text="Such as SIGKILL.")
+    signal = serializers.CharField(allow_null=True, help_text="Its name, such as SIGKILL.")
     error = serializers.CharField(allow_null=True)
     ended_at = serializers.DateTimeField()
 
 
 class Webhooks(serializers.Serializer):
-    """Whom to tell of state changes, as it is kept: with every key."""
+    """Where state changes are delivered. All keys are present."""
 
     enabled = serializers.BooleanField()
     urls = serializers.ListField(child=serializers.CharField())
@@ -82,7 +92,7 @@ class Webhooks(serializers.Serializer):
     retry = serializers.IntegerField()
 
 
-# How a field of the one list is answered, by the kind of its value.
+# The serializer field for each kind of value.
 _FIELDS: dict[Kind, Callable[[ProgramField], serializers.Field]] = {
     Kind.TEXT: lambda field: serializers.CharField(**_options(field)),
     Kind.REQUIRED_TEXT: lambda field: serializers.CharField(**_options(field)),
@@ -102,26 +112,29 @@ def _options(field: ProgramField) -> dict[str, Any]:
 
 
 class Program(serializers.Serializer):
-    """A program. Optional values that aren't set are left out."""
+    """A program. Optional values that are not set are left out."""
 
     id = serializers.IntegerField()
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        """Return the fields of the one list behind those that are declared."""
+        """Return the declared fields, followed by the program's."""
         listed = {field.name: _FIELDS[field.kind](field) for field in PROGRAM_FIELDS}
         return {**super().get_fields(), **listed}
 
 
 @extend_schema_serializer(component_name="ListedProgram")
 class ListedProgram(Program):
+    """A program with its status and its stats, if asked for."""
+
     status = PolymorphicProxySerializer(
         component_name="ListedStatus",
         serializers=[ProgramStatus, PortRangeStatus],
         resource_type_field_name=None,
     )
-    stats = Stats(required=False, help_text="Of a port range its instances have their own.")
+    stats = Stats(required=False, help_text="A port range has stats per instance.")
 
     def get_fields(self) -> Any:
+        """Return the fields with those optional that are only present on request."""
         fields = super().get_fields()
         fields["status"].required = False
         fields["stats"] = Stats(required=False)
@@ -129,42 +142,60 @@ class ListedProgram(Program):
 
 
 class Success(serializers.Serializer):
+    """A successful response."""
+
     success = serializers.BooleanField()
 
 
 class ProgramAnswer(Success):
+    """One program."""
+
     program = Program()
 
 
 class AddAnswer(ProgramAnswer):
+    """The new program and its id."""
+
     id = serializers.IntegerField()
 
 
 class RemoveAnswer(Success):
+    """The id of the removed program."""
+
     id = serializers.IntegerField()
 
 
 @extend_schema_serializer(many=False)
 class ListAnswer(serializers.Serializer):
+    """The programs."""
+
     programs = ListedProgram(many=True)
 
 
 class RestartAnswer(Success):
+    """The result of a restart."""
+
     instance = ProgramInstance(required=False, help_text="With `port`.")
 
 
 class StartAnswer(RestartAnswer):
+    """The result of a start."""
+
     already_running = serializers.BooleanField(required=False, help_text="With `if_not_running`.")
 
 
 class LogAnswer(Success):
-    logs = serializers.CharField(help_text="Without a line break at its end.")
+    """The last lines of a log."""
+
+    logs = serializers.CharField(help_text="Without a newline at the end.")
     type = serializers.ChoiceField(choices=["stdout", "stderr"])
-    lines = serializers.IntegerField(help_text="The number returned.")
+    lines = serializers.IntegerField(help_text="The number of lines returned.")
     log_file = serializers.CharField()
 
 
 class NamedStatus(serializers.Serializer):
+    """A program in the list of statuses."""
+
     id = serializers.IntegerField()
     name = serializers.CharField()
     enabled = serializers.BooleanField()
@@ -173,19 +204,23 @@ class NamedStatus(serializers.Serializer):
 
 @extend_schema_serializer(many=False)
 class StatusesAnswer(Success):
+    """The statuses of all programs."""
+
     statuses = NamedStatus(many=True)
 
 
-PROBLEM = "Why it can't be run at the moment: its user, its folder or its command has gone."
+PROBLEM = "Why it can't be run at the moment: its user, a folder or its command is missing."
 
 
 class WholeProgramStatus(ProgramStatus):
-    ready = serializers.BooleanField(required=False, help_text="With `ready_port`: whether it accepts.")
-    attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
+    """The status of a program without a port range."""
+
+    ready = serializers.BooleanField(required=False, help_text="With `ready_port`: whether it is ready.")
+    attach = serializers.CharField(required=False, help_text="The command that attaches to its tmux session.")
 
 
 class OrdinaryStatusAnswer(Success):
-    """Of a program without a port range."""
+    """The status of a program without a port range."""
 
     status = WholeProgramStatus()
     stats = Stats(required=False)
@@ -194,14 +229,14 @@ class OrdinaryStatusAnswer(Success):
 
 
 class InstanceStatusAnswer(Success):
-    """Of one instance of a port range: with ``port``."""
+    """The status of one instance of a port range, with `port`."""
 
     instance = ProgramInstance()
     last_run = LastRun(required=False)
 
 
 class PortRangeStatusAnswer(Success):
-    """Of a port range: the instances that are not stopped."""
+    """The status of a port range, with the instances that are not stopped."""
 
     instances = ProgramInstance(many=True)
     running_count = serializers.IntegerField()
