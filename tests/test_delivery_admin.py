@@ -74,7 +74,7 @@ def test_chosen_deliveries_are_made_once_more(api: Api, boss: Desk, receiver: Re
     start(api, id)
     ids = [each["id"] for each in settled(api, id, 2)]
     chosen = {"action": "redeliver", "_selected_action": ids}
-    assert messages_of(boss.post(DELIVERIES, chosen, follow=True)) == ["On their way once more: 2."]
+    assert messages_of(boss.post(DELIVERIES, chosen, follow=True)) == ["Queued for redelivery: 2."]
     received = receiver.until(4)
     assert [each.id for each in received[2:]] == [each.id for each in received[:2]]
     settled(api, id, 2)
@@ -104,7 +104,7 @@ def test_page_of_a_program_shows_its_webhooks_and_makes_a_secret_that_is_seen_on
 ) -> None:
     id = hooks.add(api, receiver.url())
     path = f"{PROGRAMS}{id}/change/"
-    assert "Webhooks: nothing delivered yet" in live_of(boss.page(path))
+    assert "Webhooks: no deliveries yet" in live_of(boss.page(path))
     start(api, id)
     settled(api, id)
     page = boss.page(path)
@@ -112,7 +112,7 @@ def test_page_of_a_program_shows_its_webhooks_and_makes_a_secret_that_is_seen_on
     assert f"/admin/{DELIVERIES}?program={id}" in page
     answer = boss.post(f"{PROGRAMS}{id}/webhook-secret/", {}, follow=True)
     [said] = messages_of(answer)
-    secret = re.fullmatch(r"The new webhook secret, shown this once: (whsec_\S+)", said)
+    secret = re.fullmatch(r"The new webhook secret, shown only once: (whsec_\S+)", said)
     assert secret
     assert "whsec_" not in boss.page(path)
     assert "whsec_" not in boss.page(f"{PROGRAMS}{id}/history/")

@@ -1,3 +1,3 @@
-"""The pages of programs, their history and their webhooks in the Django admin."""
+"""The admin pages of programs, their history and their webhook deliveries."""
 
 from daemon_programs.admin import delivery, event, program  # noqa: F401  (registered by being imported)

@@ -1,6 +1,6 @@
-"""What the desks of lasting and of temporary programs have in common: live states, and verbs as actions.
+"""The base of the admin pages of programs and temporary programs: live states, and verbs as actions.
 
-What is refused, or can't be done at the moment, becomes a message, in the words of the API.
+An error becomes a message with the same sentence that the API returns.
 """
 
 import logging
@@ -22,84 +22,97 @@ from daemon_programs.supervisor.states import ProgramState
 
 logger = logging.getLogger(__name__)
 
-FAULTS = (DaemonError, ValidationError, DatabaseError, OSError)
+# The errors that become messages; others are bugs.
+REPORTED_ERRORS = (DaemonError, ValidationError, DatabaseError, OSError)
 
 Verb = Callable[[Any], object]
 
 
-def sentence_of(problem: Exception) -> str:
+def error_message(problem: Exception) -> str:
+    """Return the message for one of ``REPORTED_ERRORS``; log what the message does not explain."""
     if isinstance(problem, ValidationError):
         return " ".join(problem.messages)
     if isinstance(problem, DaemonError):
         return str(problem)
-    logger.error("A change was not made", exc_info=problem)
+    logger.error("A change in the admin failed", exc_info=problem)
     return "The state of the daemon can't be written or read at the moment"
 
 
 def attempt(request: HttpRequest, program: Any, verb: Verb) -> bool:
-    """Do it to one program; if that fails, say so and go on with the next."""
+    """Call a verb with a program, or another record, and return whether it succeeded.
+
+    An error is shown as a message, so that an action can go on with the next record.
+    """
     try:
         verb(program)
     except WaitTimedOut as problem:
         messages.warning(request, f"“{program}”: {problem}")
-    except FAULTS as problem:
-        messages.error(request, f"“{program}”: {sentence_of(problem)}")
+    except REPORTED_ERRORS as problem:
+        messages.error(request, f"“{program}”: {error_message(problem)}")
     else:
         return True
     return False
 
 
 def action(name: str, done: str, permission: str, verb: Verb) -> Any:
-    """An action of the list: one verb for each of the chosen programs, each for itself."""
+    """Return an action of the list that calls a verb with each selected program.
+
+    ``done`` is the verb's past participle, which begins the success message.
+    """
 
     @admin.action(description=f"{name.capitalize()} selected programs", permissions=[permission])
-    def do(page: "LiveAdmin", request: HttpRequest, programs: QuerySet[Any]) -> None:
-        page.do_to_each(request, programs, verb, done)
+    def run(model_admin: "LiveAdmin", request: HttpRequest, programs: QuerySet[Any]) -> None:
+        model_admin.run_action(request, programs, verb, done)
 
-    do.__name__ = name
-    return do
+    run.__name__ = name
+    return run
 
 
 class LiveChangeList(ChangeList):
-    """The page of programs, with their states from one call to supervisord."""
+    """A page of the list that shows the states of its programs, from one call to supervisord."""
 
     def get_results(self, request: HttpRequest) -> None:
+        """Find the programs of the page, and set ``live`` of each to its state."""
         super().get_results(request)
         if request.method != "GET":
-            return  # an action; the page that comes after it shows the states
+            return  # an action, which redirects to a page that shows the states
         try:
             states = waiting.states()
         except DaemonError as problem:
             messages.warning(request, f"The states of the programs are unknown: {problem}")
             return
-        page: Any = self.model_admin
+        model_admin: Any = self.model_admin
         for program in self.result_list:
-            program.live = page.summary(program, states.get(program.group))
+            program.live = model_admin.summary(program, states.get(program.group))
 
 
 class LiveAdmin(admin.ModelAdmin):
-    """The desk of programs; ``summary`` says what its list shows of each of them."""
+    """An admin whose list shows the live state of each program."""
 
     class Media:
         css = {"all": ["daemon_programs/admin.css"]}
         js = ["daemon_programs/live_log.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
         return LiveChangeList
 
     def summary(self, program: Any, state: ProgramState | None) -> SafeString:
+        """Return what the list shows of a program's state."""
         raise NotImplementedError
 
     @admin.display(description="state")
     def state(self, program: Any) -> str:
+        """Return the column of the state."""
         return getattr(program, "live", presentation.badge("unknown"))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may start, stop and restart."""
         permission = f"{self.opts.app_label}.operate_{self.opts.model_name}"
         return self.has_view_permission(request) and request.user.has_perm(permission)
 
-    def do_to_each(self, request: HttpRequest, programs: Iterable[Any], verb: Verb, done: str) -> None:
-        """One verb for each program; what was done is said, and stands in the programs' histories."""
+    def run_action(self, request: HttpRequest, programs: Iterable[Any], verb: Verb, done: str) -> None:
+        """Call a verb with each program; report and log the successes."""
         succeeded = [program for program in programs if attempt(request, program, verb)]
         for program in succeeded:
             self.log_change(request, program, f"{done}.")

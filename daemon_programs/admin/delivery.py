@@ -1,4 +1,4 @@
-"""Webhooks on the operator's desk: what was delivered and what wasn't, once more, and a new secret."""
+"""Webhooks in the admin: the log of deliveries, redelivery, and rotation of a program's secret."""
 
 from typing import Any
 
@@ -21,29 +21,35 @@ from daemon_programs.models import Delivery, Program
 from daemon_programs.text import to_number
 from daemon_programs.webhooks import deliveries, signing
 
-_LONGEST_SHOWN_URL = 60
+_MAX_URL_CHARACTERS = 60
 
 
 class ProgramFilter(admin.SimpleListFilter):
+    """Filter deliveries by program."""
+
     title = "program"
     parameter_name = "program"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        told = Program.objects.filter(webhooks__isnull=False).order_by("name")
-        return [(str(id), name) for id, name in told.values_list("pk", "name")]
+        """Return the programs that have a webhook config."""
+        with_webhooks = Program.objects.filter(webhooks__isnull=False).order_by("name")
+        return [(str(id), name) for id, name in with_webhooks.values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """Return the deliveries of the chosen program; all if none, or no valid id, is chosen."""
         id = to_number(self.value() or "")
         return rows if id is None else rows.filter(program_id=id)
 
 
 class DeliveryStateFilter(StateFilter):
+    """Filter deliveries by state."""
+
     states = Delivery.STATES
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(RecordAdmin):
-    """To look at, and to have delivered once more."""
+    """The webhook deliveries, which can be viewed and redelivered."""
 
     list_display = ["created", "what", "to", "badge", "code", "took", "tried", "next_attempt_at"]
     list_display_links = ["created"]
@@ -60,51 +66,60 @@ class DeliveryAdmin(RecordAdmin):
         css = {"all": ["daemon_programs/admin.css"]}
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may redeliver: operate programs, and view deliveries."""
         may_operate = request.user.has_perms(
             ["daemon_programs.view_program", "daemon_programs.operate_program"]
         )
         return self.has_view_permission(request) and may_operate
 
-    @admin.action(description="Deliver selected webhooks once more", permissions=["redeliver"])
+    @admin.action(description="Redeliver selected webhooks", permissions=["redeliver"])
     def redeliver(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        """Each for itself, the oldest first: what is refused doesn't keep the others back."""
-        again = [row for row in rows.order_by("id") if attempt(request, row, deliveries.redeliver)]
-        if again:
-            messages.success(request, f"On their way once more: {len(again)}.")
+        """Redeliver each, oldest first. One that is refused does not affect the others."""
+        queued = [row for row in rows.order_by("id") if attempt(request, row, deliveries.redeliver)]
+        if queued:
+            messages.success(request, f"Queued for redelivery: {len(queued)}.")
 
     @admin.display(description="time (UTC)", ordering="id")
     def created(self, delivery: Delivery) -> str:
+        """Return the time of creation in UTC, to the millisecond."""
         return timestamps.milliseconds(delivery.created_at)
 
     @admin.display(description="event")
     def what(self, delivery: Delivery) -> str:
+        """Return the event: the program and its states."""
         return str(delivery.event)
 
     @admin.display(description="URL", ordering="url")
     def to(self, delivery: Delivery) -> str:
-        is_long = len(delivery.url) > _LONGEST_SHOWN_URL
-        return f"{delivery.url[: _LONGEST_SHOWN_URL - 1]}…" if is_long else delivery.url
+        """Return the URL, shortened to fit into the list."""
+        is_long = len(delivery.url) > _MAX_URL_CHARACTERS
+        return f"{delivery.url[: _MAX_URL_CHARACTERS - 1]}…" if is_long else delivery.url
 
     @admin.display(description="state", ordering="state")
     def badge(self, delivery: Delivery) -> SafeString:
+        """Return the state as a badge."""
         return presentation.badge(delivery.state)
 
-    @admin.display(description="last answer")
+    @admin.display(description="last response")
     def code(self, delivery: Delivery) -> str | None:
+        """Return the HTTP status of the last attempt, or its error."""
         last = _last(delivery)
         return str(last["code"]) if "code" in last else last.get("error")
 
-    @admin.display(description="took")
+    @admin.display(description="duration")
     def took(self, delivery: Delivery) -> str | None:
+        """Return how long the last attempt took."""
         last = _last(delivery)
         return f"{last['milliseconds']} ms" if last else None
 
     @admin.display(description="attempts")
     def tried(self, delivery: Delivery) -> int:
+        """Return the number of attempts."""
         return len(delivery.attempts)
 
     @admin.display(description="attempts")
     def all_attempts(self, delivery: Delivery) -> SafeString:
+        """Return a table of the attempts."""
         rows = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{} ms</td></tr>",
@@ -113,7 +128,7 @@ class DeliveryAdmin(RecordAdmin):
                 for each in delivery.attempts
             ),
         )
-        head = mark_safe("<tr><th>Time (UTC)</th><th>Answer</th><th>Outcome</th><th>Took</th></tr>")
+        head = mark_safe("<tr><th>Time (UTC)</th><th>Response</th><th>Outcome</th><th>Duration</th></tr>")
         return format_html("<table>{}{}</table>", head, rows) if rows else mark_safe("None yet.")
 
 
@@ -121,32 +136,32 @@ def _last(delivery: Delivery) -> dict[str, Any]:
     return delivery.attempts[-1] if delivery.attempts else {}
 
 
-def beside(program: Program, *, may_change: bool) -> dict[str, Any] | None:
-    """Of a program's webhooks what its own page shows; nothing if it has none."""
+def summary_for_program(program: Program, *, may_change: bool) -> dict[str, Any] | None:
+    """Return the template context of a program's deliveries, for its page; None without webhooks."""
     if program.webhooks is None:
         return None
-    found = Delivery.objects.filter(program_id=program.pk).order_by()
-    numbers = dict(found.values_list("state").annotate(Count("id")))
+    rows = Delivery.objects.filter(program_id=program.pk).order_by()
+    counts = dict(rows.values_list("state").annotate(Count("id")))
     page = reverse("admin:daemon_programs_delivery_changelist")
     return {
-        "numbers": [(state, numbers[state]) for state in Delivery.STATES if state in numbers],
+        "counts": [(state, counts[state]) for state in Delivery.STATES if state in counts],
         "all": f"{page}?{urlencode({'program': program.pk})}",
         "may_change": may_change,
     }
 
 
-def new_secret_view(page: Any, request: HttpRequest, object_id: str) -> HttpResponse:
-    """The button for a new secret, on the page of a program: it is shown this once."""
+def rotate_secret_view(program_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+    """Rotate the webhook secret of a program, and show the new one in a message, only once."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    program = page.get_object(request, unquote(object_id))
-    if not page.has_change_permission(request, program):
+    program = program_admin.get_object(request, unquote(object_id))
+    if not program_admin.has_change_permission(request, program):
         raise PermissionDenied
     if program is None:
-        return HttpResponseBadRequest("There is no such program")
+        return HttpResponseBadRequest("The program does not exist")
     secrets: list[str] = []
     if attempt(request, program, lambda program: secrets.append(signing.rotate(program))):
-        page.log_change(request, program, "New webhook secret.")
-        text = "The new webhook secret, shown this once: <code>{}</code>"
+        program_admin.log_change(request, program, "New webhook secret.")
+        text = "The new webhook secret, shown only once: <code>{}</code>"
         messages.success(request, format_html(text, *secrets))
     return redirect("admin:daemon_programs_program_change", program.pk)

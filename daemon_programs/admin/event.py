@@ -1,4 +1,4 @@
-"""The history on the operator's desk: to look at, newest first."""
+"""The history in the admin: read-only, newest first."""
 
 from typing import Any
 
@@ -14,24 +14,28 @@ from daemon_programs.admin.records import RecordAdmin, StateFilter
 from daemon_programs.models import Event, Program
 from daemon_programs.programs import statuses
 
-_SHOWN_BESIDE_A_PROGRAM = 10
+_EVENTS_IN_SUMMARY = 10
 
 
 class NewStateFilter(StateFilter):
+    """Filter events by the state that they led to."""
+
     title = "new state"
     states = statuses.STATUSES
 
 
 @admin.register(Event)
 class EventAdmin(RecordAdmin):
-    list_display = ["at_milliseconds", "program", "change", "outcome", "asked_by", "pid"]
+    """The recorded events."""
+
+    list_display = ["at_milliseconds", "program", "change", "outcome", "requested_by", "pid"]
     list_display_links = ["at_milliseconds"]
     list_filter = [NewStateFilter, "by", "is_gap", "at"]
     search_fields = ["name", "user"]
     show_full_result_count = False
     fields = [
         *("at_milliseconds", "program", "port", "change", "pid", "exit_code", "signal", "error"),
-        *("asked_by", "is_gap"),
+        *("requested_by", "is_gap"),
     ]
 
     class Media:
@@ -39,57 +43,60 @@ class EventAdmin(RecordAdmin):
 
     @admin.display(description="time (UTC)", ordering="at")
     def at_milliseconds(self, event: Event) -> str:
+        """Return the time in UTC, to the millisecond."""
         return timestamps.milliseconds(event.at)
 
     @admin.display(description="program")
     def program(self, event: Event) -> str:
-        return whom(event)
+        """Return the name of the program or the instance."""
+        return event.display_name
 
     @admin.display(description="change")
     def change(self, event: Event) -> SafeString:
+        """Return the old and the new state."""
         return change(event)
 
     @admin.display(description="outcome")
     def outcome(self, event: Event) -> str:
+        """Return how a run ended."""
         return outcome(event)
 
     @admin.display(description="by")
-    def asked_by(self, event: Event) -> str:
-        return asked_by(event)
-
-
-def whom(event: Event) -> str:
-    return event.name if event.port is None else f"{event.name}_{event.port}"
+    def requested_by(self, event: Event) -> str:
+        """Return what caused the change."""
+        return requested_by(event)
 
 
 def change(event: Event) -> SafeString:
+    """Return the old state, and the new one as a badge."""
     return format_html("{} → {}", event.from_state, presentation.badge(event.state))
 
 
 def outcome(event: Event) -> str:
-    """How a run ended, or what is not known."""
+    """Return how a run ended, or what is not known; empty if no run ended."""
     if event.error or event.signal or event.exit_code is not None:
-        return statuses.why_it_ended(
+        return statuses.describe_outcome(
             {"error": event.error, "signal": event.signal, "exit_code": event.exit_code}
         )
     return ""
 
 
-def asked_by(event: Event) -> str:
+def requested_by(event: Event) -> str:
+    """Return what caused the change, and the user who requested it, if any."""
     return f"{event.by}: {event.user}" if event.user else event.by
 
 
-def beside(program: Program) -> dict[str, Any]:
-    """The last events of a program, for its own page."""
+def summary_for_program(program: Program) -> dict[str, Any]:
+    """Return the template context of a program's last events, for its page."""
     rows = [
         {
             "at": timestamps.milliseconds(event.at),
             "port": event.port,
             "change": change(event),
             "outcome": outcome(event),
-            "by": asked_by(event),
+            "by": requested_by(event),
         }
-        for event in Event.objects.of_program(program.pk).order_by("-id")[:_SHOWN_BESIDE_A_PROGRAM]
+        for event in Event.objects.of_program(program.pk).order_by("-id")[:_EVENTS_IN_SUMMARY]
     ]
     page = reverse("admin:daemon_programs_event_changelist")
     return {"rows": rows, "all": f"{page}?{urlencode({'group': program.group})}"}

@@ -1,6 +1,6 @@
-"""The admin's form of a program. The rules are the model's; this is how people type what they rule.
+"""The admin's form for programs. The rules are the model's; this module defines how values are typed.
 
-What is typed is what is kept: nothing is stripped, and JSON is read as strictly as the API reads it.
+Values are saved as they were typed, without stripping. JSON is parsed as strictly as in the API.
 """
 
 import json
@@ -21,7 +21,7 @@ _ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
 
 
 class PlainText(forms.Textarea):
-    """Line breaks as everything but a form submission has them."""
+    """A text area that undoes the conversion of line breaks to CR LF by browsers."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         plain = {"rows": 1, "class": "vLargeTextField plain-text", "spellcheck": "false"}
@@ -33,7 +33,7 @@ class PlainText(forms.Textarea):
 
 
 class JsonObjectField(forms.JSONField):
-    """A JSON object, or nothing. The text stays as it was typed until it is one."""
+    """A JSON object, or nothing. Text that is refused is shown again as it was typed."""
 
     widget = PlainText
 
@@ -51,7 +51,7 @@ class JsonObjectField(forms.JSONField):
         return content
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        # Never read again to be shown: what was refused may hold what can't be written.
+        # Django would parse the text to show it again, but refused text may not be JSON.
         return initial if self.disabled else InvalidJSONInput(data or "")
 
     def prepare_value(self, value: Any) -> str:
@@ -61,40 +61,42 @@ class JsonObjectField(forms.JSONField):
 
 
 class ProgramForm(forms.ModelForm):
-    """``problem`` says why a change was not taken that the rules allow: it is said beside the form."""
+    """The form for programs."""
 
-    problem = ""
+    problem = ""  # why a valid change could not be applied; shown above the form
 
     class Meta:
-        widgets = {"port_param": PlainText}  # of one line in the database, not by a rule
+        widgets = {"port_param": PlainText}  # its rules allow line breaks
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
-            # Browsers count halves of emoji, the rules characters: let the rules say what is too long.
+            # Browsers count UTF-16 units, the rules characters. Therefore only the rules limit the length.
             field.widget.attrs.pop("maxlength", None)
             if name in _ROWS:
                 field.widget.attrs["rows"] = _ROWS[name]
 
     def clean_environment(self) -> dict[str, str]:
+        """Return the environment; an empty text means that it has no variables."""
         return self.cleaned_data["environment"] or {}
 
     def clean(self) -> dict[str, Any] | None:
+        """Refuse the form if the valid change could not be applied."""
         if self.problem:
             raise ValidationError(self.problem)
         return super().clean()
 
 
 def fieldsets(program: Program | None) -> Fieldsets:
-    """Return the form's fields in sections; a section seldom used is folded unless the program uses it."""
+    """Return the form's fields in sections, some of which are collapsed unless the program uses them."""
     columns = {column.name: column for column in Program._meta.concrete_fields if column.editable}
     del columns["id"]
     sets: Fieldsets = []
-    for heading, introduction, is_seldom in SECTIONS:
+    for heading, introduction, is_collapsible in SECTIONS:
         names = [name for field in PROGRAM_FIELDS if field.section == heading for name in field.model_columns]
         section = {name: columns.pop(name) for name in names}
-        folded = is_seldom and not (program and _differs(program, section.values()))
-        sets.append((heading, _options(section, introduction, ["collapse"] if folded else [])))
+        is_collapsed = is_collapsible and not (program and _differs(program, section.values()))
+        sets.append((heading, _options(section, introduction, ["collapse"] if is_collapsed else [])))
     if columns:
         raise ImproperlyConfigured(f"Not in the list of a program's fields: {', '.join(columns)}")
     return sets
@@ -105,12 +107,12 @@ def _options(names: Iterable[str], description: str, classes: list[str]) -> dict
 
 
 def _differs(program: Program, fields: "Iterable[Field[Any, Any]]") -> bool:
-    """Whether a program has anything but the defaults in some fields."""
+    """Return whether a program has another value than the default in any of the fields."""
     return any(field.value_from_object(program) != field.get_default() for field in fields)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a key stands in it twice")
+        raise ValueError("a key occurs twice")
     return content

@@ -1,7 +1,7 @@
-"""The operator's desk: programs with their live state, the verbs as actions, and a form that helps.
+"""Programs in the admin: the list with live states, the verbs as actions and buttons, and the form.
 
-Everything that changes a program goes the API's way, through ``verbs`` and ``Program.save``; what is
-refused becomes a message, in the same words.
+All changes go through ``programs.services`` and ``Program.save``, as those of the API do. An error becomes
+a message with the same sentence.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from daemon_programs.admin import delivery as delivery_admin
 from daemon_programs.admin import event as event_admin
 from daemon_programs.admin import presentation
-from daemon_programs.admin.base import FAULTS, LiveAdmin, action, attempt, sentence_of
+from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, action, attempt, error_message
 from daemon_programs.admin.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
@@ -31,8 +31,8 @@ from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 
-# How long a button waits for what it has started, so that its page tells how that went.
-_BUTTON_PATIENCE_SECONDS = 5
+# How long a button waits for a start, so that the next page shows the result.
+_BUTTON_TIMEOUT_SECONDS = 5
 
 _OPERATIONS: dict[str, tuple[Callable[..., object], str]] = {
     "start": (services.start_program, "started"),
@@ -42,6 +42,8 @@ _OPERATIONS: dict[str, tuple[Callable[..., object], str]] = {
 
 
 class HasPortsFilter(admin.SimpleListFilter):
+    """Filter programs by whether they have a port range."""
+
     title = "port range"
     parameter_name = "ports"
 
@@ -56,6 +58,8 @@ class HasPortsFilter(admin.SimpleListFilter):
 
 @admin.register(Program)
 class ProgramAdmin(LiveAdmin):
+    """The list and the form of programs."""
+
     form = ProgramForm
     formfield_overrides = {
         models.CharField: {"strip": False},
@@ -70,10 +74,17 @@ class ProgramAdmin(LiveAdmin):
     list_filter = ["enabled", "boot", HasPortsFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
     actions = [
-        action("start", "Started", "operate", lambda program: services.start_program(program, every=True)),
-        action("stop", "Stopped", "operate", lambda program: services.stop_program(program, every=True)),
         action(
-            "restart", "Restarted", "operate", lambda program: services.restart_program(program, every=True)
+            "start", "Started", "operate", lambda program: services.start_program(program, all_instances=True)
+        ),
+        action(
+            "stop", "Stopped", "operate", lambda program: services.stop_program(program, all_instances=True)
+        ),
+        action(
+            "restart",
+            "Restarted",
+            "operate",
+            lambda program: services.restart_program(program, all_instances=True),
         ),
         action("enable", "Enabled", "change", lambda program: services.set_enabled(str(program.pk), True)),
         action("disable", "Disabled", "change", lambda program: services.set_enabled(str(program.pk), False)),
@@ -87,11 +98,12 @@ class ProgramAdmin(LiveAdmin):
 
     @admin.display(description="ports", ordering="port_start")
     def port_range(self, program: Program) -> str | None:
+        """Return the first and the last port."""
         return f"{program.port_start}–{program.port_end}" if program.has_ports else None
 
     @admin.action(description="Delete selected programs", permissions=["delete"])
     def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
-        """Django's own asks whether one is sure; then each is stopped, whole trees, and removed."""
+        """Let Django's action ask for confirmation, then stop and delete each program."""
         if not request.POST.get("post"):
             return delete_selected(self, request, programs)
         removed = [program for program in programs if self._remove(request, program)]
@@ -108,11 +120,13 @@ class ProgramAdmin(LiveAdmin):
     # The form
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
+        """Return the sections of the form."""
         return fieldsets(obj)
 
     def get_form(
         self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
+        """Return the form's class, with the error that the request has met, if any."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.problem = getattr(request, "problem", "")
         return form
@@ -124,30 +138,31 @@ class ProgramAdmin(LiveAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Save and bring into supervisord, or neither: then the form stays as it was filled in."""
+        """Save a program and apply it to supervisord, or show the form again if either fails."""
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
         try:
             with write_transaction():
                 response = super().changeform_view(request, object_id, form_url, extra_context)
-        except FAULTS as problem:
-            request.problem = sentence_of(problem)  # type: ignore[attr-defined]
+        except REPORTED_ERRORS as problem:
+            request.problem = error_message(problem)  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
         if object_id and response.status_code == 302:
             self._wait_until_settled(request, object_id)
         return response
 
     def _wait_until_settled(self, request: HttpRequest, object_id: str) -> None:
-        """What ran is restarted, or stopped if it was disabled; the next page shows how that went."""
+        """Wait until supervisord has applied the change, so that the next page shows the result."""
 
         def settle(program: Program) -> None:
-            waiting.wait_until_settled(program, otherwise="it is saved, but still being restarted")
+            waiting.wait_until_settled(program, timeout_message="it is saved, but still being restarted")
 
         program = self.get_object(request, unquote(object_id))
         if program is not None:
             attempt(request, program, settle)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask for confirmation, then stop and delete the program."""
         program = self.get_object(request, unquote(object_id))
         if request.method != "POST" or not program or not self.has_delete_permission(request, program):
             return super().delete_view(request, object_id, extra_context)
@@ -155,40 +170,45 @@ class ProgramAdmin(LiveAdmin):
             return self.response_delete(request, str(program), program.pk)
         return redirect("admin:daemon_programs_program_changelist")
 
-    # What runs, above the form
+    # The live section above the form
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Add the live section, the last events and the deliveries, as far as the user may see them."""
         program = kwargs.get("obj")
-        stored = program and Program.objects.filter(pk=program.pk).first()  # not what was typed and refused
+        # `program` may have values that were typed and refused.
+        stored = program and Program.objects.filter(pk=program.pk).first()
         if stored:
             may_operate = self.has_operate_permission(request)
             context["live"] = presentation.live(
                 stored, _port(request.GET.get("port", "")), may_operate=may_operate
             )
             if request.user.has_perm("daemon_programs.view_event"):
-                context["live"]["events"] = event_admin.beside(stored)
+                context["live"]["events"] = event_admin.summary_for_program(stored)
             if request.user.has_perm("daemon_programs.view_delivery"):
                 may_change = self.has_change_permission(request, stored)
-                context["live"]["webhooks"] = delivery_admin.beside(stored, may_change=may_change)
+                context["live"]["webhooks"] = delivery_admin.summary_for_program(
+                    stored, may_change=may_change
+                )
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
+        """Add the addresses of the buttons."""
         operate = path(
             "<path:object_id>/operate/",
             self.admin_site.admin_view(self.operate_view),
             name="daemon_programs_program_operate",
         )
-        new_secret = path(
+        rotate_secret = path(
             "<path:object_id>/webhook-secret/",
-            self.admin_site.admin_view(partial(delivery_admin.new_secret_view, self)),
+            self.admin_site.admin_view(partial(delivery_admin.rotate_secret_view, self)),
             name="daemon_programs_program_webhook_secret",
         )
-        return [operate, new_secret, *super().get_urls()]
+        return [operate, rotate_secret, *super().get_urls()]
 
     def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """A button: ``start``, ``stop`` or ``restart``, whose value is a port, or ``all``."""
+        """Handle a button: its name is ``start``, ``stop`` or ``restart``, its value a port or ``all``."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_operate_permission(request):
@@ -196,26 +216,27 @@ class ProgramAdmin(LiveAdmin):
         program = self.get_object(request, unquote(object_id))
         name = next((name for name in _OPERATIONS if name in request.POST), None)
         if program is None or name is None:
-            return HttpResponseBadRequest("There is no such program, or no such button")
+            return HttpResponseBadRequest("The program or the button does not exist")
         self._operate(request, program, name, request.POST[name])
         page = reverse("admin:daemon_programs_program_change", args=[program.pk])
         port = _port(request.POST[name])
         return redirect(f"{page}?port={port}" if port else page)
 
-    def _operate(self, request: HttpRequest, program: Program, name: str, which: str) -> None:
+    def _operate(self, request: HttpRequest, program: Program, name: str, target: str) -> None:
         verb, done = _OPERATIONS[name]
-        wait = {} if name == "stop" else {"wait": True, "timeout": _BUTTON_PATIENCE_SECONDS}
+        wait = {} if name == "stop" else {"wait": True, "timeout": _BUTTON_TIMEOUT_SECONDS}
 
         def operate(program: Program) -> None:
-            if which not in ("", "all") and _port(which) is None:
+            if target not in ("", "all") and _port(target) is None:
                 raise Refused("The port must be a number")
-            verb(program, port=_port(which), every=which == "all", **wait)
+            verb(program, port=_port(target), all_instances=target == "all", **wait)
 
         if attempt(request, program, operate):
-            whom = f"“{program}”" if which == "all" or not program.has_ports else f"“{program}”, port {which}"
-            self.log_change(request, program, f"{done.capitalize()}: {whom}.")
-            messages.success(request, f"{whom}: {done}.")
+            is_instance = target != "all" and program.has_ports
+            label = f"“{program}”, port {target}" if is_instance else f"“{program}”"
+            self.log_change(request, program, f"{done.capitalize()}: {label}.")
+            messages.success(request, f"{label}: {done}.")
 
 
 def _port(text: str) -> int | None:
-    return to_number(text, most_digits=9)
+    return to_number(text, max_digits=9)

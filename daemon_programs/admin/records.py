@@ -1,4 +1,4 @@
-"""What the desks of records have in common: to be looked at, chosen by state, and left as they were."""
+"""The base of the admin pages of records, which can be viewed and filtered but not changed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 
 class RecordAdmin(admin.ModelAdmin):
-    """Nothing is added, changed or removed by hand."""
+    """An admin of records that can't be added, changed or deleted by hand."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -22,7 +22,7 @@ class RecordAdmin(admin.ModelAdmin):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """One of ``states``, which are the values of the field ``state``."""
+    """Filter by one of ``states``, the values of the field ``state``."""
 
     title = "state"
     parameter_name = "state"
