@@ -1,4 +1,4 @@
-"""The operator's desk of temporary programs: records to look at, and what runs of them to stop."""
+"""Admin pages for temporary programs: read-only records, with actions to stop and purge them."""
 
 import time
 from typing import Any
@@ -21,15 +21,19 @@ from quick_start.models import EphemeralProgram
 
 
 class LifeFilter(admin.SimpleListFilter):
-    title = "life"
+    """Filter the list by whether the program has ended."""
+
+    title = "lifecycle"
     parameter_name = "life"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the values of the filter with their labels."""
         return [("live", "Live"), ("ended", "Ended")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[EphemeralProgram]
     ) -> QuerySet[EphemeralProgram]:
+        """Return the records that the filter selects."""
         if self.value() not in ("live", "ended"):
             return queryset
         return queryset.filter(ended_at__isnull=self.value() == "live")
@@ -37,6 +41,8 @@ class LifeFilter(admin.SimpleListFilter):
 
 @admin.register(EphemeralProgram)
 class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
+    """Show temporary programs, running and ended."""
+
     list_display = ["name", "state", "remaining", "result", "created_at"]
     list_filter = [LifeFilter, "user"]
     search_fields = ["name", "temporary_id", "command"]
@@ -62,45 +68,50 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
     ]
 
     def has_purge_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may see and delete records."""
         may_delete = request.user.has_perm("quick_start.delete_ephemeralprogram")
         return self.has_view_permission(request) and may_delete
 
     # The list
 
     def summary(self, record: EphemeralProgram, state: ProgramState | None) -> SafeString:
+        """Return the status as HTML; the final status of a program that has ended."""
         if record.ended_at is not None:
             return presentation.badge(record.final_status)
         if state is None:
             return presentation.badge("unknown")
         process = statuses.process_state(state, record.group)
-        return presentation.badge(statuses.status_of(process), presentation.remark(process))
+        return presentation.badge(statuses.status_of(process), presentation.detail(process))
 
     @admin.display(description="state")
     def state(self, record: EphemeralProgram) -> str:
+        """Return the status for the list."""
         return super().state(record) if record.ended_at is None else self.summary(record, None)
 
     @admin.display(description="remaining")
     def remaining(self, record: EphemeralProgram) -> str | None:
-        """The rest of its time to live."""
+        """Return the rest of the time to live, as in `uptime`; None without one."""
         if record.ended_at is not None or record.expires_at is None:
             return None
         return timestamps.uptime(record.expires_at.timestamp() - time.time())
 
     @admin.display(description="result")
     def result(self, record: EphemeralProgram) -> str | None:
+        """Return how the program ended, as a phrase; None while it runs."""
         if record.ended_at is None:
             return None
         if not (record.error or record.signal) and record.exit_code is None:
             return "it was stopped before it ran"
-        return statuses.why_it_ended(
+        return statuses.describe_outcome(
             {"error": record.error, "signal": record.signal, "exit_code": record.exit_code}
         )
 
-    # The page of one
+    # The page of one record
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Render a record's page with its status, logs and buttons."""
         record = kwargs.get("obj")
         if record is not None:
             context["live"] = {**self._live(record), "verbs": self._verbs(request, record)}
@@ -110,7 +121,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         shown = {
             "remaining": self.remaining(record),
             "result": self.result(record),
-            "logs": presentation.log_ends(record, reverse("launch-log-stream", args=[record.temporary_id])),
+            "logs": presentation.log_tails(record, reverse("launch-log-stream", args=[record.temporary_id])),
             "badge": self.state(record),
         }
         if record.ended_at is not None:

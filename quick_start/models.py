@@ -1,4 +1,4 @@
-"""Temporary programs: launched once, and recorded until some time after their end."""
+"""The model of temporary programs, whose records are kept for a retention time after their end."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ PREFIX = "quick_"
 
 
 class EphemeralProgramQuerySet(models.QuerySet["EphemeralProgram"]):
-    """The records by where they are in their life."""
+    """Select records by whether their program has ended, and when."""
 
     def live(self) -> EphemeralProgramQuerySet:
-        """What runs, or awaits clean-up."""
+        """Return the programs that run or await clean-up."""
         return self.filter(ended_at=None)
 
     def readable(self) -> EphemeralProgramQuerySet:
-        """What is live, or ended so short a time ago that it can still be asked about."""
+        """Return the programs that are live or ended within the retention time."""
         return self.filter(models.Q(ended_at=None) | models.Q(ended_at__gt=_retention_begins()))
 
     def outdated(self) -> EphemeralProgramQuerySet:
-        """What is to be purged."""
+        """Return the programs that ended before the retention time, which are to be purged."""
         return self.filter(ended_at__lte=_retention_begins())
 
 
 class EphemeralProgram(SupervisedProgram):
-    """One temporary program, and once it has ended how that was."""
+    """A temporary program, and how it ended."""
 
-    # Not unique: a CI job is called the same each time. `clean` keeps those that live apart.
+    # Not unique in the database, since a CI job may use one name for each run. `validate_unique` refuses the
+    # name of another live program.
     name = models.CharField(max_length=rules.NAME_LENGTH, validators=[rules.check_name])
     temporary_id = models.CharField(max_length=40, unique=True, editable=False)
     ttl = models.PositiveIntegerField(
@@ -65,32 +66,37 @@ class EphemeralProgram(SupervisedProgram):
 
     @property
     def group(self) -> str:
+        """Return the name of the program's group in supervisord."""
         return self.temporary_id
 
     @property
     def expires_at(self) -> datetime | None:
+        """Return the end of the time to live; None without one."""
         return self.created_at + timedelta(seconds=self.ttl) if self.ttl is not None else None
 
     @property
     def digits(self) -> str:
+        """Return the digits of the id."""
         return self.temporary_id.removeprefix(PREFIX)
 
     @property
     def log_name(self) -> str:
-        """What the folder of its default logs is called after: no other program, as a rule."""
+        """Return the name that its log folder is derived from; the digits make it unique."""
         return self.name if self.name.endswith(self.digits) else f"{self.name}_{self.digits}"
 
     @property
     def log_folder(self) -> Path:
+        """Return the folder of its default logs."""
         return Path(settings.LOGS_DIR) / folder_name(self.log_name)
 
     def default_log(self, stream: str) -> str:
+        """Return the default path of a log; ``stream`` is ``stdout`` or ``stderr``."""
         return str(self.log_folder / f"{stream}.log")
 
-    def identify(self) -> None:
-        """Give it an id that nobody has, the moment of its creation, and a name if it has none.
+    def assign_identity(self) -> None:
+        """Set a unique id, the time of creation, and a generated name if none is set.
 
-        Called within the transaction that saves it: nobody else can take the id meanwhile.
+        Call it within the transaction that saves the record, so that no other launch can take the id.
         """
         now = time.time_ns() // 1000
         while EphemeralProgram.objects.filter(temporary_id=f"{PREFIX}{now}").exists():
@@ -101,18 +107,20 @@ class EphemeralProgram(SupervisedProgram):
             self.name = f"{PREFIX}{_program_word(self.command)}_{now}"
 
     def validate_unique(self, exclude: Any = None) -> None:
-        """No two live programs of one name, temporary or not."""
+        """Raise ValidationError if a registered or live temporary program has the same name."""
         namesakes = EphemeralProgram.objects.live().filter(name=self.name).exclude(pk=self.pk)
         if namesakes.exists() or Program.objects.filter(name=self.name).exists():
             raise ValidationError({"name": f"Name '{self.name}' is already in use by another program"})
 
     def clean(self) -> None:
+        """Raise ValidationError if another program uses the terminal session."""
         super().clean()
         if self.terminal_id is not None and Program.objects.filter(terminal_id=self.terminal_id).exists():
             raise _terminal_in_use(self.terminal_id)
         check_terminal_is_free(self.terminal_id)
 
     def specification(self) -> spec.Specification:
+        """Return what supervisord is to run: started at once, and stopped at the end of the time to live."""
         base = super().specification()
         expires_at = self.expires_at.timestamp() if self.expires_at else None
         return spec.Specification(
@@ -121,7 +129,7 @@ class EphemeralProgram(SupervisedProgram):
 
 
 def check_terminal_is_free(number: int | None) -> None:
-    """Raise a ValidationError if a live temporary program has the terminal session."""
+    """Raise ValidationError if a live temporary program uses the terminal session."""
     if number is not None and EphemeralProgram.objects.live().filter(terminal_id=number).exists():
         raise _terminal_in_use(number)
 
@@ -131,7 +139,7 @@ def _terminal_in_use(number: int) -> ValidationError:
 
 
 def _program_word(command: str) -> str:
-    """The program's name as a word, for names that are made automatically."""
+    """Return the name of the command's program as one word, for generated names."""
     try:
         words = shlex.split(command)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Launch, look at and stop temporary programs: one function a verb (contract, section 6)."""
+"""Launch, query, stop and purge temporary programs (docs/contract.md, section 6)."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from quick_start.exceptions import EphemeralProgramNotFound
 from quick_start.models import EphemeralProgram
 from quick_start.representation import live_document
 
-EXIT = "exit"  # of the values of ``wait``: until it has ended
+EXIT = "exit"  # the value of ``wait`` that waits until the program has ended
 _LINES_AFTER_EXIT = 100
 
 
 def get_record(temporary_id: str) -> EphemeralProgram:
-    """A live record, or one that ended within the retention time."""
+    """Return a live record or one that ended within the retention time; raise EphemeralProgramNotFound."""
     record = EphemeralProgram.objects.readable().filter(temporary_id=temporary_id).first()
     if record is None:
         raise EphemeralProgramNotFound(temporary_id)
@@ -29,46 +29,50 @@ def get_record(temporary_id: str) -> EphemeralProgram:
 
 
 def launch(values: dict[str, Any], *, wait: bool | str = False, timeout: int = 30) -> dict[str, Any]:
-    """Run a temporary program; the answer's fields beside ``success``.
+    """Run a temporary program, and return the fields of the response without ``success``.
 
-    With ``wait`` it answers when the program runs or has ended, with ``"exit"`` when it has ended.
+    With ``wait`` the call returns once the program is running or has ended; with ``"exit"``, once it has
+    ended. Raise WaitTimedOut after ``timeout`` seconds.
     """
     with ExitStack() as held:
         with write_transaction():
             record = EphemeralProgram(**values)
-            record.identify()
+            record.assign_identity()
             record.full_clean()
-            # Taken before anything runs: whoever finds no room to wait has launched nothing.
-            watch = held.enter_context(waiting.room_to_wait(record.group, bool(wait)))
+            # Reserve the wait first: if too many requests wait already, nothing is launched.
+            watch = held.enter_context(waiting.reserve_watch(record.group, bool(wait)))
             record.save(force_insert=True)
         if watch is None:
             return {**live_document(record, None), "status": "starting"}
         state = _wait(watch, record, wait, timeout)
     record = _finished_if_over(record, state)
-    return {**live_document(record, state), **(_printed(record) if wait == EXIT else {})}
+    return {**live_document(record, state), **(_output(record) if wait == EXIT else {})}
 
 
 def status_of(temporary_id: str) -> dict[str, Any]:
-    """Its status now, or how it ended."""
+    """Return the program's status, or how it ended, as fields of the response."""
     record = get_record(temporary_id)
     state = None
     if record.ended_at is None:
         state = supervisor.state(record.group)
-        # It may be over already: the event that says so is on its way, or has just been dealt with.
+        # The program may have ended already, before its event has been handled.
         record = _finished_if_over(record, state)
     return live_document(record, state)
 
 
 def stop(temporary_id: str) -> None:
-    """Stop it, and clean up; one that has ended is cleaned up already."""
+    """Stop a program and clean up; do nothing for one that has ended."""
     record = get_record(temporary_id)
     if record.ended_at is None:
         lifecycle.finish(record, _stop_processes(record))
-    lifecycle.forget(record.group)  # whoever has completed the record may not have come to it yet
+    lifecycle.forget(record.group)  # the process that completed the record may not have done this yet
 
 
 def purge(temporary_id: str) -> None:
-    """Remove the record of one that has ended, and the logs in its own folder, before their time."""
+    """Remove the record and the logs of a program that has ended, before the retention time is over.
+
+    Raise EphemeralProgramNotFound, or Refused if the program has not ended.
+    """
     record = EphemeralProgram.objects.filter(temporary_id=temporary_id).first()
     if record is None:
         raise EphemeralProgramNotFound(temporary_id)
@@ -78,21 +82,21 @@ def purge(temporary_id: str) -> None:
 
 
 def _stop_processes(record: EphemeralProgram) -> ProgramState | None:
-    """Stop the whole tree, and wait for the last of it; the state after that."""
+    """Stop the whole process tree, wait until it has ended, and return the state after that."""
     try:
         supervisor.stop(record.group)
     except ChangeNotTaken:
         if supervisor.state(record.group) is not None:
             raise
-        return None  # it has just ended by itself
+        return None  # it has ended by itself meanwhile
     waiting.wait_until_ended(
-        record, None, otherwise=f"Ephemeral program {record.temporary_id} is still being stopped"
+        record, None, timeout_message=f"Ephemeral program {record.temporary_id} is still being stopped"
     )
     return supervisor.state(record.group)
 
 
 def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int) -> ProgramState | None:
-    """Wait for what was asked for; whatever goes wrong, the client learns the id of what was launched."""
+    """Wait as requested. Errors carry the program's id, so that the client learns what was launched."""
 
     def done(state: ProgramState | None) -> bool:
         runs = statuses.process_state(state, record.group)["state"] == "running"
@@ -101,7 +105,7 @@ def _wait(watch: Watch, record: EphemeralProgram, wait: bool | str, timeout: int
     wanted = "finished" if wait == EXIT else "running"
     sentence = f"Ephemeral program {record.temporary_id} is not {wanted} after {timeout} seconds"
     try:
-        return waiting.watch_until(watch, record.group, done, timeout=timeout, otherwise=sentence)
+        return waiting.watch_until(watch, record.group, done, timeout=timeout, timeout_message=sentence)
     except DaemonError as problem:
         problem.extra["temporary_id"] = record.temporary_id
         raise
@@ -111,11 +115,11 @@ def _finished_if_over(record: EphemeralProgram, state: ProgramState | None) -> E
     return lifecycle.finish(record, state) if lifecycle.is_over(state) else record
 
 
-def _printed(record: EphemeralProgram) -> dict[str, Any]:
-    """How long it took, and the ends of what it has printed."""
+def _output(record: EphemeralProgram) -> dict[str, Any]:
+    """Return the duration in seconds, and the last 100 lines of each log."""
     ended_at = record.ended_at or datetime.now(UTC)
-    printed = {
+    output = {
         stream: "\n".join(tail(record.log_path(stream), _LINES_AFTER_EXIT, record.user))
         for stream in ("stdout", "stderr")
     }
-    return {"duration_seconds": round((ended_at - record.created_at).total_seconds(), 3), **printed}
+    return {"duration_seconds": round((ended_at - record.created_at).total_seconds(), 3), **output}

@@ -310,7 +310,7 @@ from daemon_programs.transactions import write_transaction
 from quick_start.models import EphemeralProgram
 with write_transaction():
     record = EphemeralProgram(command="true", user={OWN_USER!r})
-    record.identify()
+    record.assign_identity()
     record.save(force_insert=True)
     time.sleep(2)
 print(record.temporary_id)
