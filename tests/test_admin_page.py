@@ -97,7 +97,7 @@ def test_buttons_need_a_post_with_the_csrf_token(api: Api, boss: Desk) -> None:
 def test_page_shows_how_to_attach_to_a_tmux_session(api: Api, boss: Desk) -> None:
     id = api.add("sleep 1000", terminal_id=2140, terminal_shell="tmux")
     assert re.search(
-        r"Its terminal: tmux -S \S+ attach -t \S+", live_of(boss.page(f"{PROGRAMS}{id}/change/"))
+        r"Terminal: tmux -S \S+ attach -t \S+", live_of(boss.page(f"{PROGRAMS}{id}/change/"))
     )
 
 

@@ -100,7 +100,7 @@ def test_page_of_a_live_one_shows_what_runs(quick: Quick, stack: Stack, boss: De
     eventually(lambda: "alert" in quick.logs(id, type="stderr"))
     html = page(boss, stack, id)
     shown = live_of(html)
-    assert re.search(rf"running for 0:00:\d\d pid {quick.pid(id)} It is stopped in 0:59:\d\d", shown)
+    assert re.search(rf"running for 0:00:\d\d pid {quick.pid(id)} Stops in 0:59:\d\d", shown)
     assert "line 11 line 12" in shown
     assert "line 10 " not in shown  # fifty lines
     assert "<script>alert(1)</script>" in shown
@@ -118,7 +118,7 @@ def test_page_of_an_ended_one_shows_the_result_and_the_logs(quick: Quick, stack:
 
 def test_page_shows_how_to_attach_to_a_tmux_session(quick: Quick, stack: Stack, boss: Desk) -> None:
     id = quick.launch("sleep 1000", terminal_id=4300, terminal_shell="tmux", wait=True)["temporary_id"]
-    assert re.search(r"Its terminal: tmux -S \S+ attach -t \S+", live_of(page(boss, stack, id)))
+    assert re.search(r"Terminal: tmux -S \S+ attach -t \S+", live_of(page(boss, stack, id)))
 
 
 def test_records_can_not_be_added_changed_or_deleted(quick: Quick, stack: Stack, boss: Desk) -> None:

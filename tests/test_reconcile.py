@@ -305,8 +305,8 @@ def test_admin_shows_why_a_program_can_not_be_run(haunted: Haunted) -> None:
     hire(stack)
     desk = Desk(stack)
     for name, problem in problems(away).items():
-        assert f"It can't be run: {problem}" in live_of(desk.page(f"{PROGRAMS}{ids[name]}/change/"))
-    assert "It can't be run" not in live_of(desk.page(f"{PROGRAMS}{ids['well']}/change/"))
+        assert f"This program can't be run: {problem}" in live_of(desk.page(f"{PROGRAMS}{ids[name]}/change/"))
+    assert "This program can't be run" not in live_of(desk.page(f"{PROGRAMS}{ids['well']}/change/"))
 
 
 def test_edit_checks_only_what_it_changes(haunted: Haunted) -> None:

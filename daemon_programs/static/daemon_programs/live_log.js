@@ -1,11 +1,11 @@
-/* The ends of logs go on as they are written. Without scripts they stay what they were when the page came. */
+/* Append new lines to the logs on the page. Without JavaScript, the page shows the logs as of its loading. */
 (() => {
     "use strict";
 
-    const MOST_LINES = 2000;
-    // Colours, cursor movements and titles, as in desk.py
+    const MAX_LINES = 2000;
+    // Terminal escape sequences for colours, cursor movements and titles, as in presentation.py
     // eslint-disable-next-line no-control-regex
-    const FOR_TERMINALS = /\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])|[\x0e\x0f]/g;
+    const ESCAPE_SEQUENCES = /\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])|[\x0e\x0f]/g;
 
     class LiveLog {
         constructor(log) {
@@ -18,7 +18,7 @@
             this.drawing = false;
         }
 
-        /* Browsers have few connections for a host: only what can be seen takes one. */
+        /* Browsers limit the connections to a host, so only logs that are visible are connected. */
         update() {
             const wanted = this.log.open && !document.hidden && !this.ended;
             if (wanted && this.source === null) this.connect();
@@ -29,38 +29,38 @@
             const address = new URL(this.log.dataset.stream, location.href);
             if (this.lastId) address.searchParams.set("last_event_id", this.lastId);
             this.source = new EventSource(address);
-            this.on("open", (data) => { if (data.exists) this.say("live"); else this.say("no log yet"); });
+            this.on("open", (data) => { if (data.exists) this.showStatus("live"); else this.showStatus("no log yet"); });
             this.on("line", (data) => this.add(data.line));
             this.on("reset", (data) => { if (data.missed) this.add("… lines may be missing here …"); });
             this.on("end", () => { this.ended = true; this.disconnect("ended"); });
             this.source.addEventListener("error", (event) => {
-                if (event.data) this.say(JSON.parse(event.data).error); // the stream's own
+                if (event.data) this.showStatus(JSON.parse(event.data).error); // sent by the stream
                 else if (this.source.readyState === EventSource.CLOSED) this.disconnect("not live");
-                else this.say("connecting…");
+                else this.showStatus("connecting…");
             });
         }
 
         on(name, react) {
             this.source.addEventListener(name, (event) => {
-                if (event.data === undefined) return; // the browser's own event of that name
+                if (event.data === undefined) return; // the browser's own event of this name
                 if (event.lastEventId) this.lastId = event.lastEventId;
                 react(JSON.parse(event.data));
             });
         }
 
-        disconnect(word) {
+        disconnect(status) {
             this.source.close();
             this.source = null;
-            this.say(word);
+            this.showStatus(status);
         }
 
-        say(word) {
-            this.mark.textContent = word;
+        showStatus(status) {
+            this.mark.textContent = status;
         }
 
         add(line) {
-            this.lines.push(line.replace(FOR_TERMINALS, ""));
-            if (this.lines.length > MOST_LINES) this.lines.shift();
+            this.lines.push(line.replace(ESCAPE_SEQUENCES, ""));
+            if (this.lines.length > MAX_LINES) this.lines.shift();
             if (!this.drawing) {
                 this.drawing = true;
                 requestAnimationFrame(() => this.draw());
