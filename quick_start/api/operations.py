@@ -24,6 +24,8 @@ _ID = OpenApiParameter(
 
 
 class EphemeralStatus(ProcessStatus):
+    """The status of a temporary program."""
+
     temporary_id = serializers.RegexField(_TEMPORARY_ID)
     name = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -31,29 +33,39 @@ class EphemeralStatus(ProcessStatus):
 
 
 class EphemeralAnswer(Success, EphemeralStatus):
+    """A temporary program; once it has ended, with its last run."""
+
     display = serializers.CharField(required=False)
     attach = serializers.CharField(required=False, help_text="How to join its tmux session.")
     last_run = LastRun(required=False, help_text="Once it has ended.")
 
 
 class LaunchAnswer(EphemeralAnswer):
+    """A launched program, with its output if the call waited for its end."""
+
     duration_seconds = serializers.FloatField(required=False, help_text='With `wait: "exit"`.')
     stdout = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
     stderr = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
 
 
 class ListedEphemeral(EphemeralStatus):
+    """A temporary program in the list."""
+
     command = serializers.CharField()
     user = serializers.CharField()
 
 
 @extend_schema_serializer(many=False)
 class EphemeralListAnswer(Success):
+    """The list of temporary programs."""
+
     count = serializers.IntegerField()
     ephemeral_programs = ListedEphemeral(many=True)
 
 
 class EphemeralStopAnswer(Success):
+    """The confirmation that a temporary program was stopped."""
+
     temporary_id = serializers.RegexField(_TEMPORARY_ID)
     cleaned_up = serializers.BooleanField()
     message = serializers.CharField()
