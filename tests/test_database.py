@@ -73,7 +73,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no migrations": (lambda file: change(file, "DROP TABLE django_migrations"), "it lacks tables"),
     "later version": (
         lambda file: change(file, LATER),
-        "a later version has made it: daemon_programs 9999_later",
+        "it was made by a later version: daemon_programs 9999_later",
     ),
 }
 
@@ -89,9 +89,9 @@ def test_start_stops_with_the_reason_and_the_way_out(
     assert sentence.startswith(f"The database {file} can't be used (")
     assert why in sentence
     assert sentence.endswith(
-        f"): put a copy of it back, or move all {file}* away and start again, which takes the programs from "
-        f"{copy.folder}/programs.json and makes a new administrator and token; other users, tokens and the "
-        "history are lost then"
+        f"): restore a copy of it, or move all {file}* away and start again, which loads the programs from "
+        f"{copy.folder}/programs.json and creates a new administrator and token, but loses other users, "
+        "tokens and the history"
     )
     assert (file.read_bytes(), (copy.folder / "programs.json").read_bytes()) == before
     assert copy.processes() == []

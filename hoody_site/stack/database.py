@@ -23,9 +23,9 @@ class DatabaseUnusable(DatabaseError):
     def __init__(self, why: str) -> None:
         file = settings.STATE_DIR / "db.sqlite3"
         super().__init__(
-            f"The database {file} can't be used ({why}): put a copy of it back, or move all {file}* away and "
-            f"start again, which takes the programs from {settings.PROGRAMS_FILE} and makes a new "
-            "administrator and token; other users, tokens and the history are lost then"
+            f"The database {file} can't be used ({why}): restore a copy of it, or move all {file}* away and "
+            f"start again, which loads the programs from {settings.PROGRAMS_FILE} and creates a new "
+            "administrator and token, but loses other users, tokens and the history"
         )
 
 
@@ -58,7 +58,7 @@ def check() -> None:
     if _MIGRATIONS not in tables and (tables or settings.DEFAULT_PROGRAMS_FILE.exists()):
         raise DatabaseUnusable("it is empty" if not tables else "it lacks tables")
     if newer := sorted(_newer_migrations()):
-        raise DatabaseUnusable(f"a later version has made it: {', '.join(newer)}")
+        raise DatabaseUnusable(f"it was made by a later version: {', '.join(newer)}")
 
 
 def _newer_migrations() -> Iterator[str]:
