@@ -14,7 +14,7 @@ import trustme
 from django.conf import settings
 
 import tests.conftest  # noqa: F401  (sets Django up)
-from daemon_programs.webhooks.request import Line, post
+from daemon_programs.webhooks.request import Connection, post
 from tests.receivers import Receiver
 
 PORT = 8443
@@ -62,7 +62,7 @@ class World:
         for receiver in self.receivers.values():
             receiver.connections = 0
             receiver.received.clear()
-        outcome = post(f"https://{name}:{PORT}/hook", {}, b"{}", Line(20))
+        outcome = post(f"https://{name}:{PORT}/hook", {}, b"{}", Connection(20))
         received = [each for receiver in self.receivers.values() for each in receiver.received]
         told = {
             "code": outcome.code,

@@ -148,7 +148,7 @@ def test_what_was_left_by_a_killed_stack_is_delivered_by_the_next(stack: Stack, 
     assert settled(stack.api, id)[0]["state"] == "delivered"
 
 
-DISPATCH = "from daemon_programs.webhooks import dispatch as d; d._SECONDS = {seconds}; d.dispatch()"
+DISPATCH = "from daemon_programs.webhooks import dispatch as d; d._DISPATCH_SECONDS = {seconds}; d.dispatch()"
 
 
 def without_queue(stack: Stack) -> None:

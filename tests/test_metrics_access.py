@@ -181,8 +181,8 @@ def test_program_that_is_just_being_given_ports_breaks_nothing(
 def test_webhook_outcomes_are_counted(admin_client: Client) -> None:
     before = read(admin_client).by("outcome", "daemon_webhook_attempts_total")
     assert before == dict.fromkeys(deliveries.OUTCOMES, 0)
-    deliveries.count(deliveries.DELIVERED, 2)
-    deliveries.count(deliveries.FAILED, 1)
+    deliveries.add_to_count(deliveries.DELIVERED, 2)
+    deliveries.add_to_count(deliveries.FAILED, 1)
     found = read(admin_client)
     after = found.by("outcome", "daemon_webhook_attempts_total")
     assert after == {**before, deliveries.DELIVERED: 2, deliveries.FAILED: 1}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs.webhooks.request import Line, post
+from daemon_programs.webhooks.request import Connection, post
 from tests import hooks
 from tests.receivers import Receiver
 from tests.stack import Api, Stack
@@ -31,7 +31,7 @@ def trap() -> Iterator[Receiver]:
 @pytest.mark.parametrize("host", [*ADDRESSES, *NAMES], ids=ascii)
 def test_request_to_what_is_not_out_on_the_internet_is_not_made(host: str, trap: Receiver) -> None:
     for scheme in ("https", "http"):
-        outcome = post(f"{scheme}://{host}:{trap.port}/", {}, b"{}", Line(5))
+        outcome = post(f"{scheme}://{host}:{trap.port}/", {}, b"{}", Connection(5))
         assert outcome.code is None
         assert str(outcome.error).startswith("Field 'webhooks' urls ")
 
@@ -61,14 +61,14 @@ def test_block_that_was_saved_unchecked_delivers_nothing_to_a_private_address(
 def test_development_setting_allows_loopback_and_nothing_else(settings: Any, trap: Receiver) -> None:
     settings.WEBHOOKS_DEVELOPMENT = True
     with Receiver() as allowed:
-        assert post(f"http://127.0.0.1:{allowed.port}/", {}, b"{}", Line(5)).error is None
+        assert post(f"http://127.0.0.1:{allowed.port}/", {}, b"{}", Connection(5)).error is None
         assert len(allowed.received) == 1
     for host in ("10.0.0.1", "169.254.169.254", "0.0.0.0", "[::]", "100.64.0.1", "metadata.google.internal"):
-        assert "must not point to" in str(post(f"http://{host}:{trap.port}/", {}, b"{}", Line(5)).error)
+        assert "must not point to" in str(post(f"http://{host}:{trap.port}/", {}, b"{}", Connection(5)).error)
 
 
 def test_name_that_does_not_exist_is_a_failed_attempt() -> None:
-    outcome = post("https://does-not-exist.invalid/", {}, b"{}", Line(20))
+    outcome = post("https://does-not-exist.invalid/", {}, b"{}", Connection(20))
     assert outcome.error in ("Its name can't be resolved", "No whole answer within 20 seconds")
 
 
@@ -81,27 +81,27 @@ def test_address_that_leads_nowhere_ends_with_the_time_out(settings: Any) -> Non
         for filler in (first, second):
             filler.setblocking(False)
             filler.connect_ex(deaf.getsockname())
-        outcome = post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", {}, b"{}", Line(1))
+        outcome = post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", {}, b"{}", Connection(1))
     # Whichever of two clocks, both set to that second, comes first.
     assert outcome.error in ("No whole answer within 1 seconds", "It can't be reached in time")
     assert 900 < outcome.milliseconds < 5000
 
 
-def test_line_that_is_cut_ends_the_request_at_once(settings: Any) -> None:
+def test_connection_that_is_aborted_ends_the_request_at_once(settings: Any) -> None:
     settings.WEBHOOKS_DEVELOPMENT = True
-    line = Line(50)
+    connection = Connection(50)
     with Receiver() as slow:
-        slow.always = lambda handler: line.cut()
-        outcome = post(f"http://127.0.0.1:{slow.port}/", {}, b"{}", line)
+        slow.always = lambda handler: connection.abort()
+        outcome = post(f"http://127.0.0.1:{slow.port}/", {}, b"{}", connection)
     assert outcome.code is None
     assert outcome.milliseconds < 20_000
 
 
-def test_line_that_was_cut_before_it_began_connects_nowhere(settings: Any, trap: Receiver) -> None:
+def test_connection_that_was_aborted_before_it_began_connects_nowhere(settings: Any, trap: Receiver) -> None:
     settings.WEBHOOKS_DEVELOPMENT = True
-    line = Line(5)
-    line.cut()
-    assert post(f"http://127.0.0.1:{trap.port}/", {}, b"{}", line).code is None
+    connection = Connection(5)
+    connection.abort()
+    assert post(f"http://127.0.0.1:{trap.port}/", {}, b"{}", connection).code is None
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate", "-----BEGIN CERTIFICATE-----\nx\n"])

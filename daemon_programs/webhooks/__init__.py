@@ -1,1 +1,1 @@
-"""Webhooks: from a recorded event to a signed, delivered request."""
+"""Webhooks: from a recorded event to the delivery of a signed request."""

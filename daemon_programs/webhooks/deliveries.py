@@ -1,6 +1,6 @@
-"""The outbox of webhooks, which is also their log: what is to be delivered, and how that went.
+"""The outbox of webhook deliveries, which is also their log.
 
-Rows are made in the transaction that records the events; `dispatch` delivers them.
+Deliveries are added in the transaction that records their events. `dispatch` makes the requests.
 """
 
 import json
@@ -21,31 +21,31 @@ from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
 from daemon_programs.text import to_number
 from daemon_programs.timestamps import milliseconds
-from daemon_programs.validators.webhook_config import normal, targets
-from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch
+from daemon_programs.validators.webhook_config import normalize, targets
+from daemon_programs.webhooks.dispatch_lock import request_dispatch
 from daemon_programs.webhooks.request import Outcome
 
 logger = logging.getLogger(__name__)
 
 OUTCOMES = (DELIVERED, FAILED, RETRIED, CANCELLED) = ("delivered", "failed", "retried", "cancelled")
-LONGEST_LAG = timedelta(hours=1)
 
-_MOST_ATTEMPTS_KEPT = 50
-_MOST_RETRY_AFTER_SECONDS = 300.0
+_MAX_LAG = timedelta(hours=1)
+_MAX_ATTEMPTS_KEPT = 50
+_MAX_RETRY_AFTER_SECONDS = 300.0
 _NO_LONGER_WANTED = "The program's webhooks no longer name this URL"
 _LAGS = "The receiver lags too far behind: it could not be delivered within an hour"
 
 
-# Into the outbox
+# Add
 
 
 def enqueue(events: Sequence[Event]) -> None:
-    """Note what is to be delivered of events that are being recorded; part of that transaction."""
+    """Add the deliveries of some events, in the transaction that records them."""
     ids = {event.program_id for event in events if event.program_id is not None}
-    told = Program.objects.filter(pk__in=ids, webhooks__isnull=False)
-    blocks = dict(told.values_list("pk", "webhooks"))
+    programs = Program.objects.filter(pk__in=ids, webhooks__isnull=False)
+    configs = dict(programs.values_list("pk", "webhooks"))
     now = timezone.now()
-    made = [
+    new = [
         Delivery(
             event=event,
             program_id=id,
@@ -56,53 +56,58 @@ def enqueue(events: Sequence[Event]) -> None:
         )
         for event in events
         if (id := event.program_id) is not None
-        for url in targets(blocks.get(id), event.state)
+        for url in targets(configs.get(id), event.state)
     ]
-    if made:
-        Delivery.objects.bulk_create(made)
-        # Robust: if the queue can't be asked now, it looks by itself within two minutes.
-        transaction.on_commit(ask_for_dispatch, robust=True)
+    if new:
+        Delivery.objects.bulk_create(new)
+        # Robust, because a request that fails is no loss: the queue dispatches within two minutes anyway.
+        transaction.on_commit(request_dispatch, robust=True)
 
 
 def redeliver(delivery: Delivery) -> None:
-    """Put a delivery on its way once more, as what it was: the same id for the receiver."""
+    """Queue a finished delivery again, with the same ``webhook-id``.
+
+    Raise Refused if it is still pending, or if the program's webhooks no longer name its URL.
+    """
     program = Program.objects.filter(pk=delivery.program_id).first()
-    if wanted_block(program, delivery.url) is None:
+    if active_config(program, delivery.url) is None:
         raise Refused(f"Delivery with ID {delivery.pk} can't be repeated: {_lower(_NO_LONGER_WANTED)}")
     now = timezone.now()
     with transaction.atomic():
-        is_at_rest = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.PENDING)
-        if not is_at_rest.update(
-            state=Delivery.PENDING, error="", tries=0, queued_at=now, next_attempt_at=now
-        ):
+        finished = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.PENDING)
+        if not finished.update(state=Delivery.PENDING, error="", tries=0, queued_at=now, next_attempt_at=now):
             raise Refused(f"Delivery with ID {delivery.pk} is still on its way")
-        transaction.on_commit(ask_for_dispatch, robust=True)
+        transaction.on_commit(request_dispatch, robust=True)
 
 
-def wanted_block(program: Program | None, url: str) -> dict[str, Any] | None:
-    """The webhooks block of a program that, as it is now, is to be told of at this URL."""
-    block: dict[str, Any] | None = program.webhooks if program else None
-    return normal(block) if block and url in targets(block) else None
+def active_config(program: Program | None, url: str) -> dict[str, Any] | None:
+    """Return a program's present webhook config with all keys; None if it doesn't deliver to the URL."""
+    config: dict[str, Any] | None = program.webhooks if program else None
+    return normalize(config) if config and url in targets(config) else None
 
 
-# Out of it
+# Finish
 
 
 def expire() -> None:
-    """Give up what has been waiting for too long: nobody needs it any more."""
-    late = Delivery.objects.pending().filter(queued_at__lt=timezone.now() - LONGEST_LAG)
-    count(FAILED, late.update(state=Delivery.FAILED, error=_LAGS, next_attempt_at=None))
+    """Mark deliveries as failed that have been pending for over an hour: they are of no use any more."""
+    late = Delivery.objects.pending().filter(queued_at__lt=timezone.now() - _MAX_LAG)
+    add_to_count(FAILED, late.update(state=Delivery.FAILED, error=_LAGS, next_attempt_at=None))
 
 
 def cancel_lane(lane: tuple[int, str]) -> None:
-    """Withdraw all that waits in a lane that is no longer wanted."""
+    """Cancel the pending deliveries of a lane: the program no longer delivers to its URL."""
     program_id, url = lane
     unwanted = Delivery.objects.pending().filter(program_id=program_id, url=url)
-    count(CANCELLED, unwanted.update(state=Delivery.CANCELLED, error=_NO_LONGER_WANTED, next_attempt_at=None))
+    cancelled = unwanted.update(state=Delivery.CANCELLED, error=_NO_LONGER_WANTED, next_attempt_at=None)
+    add_to_count(CANCELLED, cancelled)
 
 
 def record(delivery: Delivery, at: datetime, outcome: Outcome, retry: int) -> None:
-    """Note how an attempt went, and what follows from it."""
+    """Record the outcome of an attempt, and schedule the next one if it failed.
+
+    ``at`` is the time of the attempt, ``retry`` how many more are made after the first.
+    """
     delivery.tries += 1
     entry = {
         "at": milliseconds(at),
@@ -111,7 +116,7 @@ def record(delivery: Delivery, at: datetime, outcome: Outcome, retry: int) -> No
         "error": outcome.error,
     }
     entry = {key: value for key, value in entry.items() if value is not None}
-    delivery.attempts = [*delivery.attempts, entry][-_MOST_ATTEMPTS_KEPT:]
+    delivery.attempts = [*delivery.attempts, entry][-_MAX_ATTEMPTS_KEPT:]
     delivery.next_attempt_at = None
     if outcome.error is None:
         delivery.state = Delivery.DELIVERED
@@ -120,8 +125,8 @@ def record(delivery: Delivery, at: datetime, outcome: Outcome, retry: int) -> No
         logger.warning("Delivery %s of program %s was given up", delivery.pk, delivery.program_id)
     else:
         delivery.next_attempt_at = timezone.now() + _back_off(delivery.tries, outcome.retry_after)
-    count({Delivery.PENDING: RETRIED}.get(delivery.state, delivery.state), 1)
-    # Not `save`, which would bring back what was purged meanwhile.
+    add_to_count({Delivery.PENDING: RETRIED}.get(delivery.state, delivery.state), 1)
+    # Not `save`, which would insert the row again if it was purged in the meantime.
     Delivery.objects.filter(pk=delivery.pk).update(
         state=delivery.state,
         error=delivery.error,
@@ -132,13 +137,16 @@ def record(delivery: Delivery, at: datetime, outcome: Outcome, retry: int) -> No
 
 
 def _back_off(tries: int, retry_after: float | None) -> timedelta:
-    """1, 2, 4, 8, 16 seconds, a quarter more or less, and later if the receiver asked for that."""
+    """Return the pause after a failed attempt.
+
+    It doubles from 1 second, varies by a quarter, and is longer if the receiver asked for that.
+    """
     seconds = 2 ** (tries - 1) * random.uniform(0.75, 1.25)  # noqa: S311
-    return timedelta(seconds=max(seconds, min(retry_after or 0.0, _MOST_RETRY_AFTER_SECONDS)))
+    return timedelta(seconds=max(seconds, min(retry_after or 0.0, _MAX_RETRY_AFTER_SECONDS)))
 
 
 def body_of(event: Event) -> dict[str, Any]:
-    """What a receiver is told (contract, section 5)."""
+    """Return the body of a delivery (docs/contract.md, section 5)."""
     body: dict[str, Any] = {
         "event": event.state.upper(),
         "program": {"id": event.program_id, "name": event.name},
@@ -156,14 +164,15 @@ def body_of(event: Event) -> dict[str, Any]:
 
 
 def text_of(event: Event) -> str:
+    """Return the body of a delivery as compact JSON."""
     return json.dumps(body_of(event), ensure_ascii=False, separators=(",", ":"))
 
 
-# To be read
+# Read
 
 
 def get_delivery(program_id: int, id: str) -> Delivery:
-    """Return a program's delivery of an id as it stands in a route; raise DeliveryNotFound if there is none."""
+    """Return a program's delivery by the id in a URL; raise DeliveryNotFound if there is none."""
     number = to_number(id)
     found = None if number is None else Delivery.objects.filter(program_id=program_id, pk=number).first()
     if found is None:
@@ -172,7 +181,7 @@ def get_delivery(program_id: int, id: str) -> Delivery:
 
 
 def delivery_document(delivery: Delivery) -> dict[str, Any]:
-    """A delivery as JSON. What isn't set is left out."""
+    """Return a delivery as the API shows it, without the keys that are not set."""
     event = delivery.event
     document: dict[str, Any] = {
         "id": delivery.pk,
@@ -191,14 +200,15 @@ def delivery_document(delivery: Delivery) -> dict[str, Any]:
 
 
 def counts() -> dict[str, int]:
-    """How many attempts have ended in which way; cancelled deliveries count as such."""
+    """Return the number of attempts by outcome, and of cancelled deliveries."""
     totals = dict(WebhookCount.objects.values_list("outcome", "total"))
     return {outcome: totals.get(outcome, 0) for outcome in OUTCOMES}
 
 
-def count(outcome: str, more: int) -> None:
-    if more and not WebhookCount.objects.filter(outcome=outcome).update(total=F("total") + more):
-        WebhookCount.objects.create(outcome=outcome, total=more)
+def add_to_count(outcome: str, number: int) -> None:
+    """Add to the number of attempts with an outcome."""
+    if number and not WebhookCount.objects.filter(outcome=outcome).update(total=F("total") + number):
+        WebhookCount.objects.create(outcome=outcome, total=number)
 
 
 def _lower(sentence: str) -> str:

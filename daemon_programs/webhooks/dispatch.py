@@ -1,8 +1,8 @@
-"""The dispatch: delivers what is in the outbox. A task of the queue, and one of it at a time.
+"""Deliver the outbox: a task of the queue, which runs once at a time.
 
-One thread does the bookkeeping. Others each carry out one attempt, at most one in a lane: so whoever
-answers gets events in order, and whoever doesn't holds up nobody else. An attempt is noted when it has
-ended. If the process is killed before that, the next dispatch makes it again, with the same id.
+One thread reads and writes the database. The others make one attempt each, at most one per lane: a
+receiver gets its events in order, and one that doesn't respond delays no other. An attempt is recorded
+when it has ended. If the process is killed before that, the next dispatch repeats it with the same id.
 """
 
 import logging
@@ -21,128 +21,130 @@ from django.utils import timezone
 
 from daemon_programs.models import Delivery, Program
 from daemon_programs.webhooks import deliveries, signing
-from daemon_programs.webhooks.dispatch_lock import ask_for_dispatch, is_ending, only_one
-from daemon_programs.webhooks.request import Line, Outcome, post
+from daemon_programs.webhooks.dispatch_lock import exclusive_dispatch, is_ending, request_dispatch
+from daemon_programs.webhooks.request import Connection, Outcome, post
 
 logger = logging.getLogger(__name__)
 
-MOST_AT_ONCE = 100
-# Well before the queue would end the task. The next one goes on.
-_SECONDS = settings.Q_CLUSTER["timeout"] - 20
-# At the end attempts get so long to end by themselves. Then they are cut, and made again by the next.
+_MAX_CONCURRENT = 100
+# A dispatch ends well before the queue would kill the task. The next one continues.
+_DISPATCH_SECONDS = settings.Q_CLUSTER["timeout"] - 20
+# When a dispatch ends, attempts may run for so long. Then they are aborted; the next dispatch repeats them.
 _GRACE_SECONDS = 3.0
-# What takes longer than that isn't begun any more when its time-out wouldn't fit.
+# After an attempt that took longer, the lane's next one is not started if its time-out exceeds the dispatch.
 _QUICK_MILLISECONDS = 1000
-_LOOK_EVERY_SECONDS = 0.5
-# What becomes due in this time is waited for: the longest back-off is shorter.
-_STAY = timedelta(seconds=25)
+_POLL_SECONDS = 0.5
+# A dispatch waits for what becomes due in this time, which is longer than the longest back-off.
+_LOOKAHEAD = timedelta(seconds=25)
 
 Lane = tuple[int, str]
 
 
 @dataclass
 class Attempt:
-    """One try to deliver something, as the program wants it at this moment."""
+    """One request for a delivery, by the program's webhook config at this moment."""
 
     delivery: Delivery
     headers: Mapping[str, str]
     body: bytes
     retry: int
-    line: Line
+    connection: Connection
     at: datetime
     outcome: Outcome | None = None
 
-    def carry_out(self) -> None:
+    def run(self) -> None:
+        """Make the request and keep its outcome."""
         try:
-            self.outcome = post(self.delivery.url, self.headers, self.body, self.line)
+            self.outcome = post(self.delivery.url, self.headers, self.body, self.connection)
         except Exception as problem:
-            # Not its text: that may quote what was sent.
+            # Without the text of the exception, which may quote what was sent.
             where = "".join(traceback.format_tb(problem.__traceback__))
             logger.error("A webhook attempt failed: %s\n%s", type(problem).__name__, where)  # noqa: TRY400
             self.outcome = Outcome(0, error="An internal error occurred; the log of the queue says more")
 
 
 def dispatch() -> None:
-    """Deliver what is due, and what becomes due soon; nothing if another dispatch is at it."""
-    ends_at = time.monotonic() + _SECONDS
+    """Deliver what is due or becomes due soon, unless another dispatch is running."""
+    ends_at = time.monotonic() + _DISPATCH_SECONDS
     while not is_ending():
-        with only_one() as is_mine:
-            if not is_mine:
+        with exclusive_dispatch() as is_held:
+            if not is_held:
                 return
             Dispatch(ends_at).run()
-        # Once more, now that the lock is free: who has found it held relies on that.
-        if not Delivery.objects.due(timezone.now() + _STAY).exists():
+        # A process that found the lock held relies on this check, made after the lock is released.
+        if not Delivery.objects.due(timezone.now() + _LOOKAHEAD).exists():
             return
         if time.monotonic() > ends_at - _GRACE_SECONDS:
-            ask_for_dispatch()
+            request_dispatch()
             return
 
 
 class Dispatch:
-    """What is under way, and what comes next in each lane."""
+    """The running attempts, and the next delivery of each lane."""
 
     def __init__(self, ends_at: float) -> None:
         self._ends_at = ends_at
         self._heads: dict[Lane, Delivery] = {}
-        self._under_way: dict[Lane, Attempt] = {}
+        self._running: dict[Lane, Attempt] = {}
         self._slow: set[Lane] = set()
         self._finished: SimpleQueue[Attempt] = SimpleQueue()
-        self._next_look = 0.0
+        self._next_query = 0.0
 
     def run(self) -> None:
+        """Make attempts until nothing is due soon, or the dispatch has to end."""
         with transaction.atomic():
             deliveries.expire()
-        with ThreadPoolExecutor(MOST_AT_ONCE, "webhook") as threads:
+        with ThreadPoolExecutor(_MAX_CONCURRENT, "webhook") as threads:
             try:
-                while not self._has_to_end() and (self._begin_due(threads) or self._under_way):
+                while not self._must_end() and (self._start_due(threads) or self._running):
                     self._record_finished()
-                self._finish()
+                self._await_running()
             finally:
-                for attempt in self._under_way.values():
-                    attempt.line.cut()
+                for attempt in self._running.values():
+                    attempt.connection.abort()
 
-    def _has_to_end(self) -> bool:
+    def _must_end(self) -> bool:
         return is_ending() or time.monotonic() > self._ends_at - _GRACE_SECONDS
 
-    def _begin_due(self, threads: ThreadPoolExecutor) -> bool:
-        """Begin whatever can be begun; False if nothing will be due soon."""
-        if time.monotonic() > self._next_look:
-            self._next_look = time.monotonic() + _LOOK_EVERY_SECONDS
-            self._look()
+    def _start_due(self, threads: ThreadPoolExecutor) -> bool:
+        """Start the attempts that are due; return whether any are pending that are due soon."""
+        if time.monotonic() > self._next_query:
+            self._next_query = time.monotonic() + _POLL_SECONDS
+            self._query_heads()
         now = timezone.now()
         for lane, delivery in sorted(self._heads.items(), key=lambda item: item[1].next_attempt_at or now):
-            if len(self._under_way) == MOST_AT_ONCE or (delivery.next_attempt_at or now) > now:
+            if len(self._running) == _MAX_CONCURRENT or (delivery.next_attempt_at or now) > now:
                 break
-            if lane not in self._under_way:
-                self._begin(lane, delivery, threads)
+            if lane not in self._running:
+                self._start(lane, delivery, threads)
         return bool(self._heads)
 
-    def _look(self) -> None:
-        """See what is next in every lane, of what is due soon."""
-        due = Delivery.objects.due(timezone.now() + _STAY).select_related("event")
+    def _query_heads(self) -> None:
+        """Query the next delivery of every lane, if it is due soon."""
+        due = Delivery.objects.due(timezone.now() + _LOOKAHEAD).select_related("event")
         self._heads = {delivery.lane: delivery for delivery in due}
 
-    def _look_into(self, lane: Lane) -> None:
-        """See what is next in one lane."""
+    def _query_head(self, lane: Lane) -> None:
+        """Query the next delivery of one lane, if it is due soon."""
         program_id, url = lane
         pending = Delivery.objects.pending().filter(program_id=program_id, url=url)
         head = pending.select_related("event").order_by("id").first()
         self._heads.pop(lane, None)
-        if head and head.next_attempt_at and head.next_attempt_at < timezone.now() + _STAY:
+        if head and head.next_attempt_at and head.next_attempt_at < timezone.now() + _LOOKAHEAD:
             self._heads[lane] = head
 
-    def _begin(self, lane: Lane, delivery: Delivery, threads: ThreadPoolExecutor) -> None:
+    def _start(self, lane: Lane, delivery: Delivery, threads: ThreadPoolExecutor) -> None:
         attempt = prepare(delivery)
         if attempt is None:
             del self._heads[lane]
-        elif lane not in self._slow or time.monotonic() + attempt.line.seconds < self._ends_at:
-            self._under_way[lane] = attempt
-            threads.submit(attempt.carry_out).add_done_callback(lambda _: self._finished.put(attempt))
+        elif lane not in self._slow or time.monotonic() + attempt.connection.seconds < self._ends_at:
+            self._running[lane] = attempt
+            threads.submit(attempt.run).add_done_callback(lambda _: self._finished.put(attempt))
 
     def _record_finished(self) -> None:
-        """Wait for attempts to end, and note how they went: all that have by now in one transaction."""
+        """Wait briefly for attempts to end, and record those that have in one transaction."""
         try:
-            ended = [self._finished.get(timeout=_LOOK_EVERY_SECONDS)]
+            ended = [self._finished.get(timeout=_POLL_SECONDS)]
         except Empty:
             return
         while not self._finished.empty():
@@ -153,26 +155,26 @@ class Dispatch:
 
     def _record(self, attempt: Attempt) -> None:
         lane, outcome = attempt.delivery.lane, attempt.outcome
-        del self._under_way[lane]
+        del self._running[lane]
         if outcome is None:
-            return  # it was not even begun
+            return  # the attempt did not run
         (self._slow.add if outcome.milliseconds > _QUICK_MILLISECONDS else self._slow.discard)(lane)
         deliveries.record(attempt.delivery, attempt.at, outcome, attempt.retry)
-        self._look_into(lane)
+        self._query_head(lane)
 
-    def _finish(self) -> None:
-        """Let end what ends by itself."""
+    def _await_running(self) -> None:
+        """Give the running attempts a moment to end, and record those that do."""
         deadline = time.monotonic() + _GRACE_SECONDS
-        while self._under_way and time.monotonic() < deadline:
+        while self._running and time.monotonic() < deadline:
             self._record_finished()
 
 
 def prepare(delivery: Delivery) -> Attempt | None:
-    """Make a delivery ready for an attempt; None if it is no longer wanted, and withdrawn."""
+    """Return an attempt for a delivery; None if the program no longer wants it, and its lane is cancelled."""
     with transaction.atomic():
         program = Program.objects.filter(pk=delivery.program_id).first()
-        block = deliveries.wanted_block(program, delivery.url)
-        if program is None or block is None:
+        config = deliveries.active_config(program, delivery.url)
+        if program is None or config is None:
             deliveries.cancel_lane(delivery.lane)
             return None
         now = timezone.now()
@@ -180,21 +182,21 @@ def prepare(delivery: Delivery) -> Attempt | None:
         signature = signing.sign(program, delivery.webhook_id, now, body)
     return Attempt(
         delivery=delivery,
-        headers=_headers(block["headers"], delivery.webhook_id, now, signature),
+        headers=_headers(config["headers"], delivery.webhook_id, now, signature),
         body=body.encode(),
-        retry=block["retry"],
-        line=Line(block["timeout"]),
+        retry=config["retry"],
+        connection=Connection(config["timeout"]),
         at=now,
     )
 
 
-def _headers(programs: dict[str, str], webhook_id: str, moment: datetime, signature: str) -> dict[str, Any]:
-    """Our headers and the program's, which may bring a User-Agent of its own."""
-    own = {"Content-Type": "application/json", "User-Agent": f"hoody-daemon/{settings.VERSION}"}
-    named = {name.lower() for name in programs}
+def _headers(custom: dict[str, str], webhook_id: str, moment: datetime, signature: str) -> dict[str, Any]:
+    """Return the headers of a request; custom ones of the program replace the defaults."""
+    defaults = {"Content-Type": "application/json", "User-Agent": f"hoody-daemon/{settings.VERSION}"}
+    replaced = {name.lower() for name in custom}
     return {
-        **{name: value for name, value in own.items() if name.lower() not in named},
-        **programs,
+        **{name: value for name, value in defaults.items() if name.lower() not in replaced},
+        **custom,
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": signature,

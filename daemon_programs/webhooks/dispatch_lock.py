@@ -1,9 +1,8 @@
-"""What processes tell each other about the dispatch of webhooks: that there is work, that one is at
-work, that work has to end.
+"""Coordinate the dispatch of webhooks between processes: request one, lock it, and end it.
 
-Who has put something into the outbox asks the queue for a dispatch, unless one is asked for or under
-way. So five thousand events don't make five thousand tasks; and since a dispatch looks into the outbox
-again once it has freed the lock, nothing that is committed while it was held is forgotten.
+After adding to the outbox, a process requests a dispatch from the queue, unless one is queued or
+running. So five thousand events don't make five thousand tasks. A dispatch checks the outbox again after
+it has released the lock, so nothing is missed that was committed while it held the lock.
 """
 
 import fcntl
@@ -19,44 +18,48 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 _TASK = "daemon_programs.tasks.deliver_webhooks"
-_PATIENCE_SECONDS = 0.5  # others hold the lock for a moment, to see whether it is held
+_LOCK_TIMEOUT_SECONDS = 0.5  # other processes hold the lock for a moment to check whether it is free
 
-# One byte that the queue's processes share, since they are forked: set when they are to end.
+# A byte that the forked processes of the queue share: 1 when a dispatch is to end.
 _ending = mmap.mmap(-1, 1)
 
 
-def ask_for_dispatch() -> None:
-    """Have the queue look into the outbox, unless somebody is going to anyway."""
-    if not _is_under_way() and not _is_asked_for():
+def request_dispatch() -> None:
+    """Queue a dispatch, unless one is queued or running."""
+    if not _is_running() and not _is_queued():
         async_task(_TASK)
 
 
 @contextmanager
-def only_one() -> Iterator[bool]:
-    """Hold the lock of the dispatch; False if another one has it. The system frees that of a killed one."""
+def exclusive_dispatch() -> Iterator[bool]:
+    """Hold the lock of the dispatch; give False if another process has it.
+
+    The system releases the lock of a process that is killed.
+    """
     with _lock_file() as descriptor:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
         while not (is_held := _lock(descriptor, fcntl.LOCK_EX)) and time.monotonic() < deadline:
             time.sleep(0.02)
         yield is_held
 
 
-def end_soon() -> None:
-    """Tell a dispatch under way to end: the queue is being stopped. Called in its main process."""
+def request_end() -> None:
+    """Have a running dispatch end, because the queue is being stopped. Called in its main process."""
     _ending[0] = 1
 
 
 def is_ending() -> bool:
+    """Return whether the queue is being stopped."""
     return _ending[0] == 1
 
 
-def _is_under_way() -> bool:
+def _is_running() -> bool:
     with _lock_file() as descriptor:
         return not _lock(descriptor, fcntl.LOCK_SH)
 
 
-def _is_asked_for() -> bool:
-    """Whether a dispatch waits in the queue; one that was taken from it may have looked already."""
+def _is_queued() -> bool:
+    """Return whether a dispatch is in the queue, not counting one that has been started."""
     return any(task.func() == _TASK for task in OrmQ.objects.filter(lock__lte=timezone.now()))
 
 
@@ -66,12 +69,12 @@ def _lock_file() -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)  # which frees it
+        os.close(descriptor)  # releases the lock
 
 
-def _lock(descriptor: int, how: int) -> bool:
+def _lock(descriptor: int, mode: int) -> bool:
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -1,8 +1,8 @@
-"""One request to a receiver of webhooks, at an address that was checked (contract, section 5).
+"""Send one request to a receiver of webhooks, at a checked address (docs/contract.md, section 5).
 
-The name is resolved once, each of its addresses is checked, and the connection goes to one of these:
-what the name says a moment later doesn't matter. There is nothing here that could follow a redirect
-or ask a proxy.
+The host name is resolved once, every resolved address is checked, and the connection goes to one of
+them, so it does not matter if the name resolves differently a moment later. Redirects are not followed
+and no proxy is used.
 """
 
 import functools
@@ -32,34 +32,37 @@ from daemon_programs.text import to_number
 from daemon_programs.validators.addresses import check_address, host_of
 
 _PORTS = {"http": 80, "https": 443}
-_MOST_OF_AN_ANSWER = 64 * 1024
+_MAX_RESPONSE_BYTES = 64 * 1024
 _GONE = 410
-_SAY_WHEN = (429, 503)  # with these, Retry-After says when to come again
+_RETRY_AFTER_CODES = (429, 503)  # those for which the Retry-After header is respected
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt has ended. Nothing else of the answer is kept."""
+    """The outcome of an attempt. Nothing else of the response is kept."""
 
     milliseconds: int
     code: int | None = None
-    error: str | None = None  # None: it was delivered
+    error: str | None = None  # None if it was delivered
     retry_after: float | None = None  # seconds that the receiver asked for
 
     @property
     def is_final(self) -> bool:
-        """Whether the receiver wants nothing of it, now or later."""
+        """Return whether the receiver has said that it will never accept the delivery."""
         return self.code == _GONE
 
 
-class Line:
-    """The way to a receiver, for one attempt. It can be cut from outside, whatever is being waited for."""
+class Connection:
+    """A connection to a receiver for one attempt.
+
+    It is aborted after ``seconds``, or by another thread, whatever the attempt is waiting for.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.is_cut = False
+        self.is_aborted = False
         self._ends_at = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self.cut)
+        self._timer = threading.Timer(seconds, self.abort)
         self._timer.daemon = True
         self._lock = threading.Lock()
         self._resolved: SimpleQueue[list[Any] | OSError | None] = SimpleQueue()
@@ -76,27 +79,30 @@ class Line:
         with self._lock:
             self._close_handle()
 
-    def cut(self) -> None:
-        """End it at once: time is up, or the queue is being stopped."""
+    def abort(self) -> None:
+        """End the attempt at once: its time is up, or the queue is being stopped."""
         with self._lock:
-            self.is_cut = True
+            self.is_aborted = True
             self._resolved.put(None)
             if self._handle:
-                with suppress(OSError):  # it was never connected, or is no longer
+                with suppress(OSError):  # it is not connected yet, or no longer
                     self._handle.shutdown(socket.SHUT_RDWR)
 
     def open(self, host: str, port: int) -> socket.socket:
-        """A connection to one of the host's addresses, all of which are checked first."""
+        """Return a socket that is connected to one of the host's addresses, after checking all of them.
+
+        Raise ValidationError for an address that is not allowed, and OSError if none can be reached.
+        """
         addresses = self._resolve(host, port)
         for *_, address in addresses:
             check_address(ipaddress.ip_address(address[0]))
         problem: OSError = TimeoutError()
-        for place, (family, kind, protocol, _, address) in enumerate(addresses):
+        for position, (family, kind, protocol, _, address) in enumerate(addresses):
             connection = socket.socket(family, kind, protocol)
             try:
                 self._hold(connection)
-                # One that doesn't answer must leave time for the next.
-                connection.settimeout(self._left() / (len(addresses) - place))
+                # An address that doesn't respond must leave time for the next one.
+                connection.settimeout(self._left() / (len(addresses) - position))
                 connection.connect(address)
                 connection.settimeout(self._left())
             except OSError as refusal:
@@ -107,17 +113,17 @@ class Line:
         raise problem
 
     def _resolve(self, host: str, port: int) -> list[Any]:
-        """Ask the system's resolver, which can't be interrupted, in a thread that can be left alone."""
+        """Resolve a host name in a thread, because the system's resolver can't be interrupted."""
 
-        def ask() -> None:
+        def resolve() -> None:
             try:
                 self._resolved.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             except OSError as problem:
                 self._resolved.put(problem)
-            except UnicodeError:  # no name at all, so to Python
+            except UnicodeError:  # Python can't encode it as a host name
                 self._resolved.put(socket.gaierror())
 
-        threading.Thread(target=ask, daemon=True).start()
+        threading.Thread(target=resolve, daemon=True).start()
         answer = self._resolved.get()
         if answer is None:
             raise TimeoutError
@@ -126,9 +132,9 @@ class Line:
         return answer
 
     def _hold(self, connection: socket.socket) -> None:
-        """Keep a handle to cut it by: one of our own, since TLS takes the socket's own away."""
+        """Keep a duplicate of the socket for ``abort``, because TLS detaches the socket itself."""
         with self._lock:
-            if self.is_cut:
+            if self.is_aborted:
                 raise TimeoutError
             self._close_handle()
             self._handle = connection.dup()
@@ -142,58 +148,63 @@ class Line:
         return max(0.01, self._ends_at - time.monotonic())
 
 
-def post(url: str, headers: Mapping[str, str], body: bytes, line: Line) -> Outcome:
-    """Send it, and tell how that went: whatever goes wrong out there is an outcome, not an exception."""
-    began = time.monotonic()
+def post(url: str, headers: Mapping[str, str], body: bytes, connection: Connection) -> Outcome:
+    """Send a request and return its outcome; network and HTTP errors are outcomes, not exceptions."""
+    started = time.monotonic()
     code: int | None = None
     retry_after: float | None = None
     error: str | None = None
     try:
-        with line:
-            code, retry_after = _send(url, headers, body, line)
-            error = _judge(code)
+        with connection:
+            code, retry_after = _send(url, headers, body, connection)
+            error = _error_of_code(code)
     except ValidationError as problem:
         error = problem.messages[0]
     except (OSError, HTTPException, HTTPError) as problem:
-        error = _sentence_of(problem)
-    if line.is_cut:  # what is cut looks like an answer that ends, or like a broken connection
-        code, error = None, f"No whole answer within {line.seconds:g} seconds"
-    return Outcome(round((time.monotonic() - began) * 1000), code, error, retry_after)
+        error = _error_of_exception(problem)
+    if connection.is_aborted:  # which by itself looks like a complete response, or like a network error
+        code, error = None, f"No whole answer within {connection.seconds:g} seconds"
+    return Outcome(round((time.monotonic() - started) * 1000), code, error, retry_after)
 
 
-def _send(url: str, headers: Mapping[str, str], body: bytes, line: Line) -> tuple[int, float | None]:
+def _send(
+    url: str, headers: Mapping[str, str], body: bytes, connection: Connection
+) -> tuple[int, float | None]:
+    """Send a request; return the status code, and the seconds of a Retry-After header."""
     host = host_of(url)
     parts = urlsplit(url)
     port = parts.port or _PORTS[parts.scheme]
-    connection = HTTPConnection(host, port, timeout=line.seconds)
-    raw = line.open(host.strip("[]"), port)
+    http = HTTPConnection(host, port, timeout=connection.seconds)
+    raw = connection.open(host.strip("[]"), port)
     try:
-        connection.sock = _encrypted(raw, host) if parts.scheme == "https" else raw
-        connection.request(
+        http.sock = _encrypted(raw, host) if parts.scheme == "https" else raw
+        http.request(
             "POST",
             parse_url(url).request_uri,
             body=body,
             headers={**headers, "Host": _host_header(host, parts)},
             preload_content=False,
         )
-        answer = connection.getresponse()
-        retry_after = _seconds(answer.headers.get("Retry-After")) if answer.status in _SAY_WHEN else None
-        with suppress(OSError, HTTPException, HTTPError):  # the status has said all that matters
-            answer.read(_MOST_OF_AN_ANSWER, decode_content=False)
-        return answer.status, retry_after
+        response = http.getresponse()
+        retry_after = (
+            _seconds(response.headers.get("Retry-After")) if response.status in _RETRY_AFTER_CODES else None
+        )
+        with suppress(OSError, HTTPException, HTTPError):  # only the status matters
+            response.read(_MAX_RESPONSE_BYTES, decode_content=False)
+        return response.status, retry_after
     finally:
         raw.close()
-        connection.close()
+        http.close()
 
 
 def _encrypted(raw: socket.socket, host: str) -> ssl.SSLSocket:
-    """TLS with whoever the URL names: the certificate must be for the name, not for the address."""
+    """Start TLS; the certificate must be valid for the host name of the URL, not for the address."""
     return _tls().wrap_socket(raw, server_hostname=host.strip("[]").rstrip("."))
 
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    """The system's certificate authorities, and those that the settings add."""
+    """Return a TLS context with the system's certificate authorities and those of the settings."""
     context = ssl.create_default_context()
     if settings.WEBHOOKS_CA_FILE:
         context.load_verify_locations(cafile=settings.WEBHOOKS_CA_FILE)
@@ -205,7 +216,7 @@ def _host_header(host: str, parts: SplitResult) -> str:
     return host if is_usual else f"{host}:{parts.port}"
 
 
-def _judge(code: int) -> str | None:
+def _error_of_code(code: int) -> str | None:
     if 200 <= code < 300:
         return None
     if 300 <= code < 400:
@@ -214,10 +225,10 @@ def _judge(code: int) -> str | None:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """What a Retry-After asks for: seconds, or a date."""
+    """Return the seconds to wait by a Retry-After header, which has seconds or a date."""
     if not retry_after:
         return None
-    if (seconds := to_number(retry_after, most_digits=9)) is not None:
+    if (seconds := to_number(retry_after, max_digits=9)) is not None:
         return float(seconds)
     try:
         moment = parsedate_to_datetime(retry_after)
@@ -226,8 +237,8 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
 
 
-def _sentence_of(problem: Exception) -> str:
-    """What went wrong, without anything that was sent or answered."""
+def _error_of_exception(problem: Exception) -> str:
+    """Return what went wrong, without quoting the request or the response."""
     if isinstance(problem, socket.gaierror):
         return "Its name can't be resolved"
     if isinstance(problem, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""What webhooks are signed with: one secret for each program (Standard Webhooks, symmetric keys)."""
+"""Sign webhooks with one secret for each program (Standard Webhooks, symmetric keys)."""
 
 import base64
 import secrets
@@ -13,12 +13,15 @@ from daemon_programs.transactions import write_transaction
 
 _PREFIX = "whsec_"
 _BYTES = 32
-# For so long receivers may still expect the secret of before.
+# For so long after a rotation, deliveries are signed with the previous secret too.
 OVERLAP = timedelta(hours=24)
 
 
 def rotate(program: Program) -> str:
-    """Make a new secret and return it: this is the only time that it can be seen."""
+    """Replace the secret of a program and return the new one; it is not shown again.
+
+    Raise Refused for a program without webhooks.
+    """
     if program.webhooks is None:
         raise Refused(f"Program with ID {program.pk} has no webhooks to sign")
     secret = _new()
@@ -36,9 +39,9 @@ def rotate(program: Program) -> str:
 
 
 def sign(program: Program, webhook_id: str, moment: datetime, body: str) -> str:
-    """The signatures of a delivery: by the present secret, and for a while by the one before.
+    """Return the signatures of a delivery by the secrets that are valid at a moment, separated by spaces.
 
-    A program that has none yet gets one; whoever wants to verify rotates it to see it.
+    A secret is generated for a program that has none. To see it and verify with it, the user rotates it.
     """
     kept, _ = WebhookSecret.objects.get_or_create(
         program=program, defaults={"secret": _new(), "rotated_at": timezone.now()}
