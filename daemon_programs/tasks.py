@@ -1,30 +1,34 @@
-"""What django-q2 calls on schedule: one call each. A safety net, never a clock."""
+"""The scheduled tasks of the queue: a safety net for changes that no event has reported."""
 
 from daemon_programs.history import store
 from daemon_programs.maintenance import orphaned_processes
-from daemon_programs.maintenance.reconcile import logged, reconcile
+from daemon_programs.maintenance.reconcile import log_differences, reconcile
 from daemon_programs.webhooks import dispatch
 
-# Name, function, minutes. The stack's start makes the schedules of these (`hoody_site.stack.start`).
+# Name, function and interval in minutes. `hoody_site.stack.schedules` adds them when the stack starts.
 SCHEDULES = [
     ("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1),
-    ("end strays", "daemon_programs.tasks.end_strays", 1),
+    ("end orphaned processes", "daemon_programs.tasks.end_orphaned_processes", 1),
     ("deliver webhooks", "daemon_programs.tasks.deliver_webhooks", 1),
     ("purge events", "daemon_programs.tasks.purge_events", 10),
 ]
 
 
 def deliver_webhooks() -> None:
+    """Deliver the webhooks that are due."""
     dispatch.dispatch()
 
 
 def purge_events() -> int:
+    """Delete events that are too old or too many; return how many."""
     return store.purge()
 
 
 def reconcile_programs() -> list[str]:
-    return logged(reconcile())
+    """Correct what differs from the database; return and log what that was."""
+    return log_differences(reconcile())
 
 
-def end_strays() -> list[str]:
-    return logged(orphaned_processes.end())
+def end_orphaned_processes() -> list[str]:
+    """End orphaned processes; return and log what they were."""
+    return log_differences(orphaned_processes.end())

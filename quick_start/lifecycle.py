@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.maintenance.reconcile import Difference, mend, of_mirror
+from daemon_programs.maintenance.reconcile import Difference, check_mirror, correct
 from daemon_programs.models import Program
 from daemon_programs.programs import registration, statuses
 from daemon_programs.supervisor.gateway import supervisor
@@ -86,11 +86,11 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
     states = {
         group: state for group, state in supervisor.states()["programs"].items() if group.startswith(PREFIX)
     }
-    found = mend(_ended_unnoticed(records, states), dry_run=dry_run)
+    found = correct(_ended_unnoticed(records, states), dry_run=dry_run)
     with write_transaction():  # no program can be launched meanwhile
         wanted = set(EphemeralProgram.objects.live().values_list("temporary_id", flat=True))
-        found += mend(_groups_without_record({*states, *_configured()} - wanted), dry_run=dry_run)
-    return [*found, *mend(of_mirror(mirror.ephemeral), dry_run=dry_run)]
+        found += correct(_groups_without_record({*states, *_configured()} - wanted), dry_run=dry_run)
+    return [*found, *correct(check_mirror(mirror.ephemeral), dry_run=dry_run)]
 
 
 def _ended_unnoticed(
@@ -123,7 +123,7 @@ def recover() -> list[Difference]:
     They ended with the previous stack.
     """
     # Check the mirror last: completing a record makes it outdated.
-    return [*mend(_lost_programs()), *mend(_leftover_files()), *mend(of_mirror(mirror.ephemeral))]
+    return [*correct(_lost_programs()), *correct(_leftover_files()), *correct(check_mirror(mirror.ephemeral))]
 
 
 def _lost_programs() -> Iterator[Difference]:

@@ -1,6 +1,6 @@
 """Scheduled tasks of temporary programs: reconciliation and retention."""
 
-from daemon_programs.maintenance.reconcile import logged
+from daemon_programs.maintenance.reconcile import log_differences
 from quick_start import lifecycle
 
 # Name, function, minutes between runs; `hoody_site.stack.schedules` creates the schedules.
@@ -12,7 +12,7 @@ SCHEDULES = [
 
 def reconcile_temporary_programs() -> list[str]:
     """Repair differences, log them, and return them as sentences."""
-    return logged(lifecycle.reconcile())
+    return log_differences(lifecycle.reconcile())
 
 
 def purge_temporary_programs() -> int:

@@ -59,7 +59,7 @@ WRONG = {
     "cut": ("{", "can't be read: "),
     "number": ("5", "holds no list of programs"),
     "user": (json.dumps([document(1, "x", user="no-such-user")]), 'User "no-such-user" does not exist'),
-    "ids": (json.dumps([document(1, "x"), document(1, "y")]), "the ID 1 stands in the file twice"),
+    "ids": (json.dumps([document(1, "x"), document(1, "y")]), "the ID 1 is in the file twice"),
 }
 
 

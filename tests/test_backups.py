@@ -167,7 +167,7 @@ WRONG: list[tuple[Document, str]] = [
      "Program 'x': Field 'webhooks' urls must not point to a name of this host or network: 'localhost'"),
     (document(None, "x", webhooks={}), "Program 'x': Field 'webhooks' urls must have 1 to 5 entries"),
     (document(None, "one"), "Program 'one': Name 'one' is already in use by another program"),
-    (document(1, "x"), "Program 'x': the ID 1 stands in the file twice"),
+    (document(1, "x"), "Program 'x': the ID 1 is in the file twice"),
     (document(0, "x"), "Program 'x': Field 'id' must be between 1 and 9007199254740991"),
     (document(None, "x", id="1"), "Program 'x': Field 'id' must be an integer"),
     (document(None, "x", **ports(5, 6)), "Program 'x': Port range overlaps with program 'one' [1-5]"),

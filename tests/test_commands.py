@@ -267,10 +267,10 @@ def test_reconcile_mends_what_is_out_of_line(stack: Stack, api: Api) -> None:
     assert sorted(mended) == sorted(
         [
             "conf.d/program-999999.json belongs to no program: removed",
-            f"conf.d/program-{lost}.json is not what the database says: written anew",
-            f"conf.d/program-{changed}.json is not what the database says: written anew",
+            f"conf.d/program-{lost}.json differs from the database: rewritten",
+            f"conf.d/program-{changed}.json differs from the database: rewritten",
             f"program-{unknown} is not known to supervisord: registered",
-            "programs.json is not what the database says: written anew",
+            "programs.json differs from the database: rewritten",
         ]
     )
     assert (folder / f"program-{changed}.json").read_text() == right

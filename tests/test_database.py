@@ -134,7 +134,7 @@ def test_corrupt_mirrors_are_made_anew_of_the_database(copy: Stack, content: byt
         (copy.folder / name).write_bytes(content)
     copy.start()
     here = str(copy.folder)
-    assert "programs.json is not what the database says: written anew" in copy.output.read_text()
+    assert "programs.json differs from the database: rewritten" in copy.output.read_text()
     for name in ("programs.json", "ephemeral.json"):
         assert json.loads((copy.folder / name).read_bytes()) is not None
     assert len(mirrored(copy).replace(here.encode(), b"")) <= len(right)

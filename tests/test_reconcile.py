@@ -95,14 +95,14 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
     expected = [
         (f"conf.d/program-{gone}.json belongs to no program", "removed"),
         ("conf.d/program-999999.json belongs to no program", "removed"),
-        (f"conf.d/program-{lost}.json is not what the database says", "written anew"),
-        (f"supervisord does not have program-{other} as the database has it", "changed"),
+        (f"conf.d/program-{lost}.json differs from the database", "rewritten"),
+        (f"program-{other} differs between supervisord and the database", "updated"),
         (f"program-{unknown} is not known to supervisord", "registered"),
         (f"program-{gone} is still known to supervisord", "withdrawn"),
-        ("programs.json is not what the database says", "written anew"),
+        ("programs.json differs from the database", "rewritten"),
         ("quick_77 is still there after its end", "removed"),
-        ("ephemeral.json is not what the database says", "written anew"),
-        (f"program-777 has left processes that nobody watches (pid {pids})", "ended"),
+        ("ephemeral.json differs from the database", "rewritten"),
+        (f"program-777 has orphaned processes (pid {pids})", "ended"),
     ]
     try:
         before = everything(quiet)
@@ -170,7 +170,7 @@ def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> 
     assert ran.returncode == 1
     assert ran.stderr.startswith("CommandError: Some differences could not be repaired:\n")
     assert "conf.d/program-888888.json belongs to no program: could not be removed (" in ran.stderr
-    assert f"conf.d/program-{id}.json is not what the database says: written anew" in ran.stderr
+    assert f"conf.d/program-{id}.json differs from the database: rewritten" in ran.stderr
     assert done(quiet, "reconcile") == LINE
 
 

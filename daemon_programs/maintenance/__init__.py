@@ -1,1 +1,1 @@
-"""Keep the database, supervisord, processes and files in line with each other."""
+"""Keep supervisord, processes and files consistent with the database."""

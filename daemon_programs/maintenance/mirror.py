@@ -1,7 +1,7 @@
-"""Files that mirror the database for other tools (contract, section 7).
+"""Write files that mirror the database for other tools (docs/contract.md, section 7).
 
-Each is written by a thread of its own, at most a few times a second however many changes come in, so
-that no request waits for it. What a crash keeps from being written is written at the next start.
+Each file is written by its own thread, at most a few times per second however many changes there are,
+so that no request waits for it. After a crash, it is written at the next start.
 """
 
 import atexit
@@ -24,12 +24,12 @@ from daemon_programs.serializers.representation import program_document
 
 logger = logging.getLogger(__name__)
 
-_GATHER_SECONDS = 0.2  # changes that come together are written together
+_GATHER_SECONDS = 0.2  # changes in this time are written together
 _RETRY_SECONDS = 5.0  # after a fault such as a full disk
 
 
 class Mirror:
-    """One file, and how its text is made of the database."""
+    """A file, and the function that makes its text from the database."""
 
     def __init__(self, path: Path, make_text: Callable[[], str]) -> None:
         self._path = path
@@ -40,12 +40,13 @@ class Mirror:
 
     @property
     def name(self) -> str:
+        """Return the name of the file, without its folder."""
         return self._path.name
 
     def write(self) -> bool:
-        """Bring the file in line with the database; whether it had to be changed."""
+        """Write the file, if it is not up to date; return whether it was written."""
         with self._file_lock():
-            # Read under the lock: whoever comes second must not write what it read first.
+            # Query the database under the lock, so that an older state can't be written after a newer one.
             text = self._make_text()
             if self._has(text):
                 return False
@@ -53,7 +54,7 @@ class Mirror:
         return True
 
     def is_current(self) -> bool:
-        """Whether the file says what the database does. Just after a change it doesn't yet."""
+        """Return whether the file is up to date. Just after a change it is not."""
         return self._has(self._make_text())
 
     def _has(self, text: str) -> bool:
@@ -63,7 +64,7 @@ class Mirror:
             return False
 
     def touch(self) -> None:
-        """Have the file written soon."""
+        """Have the file's thread write it soon."""
         self._dirty.set()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -73,7 +74,7 @@ class Mirror:
                 atexit.register(self._flush)
 
     def _flush(self) -> None:
-        """Write what is still to be written, at the process' end."""
+        """Write a pending change when the process ends."""
         if self._dirty.is_set():
             self._try_to_write()
 
@@ -97,26 +98,26 @@ class Mirror:
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
-        """The API, the queue and commands write the same file."""
+        """Lock out other processes: the API, the queue and commands write the same file."""
         with open(self._path.with_name(f".{self._path.name}.lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
 def to_text(content: Any) -> str:
-    """JSON as these files have it."""
+    """Return the JSON text of a mirror."""
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
 def text_of(programs: Iterable[Program]) -> str:
-    """The content of a programs file."""
+    """Return the text of a file of programs, such as ``programs.json``."""
     return to_text({"programs": [program_document(program) for program in programs]})
 
 
-def _present_text() -> str:
+def _current_text() -> str:
     return text_of(Program.objects.order_by("id"))
 
 
-programs = Mirror(settings.PROGRAMS_FILE, _present_text)
+programs = Mirror(settings.PROGRAMS_FILE, _current_text)
 touch = programs.touch
 write = programs.write

@@ -1,4 +1,4 @@
-"""Processes that carry this stack's marks and belong to nothing that its supervisord runs."""
+"""End orphaned processes: they have the stack's environment markers, but supervisord does not run them."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from functools import partial
 
 from django.conf import settings
 
-from daemon_programs.maintenance.reconcile import Difference, mend
+from daemon_programs.maintenance.reconcile import Difference, correct
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.processes import survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
@@ -17,27 +17,28 @@ _GRACE_SECONDS = 10.0
 
 
 def end(*, dry_run: bool = False) -> list[Difference]:
-    """End them, and return what was found."""
-    return mend(list(_differences()), dry_run=dry_run)
+    """End all orphaned processes, unless it is a dry run; return one difference for each owner of some."""
+    return correct(list(_differences()), dry_run=dry_run)
 
 
 def _differences() -> Iterator[Difference]:
-    found = _strays()
+    found = _find()
     for owner in sorted(set(found.values())):
         pids = sorted(identity.pid for identity in found if found[identity] == owner)
-        what = f"{owner.group} has left processes that nobody watches (pid {', '.join(map(str, pids))})"
-        yield Difference(what, "ended", partial(_end, owner))
+        description = f"{owner.group} has orphaned processes (pid {', '.join(map(str, pids))})"
+        yield Difference(description, "ended", partial(_end, owner))
 
 
 def _end(owner: Owner) -> None:
-    def strays_of_owner() -> Found:
-        return {identity: each for identity, each in _strays().items() if each == owner}
+    def find_of_owner() -> Found:
+        return {identity: each for identity, each in _find().items() if each == owner}
 
-    survivors.end(strays_of_owner, lambda owner: _GRACE_SECONDS)
+    survivors.end(find_of_owner, lambda owner: _GRACE_SECONDS)
 
 
-def _strays() -> Found:
-    # In this order: what has been started since the first look isn't in it.
+def _find() -> Found:
+    """Return the orphaned processes, with the program or part of the stack that each belongs to."""
+    # Processes before states, so that a process which is started in between is not taken for an orphan.
     found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
     states = supervisor.states()
     active = set(_active(states))
@@ -59,7 +60,7 @@ def _processes(states: States) -> Iterator[tuple[Owner, ProcessState]]:
 
 
 def _active(states: States) -> Iterator[Owner]:
-    """Those of which something runs, or is being ended."""
+    """Yield the owners that supervisord runs or is still ending."""
     for owner, process in _processes(states):
         if process.get("pid") or process.get("ending"):
             yield owner

@@ -1,8 +1,8 @@
-"""Whole sets of programs: the defaults, ``reset``, import and export (contract, sections 3 and 7).
+"""Replace, import and export whole sets of programs (docs/contract.md, sections 3 and 7).
 
-A set is rehearsed before anything is changed: the whole change is made in the database and rolled
-back. Only then is it made for good, and supervisord told; all of it in one transaction, so that
-nobody changes a program in between.
+A change of the set is rehearsed first: it is made in the database and rolled back. Only if that succeeds
+is it made again, in supervisord too. Both happen in one transaction, so that no program is changed in
+between.
 """
 
 import json
@@ -35,39 +35,43 @@ Documents = list[dict[str, Any]]
 
 
 def reset() -> Path:
-    """Go back to the defaults; the file in which the programs that were replaced are kept."""
+    """Replace all programs by the defaults; return the file that the replaced ones were saved to.
+
+    Raise BackupUnusable if the file of defaults is missing or invalid: then nothing was changed.
+    """
     with write_transaction():
         try:
-            # Not only those that differ: a reset starts everything afresh.
+            # Replace the programs that are equal too: a reset restarts everything.
             present = list(Program.objects.order_by("id"))
             plan = Plan(remove=present, add=_programs_of(_read_defaults()), replaced=present)
             _rehearse(plan)
         except BackupUnusable as problem:
             raise BackupUnusable(_NO_DEFAULTS) from problem
-        kept = keep_current()
-        on_failure(lambda: kept.unlink(missing_ok=True))
+        saved = save_current()
+        on_failure(lambda: saved.unlink(missing_ok=True))
         _apply(plan)
-    _wait_until_carried_out(plan)
-    return kept
+    _wait_until_replaced(plan)
+    return saved
 
 
 def import_programs(documents: Documents, *, keep_others: bool = False, dry_run: bool = False) -> list[str]:
-    """Make the present set that of the documents; one line for each program says what that means.
+    """Change the programs to those of the documents; return a sentence for each program.
 
-    Programs are told apart by their ids. ``keep_others`` leaves alone what the documents don't name,
-    ``dry_run`` everything. BackupUnusable if it can't be done: then nothing was changed.
+    Programs are identified by their ids. With ``keep_others``, programs that are not in the documents are
+    kept. With ``dry_run``, nothing is changed. Raise BackupUnusable if the set can't be imported: then
+    nothing was changed.
     """
     with write_transaction():
         plan = _plan_import(documents, keep_others)
         if not dry_run:
             _apply(plan)
     if not dry_run:
-        _wait_until_carried_out(plan)
+        _wait_until_replaced(plan)
     return plan.sentences
 
 
-def keep_current() -> Path:
-    """Keep the present set as a dated file that ``import_programs`` reads."""
+def save_current() -> Path:
+    """Save the present programs to a dated file, from which they can be imported; return its path."""
     settings.BACKUPS_FOLDER.mkdir(mode=0o700, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
     file = Path(settings.BACKUPS_FOLDER) / f"programs-{stamp}.json"
@@ -76,12 +80,15 @@ def keep_current() -> Path:
 
 
 def export_text() -> str:
-    """The present set, as the text of a file that ``import_programs`` reads."""
+    """Return the present programs as the text of a file, from which they can be imported."""
     return mirror.text_of(Program.objects.order_by("id"))
 
 
 def read_documents(file: Path) -> Documents:
-    """The program objects of a file, ``{"programs": […]}`` or a bare list; BackupUnusable otherwise."""
+    """Return the program objects of a file that has ``{"programs": […]}`` or a bare list.
+
+    Raise BackupUnusable for any other content.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
@@ -93,17 +100,17 @@ def read_documents(file: Path) -> Documents:
 
 
 def shipped_defaults() -> Documents:
-    """The programs that a new stack begins with: examples, where everything may be run."""
+    """Return the programs of a new stack: examples, or none if users or folders are restricted."""
     if settings.ALLOWED_USERS or settings.WORK_ROOTS:
         return []
     documents = read_documents(Path(settings.SHIPPED_DEFAULT_PROGRAMS_FILE))
-    # A stack that doesn't run as root runs programs as itself only.
-    own = pwd.getpwuid(os.geteuid()).pw_name
-    return [{**document, "user": own} for document in documents]
+    # A stack that does not run as root can run programs only as its own user.
+    own_user = pwd.getpwuid(os.geteuid()).pw_name
+    return [{**document, "user": own_user} for document in documents]
 
 
 def make_snapshot(documents: Documents) -> None:
-    """Make the snapshot that ``reset`` goes back to, when a stack is set up."""
+    """Write the snapshot that ``reset`` restores, when a stack is set up."""
     replace_text(Path(settings.DEFAULT_PROGRAMS_FILE), mirror.text_of(_programs_of(documents)))
 
 
@@ -113,12 +120,12 @@ def _read_defaults() -> Documents:
 
 @dataclass
 class Plan:
-    """What is to be done, and in words what it means."""
+    """The changes that are to be made, and a sentence for each program."""
 
     remove: list[Program] = field(default_factory=list)
     change: list[Program] = field(default_factory=list)
     add: list[Program] = field(default_factory=list)
-    replaced: list[Program] = field(default_factory=list)  # as they were: they stop by their own terms
+    replaced: list[Program] = field(default_factory=list)  # in their old state, whose grace period applies
     sentences: list[str] = field(default_factory=list)
 
 
@@ -131,7 +138,7 @@ def _plan_import(documents: Documents, keep_others: bool) -> Plan:
         change=[program for program in wanted if program.pk in present],
         add=[program for program in wanted if program.pk not in present],
     )
-    _rehearse(plan)  # which also brings the values into their one form
+    _rehearse(plan)  # which also normalizes the values
     changes = {program.pk: _differences(present[program.pk], program) for program in plan.change}
     plan.change = [program for program in plan.change if changes[program.pk]]
     plan.replaced = [*plan.remove, *(present[program.pk] for program in plan.change)]
@@ -146,7 +153,7 @@ def _plan_import(documents: Documents, keep_others: bool) -> Plan:
 
 
 def _rehearse(plan: Plan) -> None:
-    """Make the change in the database alone, and roll it back; BackupUnusable if it can't be made."""
+    """Make the change in the database only and roll it back; raise BackupUnusable if it can't be made."""
     with registration.offline(), transaction.atomic():
         _apply(plan)
         transaction.set_rollback(True)
@@ -155,20 +162,22 @@ def _rehearse(plan: Plan) -> None:
 def _apply(plan: Plan) -> None:
     for program in plan.remove:
         Program.objects.get(pk=program.pk).delete()
-    _make_room(plan.change)
+    _clear_unique_fields(plan.change)
     for program in plan.change:
         _save(program, force_update=True)
-    for program in sorted(plan.add, key=lambda each: each.pk is None):  # ids that are asked for come first
+    for program in sorted(plan.add, key=lambda each: each.pk is None):  # explicit ids first
         _save(program, force_insert=True)
 
 
-def _wait_until_carried_out(plan: Plan) -> None:
+def _wait_until_replaced(plan: Plan) -> None:
     for program in plan.replaced:
-        waiting.wait_until_gone(program, otherwise="The programs are replaced; some are still being stopped")
+        waiting.wait_until_gone(
+            program, timeout_message="The programs are replaced; some are still being stopped"
+        )
 
 
-def _make_room(programs: list[Program]) -> None:
-    """Free what must be unique of programs that are about to be changed: they may swap it."""
+def _clear_unique_fields(programs: list[Program]) -> None:
+    """Clear the unique fields of programs that are about to be changed: they may swap the values."""
     Program.objects.filter(pk__in=[program.pk for program in programs]).update(
         name=Concat(Value("\x01"), Cast(F("id"), CharField())),
         port_start=None,
@@ -180,23 +189,23 @@ def _make_room(programs: list[Program]) -> None:
 def _save(program: Program, **how: bool) -> None:
     try:
         program.full_clean()
-        program.save(**how)  # which makes sure that no temporary program has its terminal
+        program.save(**how)  # whose signal checks that no temporary program has its terminal
     except ValidationError as problem:
         raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
 
 
 def _programs_of(documents: Documents) -> list[Program]:
-    """The programs that documents describe; BackupUnusable if one of them does not."""
+    """Return the programs that some documents describe; raise BackupUnusable for an invalid document."""
     programs: list[Program] = []
     ids: set[int] = set()
     for position, document in enumerate(documents, 1):
         try:
             program = _program_of(document)
         except serializers.ValidationError as problem:
-            whom = f"Program '{document['name']}'" if document.get("name") else f"Program number {position}"
-            raise BackupUnusable(encodable(f"{whom}: {_first_sentence(problem)}")) from problem
+            label = f"Program '{document['name']}'" if document.get("name") else f"Program number {position}"
+            raise BackupUnusable(encodable(f"{label}: {_first_sentence(problem)}")) from problem
         if program.pk in ids:
-            raise BackupUnusable(f"Program '{program.name}': the ID {program.pk} stands in the file twice")
+            raise BackupUnusable(f"Program '{program.name}': the ID {program.pk} is in the file twice")
         if program.pk is not None:
             ids.add(program.pk)
         programs.append(program)
@@ -207,7 +216,7 @@ def _program_of(document: dict[str, Any]) -> Program:
     serializer = ProgramSerializer(data=document)
     serializer.is_valid(raise_exception=True)
     program = Program(**serializer.validated_data)
-    # An effective default path, as the files show it, is no choice: it moves with the state folder.
+    # Files show the default log paths too. Don't store these: they follow the state folder and the name.
     for stream in ("stdout", "stderr"):
         if getattr(program, f"{stream}_logfile") == program.default_log(stream):
             setattr(program, f"{stream}_logfile", "")
@@ -215,7 +224,7 @@ def _program_of(document: dict[str, Any]) -> Program:
 
 
 def _differences(present: Program, wanted: Program) -> str:
-    """The fields that would change."""
+    """Return the names of the fields that would change."""
     old, new = program_document(present), program_document(wanted)
     return ", ".join(key for key in sorted({*old, *new}) if old.get(key) != new.get(key))
 

@@ -1,8 +1,8 @@
-"""Bring the configuration folder, supervisord and the mirror in line with the database.
+"""Correct what differs from the database in the configuration folder, supervisord and ``programs.json``.
 
-The database is what is wanted. What differs from it is found first, each difference with what mends it;
-a dry run ends there. Everything here may be called at any time and as often as one likes. Temporary
-programs are not looked at: `quick_start.lifecycle` does that, and `hoody_site.stack.reconciliation` all of it.
+The database is the source of truth. Differences are found first, and then corrected unless it is a dry
+run. Every function can be called at any time, and repeatedly. Temporary programs are reconciled by
+`quick_start.lifecycle`, and everything together by `hoody_site.stack.reconciliation`.
 """
 
 import logging
@@ -29,39 +29,40 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is out of line: what it is, what is done about it, and the call that does it."""
+    """Something that differs from the database, and how it is corrected."""
 
-    what: str
-    remedy: str = ""  # empty: it is only told
-    mend: Callable[[], object] | None = None
-    fault: str = ""  # why it could not be mended
+    description: str
+    correction: str = ""  # a participle such as "removed"; empty if it is only reported
+    apply: Callable[[], object] | None = None  # makes the correction
+    error: str = ""  # why the correction failed
 
     def sentence(self, *, dry_run: bool = False) -> str:
-        told = self.what
-        if self.fault:
-            told += f": could not be {self.remedy} ({self.fault})"
-        elif self.remedy:
-            told += f": {'to be ' if dry_run else ''}{self.remedy}"
-        # Of names and commands, which the terminal that shows it must not obey.
-        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in told)
+        """Return the difference and what was done about it; what would be done, if it was a dry run."""
+        text = self.description
+        if self.error:
+            text += f": could not be {self.correction} ({self.error})"
+        elif self.correction:
+            text += f": {'to be ' if dry_run else ''}{self.correction}"
+        # Names and commands may contain control sequences, which a terminal would execute.
+        return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def mend(differences: Iterable[Difference], *, dry_run: bool = False) -> list[Difference]:
-    """Mend them one after the other, unless it is a dry run; one that can't be doesn't hold up the next."""
-    return [each if dry_run else _mend(each) for each in differences]
+def correct(differences: Iterable[Difference], *, dry_run: bool = False) -> list[Difference]:
+    """Correct each difference, unless it is a dry run, and return all; one that fails has an ``error``."""
+    return [each if dry_run else _correct(each) for each in differences]
 
 
-def _mend(difference: Difference) -> Difference:
+def _correct(difference: Difference) -> Difference:
     try:
-        if difference.mend is not None:
-            difference.mend()
+        if difference.apply is not None:
+            difference.apply()
     except (DaemonError, OSError) as problem:
-        return replace(difference, fault=str(problem))
+        return replace(difference, error=str(problem))
     return difference
 
 
-def logged(differences: Iterable[Difference]) -> list[str]:
-    """What was out of line, as sentences that stand in the log too."""
+def log_differences(differences: Iterable[Difference]) -> list[str]:
+    """Log the differences, and return them as sentences."""
     sentences = [difference.sentence() for difference in differences]
     for sentence in sentences:
         logger.warning("Reconciled: %s", sentence)
@@ -69,45 +70,48 @@ def logged(differences: Iterable[Difference]) -> list[str]:
 
 
 def reconcile(*, dry_run: bool = False) -> list[Difference]:
-    """Mend what is out of line, and return what that was."""
-    with write_transaction():  # nobody changes a program meanwhile
+    """Correct what differs from the database, unless it is a dry run; return the differences."""
+    with write_transaction():  # so that no program is changed in the meantime
         states = supervisor.states()["programs"]
         known = {group: state for group, state in states.items() if group.startswith(PROGRAM_PREFIX)}
         wanted = _wanted()
-        found = mend([*_in_folder(wanted), *_in_supervisord(wanted, known)], dry_run=dry_run)
-    return [*found, *mend(of_mirror(mirror.programs), dry_run=dry_run)]
+        found = correct([*_check_folder(wanted), *_check_supervisord(wanted, known)], dry_run=dry_run)
+    return [*found, *correct(check_mirror(mirror.programs), dry_run=dry_run)]
 
 
-def of_mirror(file: mirror.Mirror) -> Iterator[Difference]:
-    """Whether a file for other tools is behind."""
+def check_mirror(file: mirror.Mirror) -> Iterator[Difference]:
+    """Yield a difference if a mirror is not up to date."""
     if not file.is_current():
-        yield Difference(f"{file.name} is not what the database says", "written anew", file.write)
+        yield Difference(f"{file.name} differs from the database", "rewritten", file.write)
 
 
 def write_configuration() -> list[Difference]:
-    """Make the configuration folder what the database says, before there is a supervisord."""
-    return mend(_in_folder(_wanted()))
+    """Write the configuration folder from the database, before supervisord is started."""
+    return correct(_check_folder(_wanted()))
 
 
-def in_the_way() -> list[Difference]:
-    """The programs that can't be run as they are. They are marked, and wait for a person."""
+def preflight_problems() -> list[Difference]:
+    """Return the enabled programs that can't be run, and why; a person has to correct them."""
     return [
-        Difference(f"'{program.name}' ({program.pk}) can't be run: {obstacle}")
+        Difference(f"'{program.name}' ({program.pk}) can't be run: {problem}")
         for program in Program.objects.filter(enabled=True)
-        if (obstacle := preflight.obstacle(program))
+        if (problem := preflight.problem(program))
     ]
 
 
 def _wanted() -> dict[str, str]:
-    """The files by group. One that can't be made is left out: `in_the_way` tells of it."""
+    """Return the text of each configuration file, by group.
+
+    A program that has none, because its row is invalid, is left out; `preflight_problems` reports it.
+    """
     wanted = {}
     for program in Program.objects.filter(enabled=True):
-        with suppress(ValidationError, *preflight.BROKEN):
+        with suppress(ValidationError, *preflight.INVALID_ROW_ERRORS):
             wanted[program.group] = program.specification().render()
     return wanted
 
 
-def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:
+def _check_folder(wanted: dict[str, str]) -> Iterator[Difference]:
     folder = Path(settings.PROGRAMS_FOLDER)
     for file in sorted((*folder.glob(f"{PROGRAM_PREFIX}*"), *folder.glob(f".{PROGRAM_PREFIX}*"))):
         if file.stem not in wanted or file.suffix != ".json":
@@ -116,16 +120,16 @@ def _in_folder(wanted: dict[str, str]) -> Iterator[Difference]:
         file = registration.file_of(group)
         if not _has(file, text):
             write = partial(registration.write_file, group, text)
-            yield Difference(f"conf.d/{file.name} is not what the database says", "written anew", write)
+            yield Difference(f"conf.d/{file.name} differs from the database", "rewritten", write)
 
 
-def _in_supervisord(wanted: dict[str, str], known: dict[str, ProgramState]) -> Iterator[Difference]:
+def _check_supervisord(wanted: dict[str, str], known: dict[str, ProgramState]) -> Iterator[Difference]:
     for group, text in sorted(wanted.items()):
         apply = partial(supervisor.apply, group)
         if group not in known:
             yield Difference(f"{group} is not known to supervisord", "registered", apply)
         elif not known[group]["changing"] and known[group]["digest"] != digest_of(text.encode()):
-            yield Difference(f"supervisord does not have {group} as the database has it", "changed", apply)
+            yield Difference(f"{group} differs between supervisord and the database", "updated", apply)
     for group in sorted(set(known) - set(wanted)):
         if not known[group]["changing"]:
             remove = partial(supervisor.remove, group)

@@ -14,7 +14,7 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
         *programs.reconcile(dry_run=dry_run),
         *lifecycle.reconcile(dry_run=dry_run),
         *orphaned_processes.end(dry_run=dry_run),
-        *programs.in_the_way(),
+        *programs.preflight_problems(),
     ]
 
 
@@ -22,7 +22,7 @@ def recover() -> list[Difference]:
     """Repair the differences at the stack's start, before supervisord runs, and return them."""
     return [
         *programs.write_configuration(),
-        *programs.mend(programs.of_mirror(programs.mirror.programs)),
+        *programs.correct(programs.check_mirror(programs.mirror.programs)),
         *lifecycle.recover(),
-        *programs.in_the_way(),
+        *programs.preflight_problems(),
     ]

@@ -26,6 +26,6 @@ class Command(DaemonCommand):
         except DatabaseUnusable as problem:
             raise CommandError(str(problem)) from problem
         report = "\n".join(difference.sentence(dry_run=dry_run) for difference in differences)
-        if any(difference.fault for difference in differences):
+        if any(difference.error for difference in differences):
             raise CommandError(f"Some differences could not be repaired:\n{report}")
         return report or "No differences found."
