@@ -1,6 +1,6 @@
-"""The wiring between changes and what follows from them: one call each, all of it here.
+"""Connect signals to their effects: one call per receiver.
 
-``docs/architecture.md`` has the same table: sender, receiver, effect.
+``docs/architecture.md`` lists the same senders, receivers and effects.
 """
 
 import logging
@@ -19,20 +19,24 @@ logger = logging.getLogger("daemon_programs.events")
 
 
 @receiver(post_save, sender=Program)
-def bring_into_supervisord(sender: Any, instance: Program, **kwargs: Any) -> None:
+def register_with_supervisord(sender: Any, instance: Program, **kwargs: Any) -> None:
+    """Register an enabled program with supervisord, and withdraw a disabled one."""
     (registration.register if instance.enabled else registration.withdraw)(instance)
 
 
 @receiver(post_delete, sender=Program)
 def withdraw_from_supervisord(sender: Any, instance: Program, **kwargs: Any) -> None:
+    """Withdraw a removed program from supervisord."""
     registration.withdraw(instance)
 
 
 @receiver([post_save, post_delete], sender=Program)
 def mirror_programs(sender: Any, **kwargs: Any) -> None:
+    """Have ``programs.json`` written after the commit."""
     transaction.on_commit(mirror.touch, robust=True)
 
 
 @receiver(state_changed)
 def log_state_change(sender: Any, change: Any, **kwargs: Any) -> None:
+    """Log a recorded state change."""
     logger.info("%s", change)

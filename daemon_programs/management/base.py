@@ -1,4 +1,4 @@
-"""What the management commands have in common: one call, one answer, errors as one sentence."""
+"""The base of the management commands: make one call, print its result, and report errors as a sentence."""
 
 import os
 from contextlib import suppress
@@ -13,13 +13,13 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import registration
 from daemon_programs.supervisor import gateway
 
-# What an installation is to be checked for. Django's other checks are for who changes the code: they load all
-# of the API, which takes longer than most commands do.
+# The system checks of an installation. Django's other checks are for developers: they load all of the API,
+# which takes longer than most commands.
 CHECKS = ["environment"]
 
 
 def _refuse_another_users_stack() -> None:
-    """What root wrote there its owner could not read any more."""
+    """Raise CommandError if another user owns the state folder, who could not read what this one writes."""
     with suppress(FileNotFoundError):
         if settings.STATE_DIR.stat().st_uid != os.geteuid():
             raise CommandError(
@@ -28,27 +28,28 @@ def _refuse_another_users_stack() -> None:
 
 
 class DaemonCommand(BaseCommand):
-    """Works on a running stack, and on a stopped one: then supervisord learns of it at its start."""
+    """A command that changes a running stack, or a stopped one, whose next start applies the changes."""
 
     requires_system_checks = CHECKS
 
     def run(self, options: dict[str, Any]) -> str:
-        """Do it, and return what to print; DaemonErrors are reported."""
+        """Run the command and return the text to print; ``handle`` reports a DaemonError or OSError."""
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Run the command, without calls to supervisord if the stack does not run."""
         _refuse_another_users_stack()
         try:
             with actors.acting(lambda: actors.COMMAND):
                 if gateway.supervisor.is_running():
-                    answer = self.run(options)
+                    output = self.run(options)
                 else:
                     with registration.offline():
-                        answer = self.run(options)
+                        output = self.run(options)
         except (DaemonError, OSError) as problem:
             raise CommandError(str(problem)) from problem
         except DatabaseError as problem:
-            never_made = any(words in str(problem) for words in ("no such table", "unable to open"))
-            question = ", has the stack ever run?" if never_made else ""
+            is_missing = any(words in str(problem) for words in ("no such table", "unable to open"))
+            question = ", has the stack ever run?" if is_missing else ""
             raise CommandError(f"The database can't be used{question} ({problem})") from problem
-        self.stdout.write(answer)
+        self.stdout.write(output)

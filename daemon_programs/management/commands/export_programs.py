@@ -1,4 +1,4 @@
-"""``manage.py export_programs [FILE]``: write what ``import_programs`` reads."""
+"""``manage.py export_programs [FILE]``: write all programs as JSON, for ``import_programs``."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
-    help = "Write the programs to a file (0600: environments may hold secrets), or to standard output."
+    """Export the programs."""
+
+    help = "Write all programs to a file (mode 0600: environments may hold secrets), or to standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, nargs="?")

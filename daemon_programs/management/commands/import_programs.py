@@ -1,4 +1,4 @@
-"""``manage.py import_programs FILE``: make the programs those of a file."""
+"""``manage.py import_programs FILE``: replace the programs by those of a file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,16 @@ from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
-    help = "Make the programs those of a file: add, change and remove what differs, leave alone the rest."
+    """Import programs."""
+
+    help = "Replace the programs by those of a file: add, change and remove what differs, keep the rest."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
-        parser.add_argument("--keep-others", action="store_true", help="Don't remove what the file lacks.")
+        parser.add_argument("--dry-run", action="store_true", help="Only show what would be done.")
+        parser.add_argument(
+            "--keep-others", action="store_true", help="Keep programs that are not in the file."
+        )
 
     def run(self, options: dict[str, Any]) -> str:
         documents = program_sets.read_documents(options["file"])
@@ -23,4 +27,4 @@ class Command(DaemonCommand):
         lines = program_sets.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
         if not dry_run:
             mirror.write()
-        return "\n".join(lines) or "There is nothing to do."
+        return "\n".join(lines) or "There are no programs."

@@ -1,4 +1,4 @@
-"""``manage.py listen_events``: run by supervisord as its event listener, not by people."""
+"""``manage.py listen_events``: the event listener, which supervisord runs."""
 
 import logging
 import signal
@@ -16,33 +16,36 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
+    """Run the event listener."""
+
     help = "Record supervisord's state changes (supervisord runs this as its event listener)."
     requires_system_checks = []
-    is_to_end = False
+    must_end = False
     is_waiting = False
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Record state changes until supervisord ends or stops the listener."""
         signal.signal(signal.SIGTERM, self._end)
         try:
             self._listen(Recorder())
         except SupervisorUnavailable:
-            logger.warning("supervisord has gone")
+            logger.warning("supervisord has ended")
 
     def _listen(self, recorder: Recorder) -> None:
         events = pokes()
         try:
-            recorder.record_new()  # what has happened before it was there
+            recorder.record_new()  # changes from before the listener started
             while self._wait(events):
                 recorder.record_new()
         finally:
             self.is_waiting = False
-            # At the stack's end it is stopped last: what the end of the others has left is recorded.
+            # supervisord stops the listener last: record how everything else has ended.
             recorder.record_new()
 
     def _wait(self, events: Iterator[None]) -> bool:
-        """Wait for the next event; False if there will be none, or none that matters."""
+        """Wait for the next event; return False if there will be none, or the listener has to end."""
         self.is_waiting = True
-        if self.is_to_end:
+        if self.must_end:
             return False
         for _ in events:
             self.is_waiting = False
@@ -50,8 +53,8 @@ class Command(BaseCommand):
         return False
 
     def _end(self, signum: int, frame: Any) -> None:
-        """Recording is not broken off: half a transaction would lock the database for everybody."""
-        self.is_to_end = True
+        """End at once while waiting, but finish a batch first: an open transaction locks the database."""
+        self.must_end = True
         if self.is_waiting:
             self.is_waiting = False
             sys.exit(0)

@@ -1,4 +1,4 @@
-"""``manage.py reset_programs``: what ``POST programs/reset`` does."""
+"""``manage.py reset_programs``: the same as ``POST programs/reset``."""
 
 from typing import Any
 
@@ -7,9 +7,11 @@ from daemon_programs.management.base import DaemonCommand
 
 
 class Command(DaemonCommand):
-    help = "Replace all programs by those of programs.default.json; the replaced ones are kept in a file."
+    """Reset the programs."""
+
+    help = "Replace all programs by those of programs.default.json; the replaced ones are saved to a file."
 
     def run(self, options: dict[str, Any]) -> str:
-        kept = program_sets.reset()
+        saved = program_sets.reset()
         mirror.write()
-        return f"The programs are reset. To undo it: manage.py import_programs {kept}"
+        return f"The programs are reset. To undo it: manage.py import_programs {saved}"
