@@ -71,16 +71,19 @@ class EventStream:
             self._position = 0  # the id is from an earlier history, before the database was replaced
 
     def open(self) -> None:
-        pass
+        """Do nothing: the position is known."""
 
     def start(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
+        """Return the start of the stream; events recorded since the request are queried next."""
         recent.expire()
         return self._head + b"\n"
 
     def refresh(self) -> None:
+        """Have new events queried at the next pull."""
         recent.expire()
 
     def pull(self) -> bytes:
+        """Return the next events, at most a block of them."""
         block = recent.after(self._position)
         if not block:
             return self._reset()
@@ -90,7 +93,7 @@ class EventStream:
         return self._reset() + b"".join(text for _, text in block)
 
     def close(self) -> None:
-        pass
+        """Do nothing: nothing is held."""
 
     def _reset(self) -> bytes:
         """Return the event that says, once, that events were removed before they were sent."""

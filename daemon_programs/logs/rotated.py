@@ -71,7 +71,7 @@ class LogFile:
         return os.fstat(self.descriptor).st_mtime_ns
 
     def start_of_last(self, lines: int) -> int:
-        """Return the offset at which the last ``lines`` lines begin; an unfinished line counts as one."""
+        """Return the offset of the last ``lines`` lines; an unfinished line counts as one."""
         end = position = os.fstat(self.descriptor).st_size
         if lines == 0:
             return self._end_of_last_line(end)

@@ -56,18 +56,22 @@ class LogStream:
         self._follower = Follower(path, program.user)
 
     def open(self) -> None:
+        """Find the position in the log to start from."""
         self._follower.open(self._lines, self._cursor)
 
     def start(self, watcher: Watcher, wake: Callable[[], None]) -> bytes:
+        """Watch the log, and return the start of the stream."""
         self._follower.watch(watcher, wake)
         self.refresh()
         return sse.RETRY + b"\n"
 
     def refresh(self) -> None:
+        """Check whether the log ends, and look at its folder again."""
         self._end = self._end or self._ending()
         self._follower.refresh()
 
     def pull(self) -> bytes | None:
+        """Return the next events; None after the ``end`` event."""
         if self._ended:
             return None
         events = self._follower.next_events()
@@ -79,6 +83,7 @@ class LogStream:
         return last + sse.event("end", self._end)
 
     def close(self) -> None:
+        """Close the log."""
         self._follower.close()
 
     def _text_of(self, event: LogEvent) -> bytes:

@@ -38,7 +38,7 @@ def _end(owner: Owner) -> None:
 
 def _find() -> Found:
     """Return the orphaned processes, with the program or part of the stack that each belongs to."""
-    # Processes before states, so that a process which is started in between is not taken for an orphan.
+    # Processes before states, so that a process which is started in between is not taken for orphaned.
     found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
     states = supervisor.states()
     active = set(_active(states))

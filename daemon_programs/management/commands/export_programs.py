@@ -16,9 +16,11 @@ class Command(DaemonCommand):
     help = "Write all programs to a file (mode 0600: environments may hold secrets), or to standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Add the file, which is optional."""
         parser.add_argument("file", type=Path, nargs="?")
 
     def run(self, options: dict[str, Any]) -> str:
+        """Write the file, or return its text."""
         file: Path | None = options["file"]
         text = program_sets.export_text()
         if file is None:

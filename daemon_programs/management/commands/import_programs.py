@@ -15,6 +15,7 @@ class Command(DaemonCommand):
     help = "Replace the programs by those of a file: add, change and remove what differs, keep the rest."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Add the file and the options."""
         parser.add_argument("file", type=Path)
         parser.add_argument("--dry-run", action="store_true", help="Only show what would be done.")
         parser.add_argument(
@@ -22,6 +23,7 @@ class Command(DaemonCommand):
         )
 
     def run(self, options: dict[str, Any]) -> str:
+        """Import the programs, and return a line for each."""
         documents = program_sets.read_documents(options["file"])
         dry_run = options["dry_run"]
         lines = program_sets.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)

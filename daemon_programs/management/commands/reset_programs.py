@@ -12,6 +12,7 @@ class Command(DaemonCommand):
     help = "Replace all programs by those of programs.default.json; the replaced ones are saved to a file."
 
     def run(self, options: dict[str, Any]) -> str:
+        """Reset the programs, and say how to undo it."""
         saved = program_sets.reset()
         mirror.write()
         return f"The programs are reset. To undo it: manage.py import_programs {saved}"
