@@ -10,5 +10,6 @@ class HoodySiteConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """Register the OpenAPI extensions, which happens on import."""
+        """Register the system checks and the OpenAPI extensions, which happens on import."""
+        from hoody_site import checks  # noqa: F401
         from hoody_site.api import openapi  # noqa: F401

@@ -317,7 +317,8 @@ def test_an_orderly_end_leaves_no_gap(own_stack: Stack) -> None:
 def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
     pokes: list[None] = []
-    kept = journal.Journal(lambda: pokes.append(None))
+    kept = journal.Journal()
+    kept.poke = lambda: pokes.append(None)
     for number in range(5):
         kept.add({"change": number})
     assert len(pokes) == 1
@@ -332,7 +333,7 @@ def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.Monkey
 
 def test_a_loss_is_told_also_when_the_listener_goes_on_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
-    kept = journal.Journal(lambda: None)
+    kept = journal.Journal()
     kept.add({})
     assert kept.batch()["last"] == 1  # recorded while the next ones come in
     for _ in range(4):
@@ -346,7 +347,8 @@ def test_a_loss_is_told_also_when_the_listener_goes_on_in_between(monkeypatch: p
 
 def test_who_has_taken_everything_is_poked_again() -> None:
     pokes: list[None] = []
-    kept = journal.Journal(lambda: pokes.append(None))
+    kept = journal.Journal()
+    kept.poke = lambda: pokes.append(None)
     kept.add({})
     kept.add({})
     assert len(pokes) == 1
