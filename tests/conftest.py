@@ -2,15 +2,21 @@
 
 import atexit
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+
+from tests.reaper import reaper
 
 for name in [name for name in os.environ if name.startswith("DAEMON_")]:
     del os.environ[name]
-_state = tempfile.mkdtemp(prefix="daemon-unit-")
+_state = Path(tempfile.gettempdir(), f"daemon-unit-{secrets.token_hex(4)}")
+reaper.remember(_state)
+_state.mkdir(mode=0o700)
 atexit.register(shutil.rmtree, _state, ignore_errors=True)
-os.environ["DAEMON_STATE_DIR"] = _state
+os.environ["DAEMON_STATE_DIR"] = str(_state)
 # Here and not in pyproject.toml: pytest-django would read the settings before this file is.
 os.environ["DJANGO_SETTINGS_MODULE"] = "hoody_site.settings"
 
