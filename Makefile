@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit drills schema lock bench audit clean
+.PHONY: help run test check lint types unit drills schema lock bench audit clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ run: $(VENV)/.installed ## Install what is missing and run the stack in the fore
 	@exec $(BIN)/python manage.py run_stack
 
 test: $(VENV)/.installed-dev lint types unit ## Everything that must pass: lint, types, tests
+
+check: $(VENV)/.installed-dev lint types ## What can be told within a minute: lint, types, tests that need no stack
+	$(BIN)/python -m pytest -q -n 2 -m "not stack"
 
 lint: $(VENV)/.installed-dev ## Style, import rules, migrations
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import atexit
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.reaper import reaper
 
 for name in [name for name in os.environ if name.startswith("DAEMON_")]:
     del os.environ[name]
+# Hundreds of processes are started: each would compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 _state = Path(tempfile.gettempdir(), f"daemon-unit-{secrets.token_hex(4)}")
 reaper.remember(_state)
 _state.mkdir(mode=0o700)
@@ -25,9 +29,20 @@ import pytest  # noqa: E402
 
 django.setup()
 
+from tests import marks  # noqa: E402
 from tests.launches import Quick  # noqa: E402
 from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marks.mark(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with marks.only_as_marked(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import requests
@@ -113,6 +113,8 @@ OWN_USER = psutil.Process().username()
 class Stack:
     """A stack in a temporary folder; ``start`` is ``make run`` without the installing."""
 
+    refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
@@ -150,6 +152,7 @@ class Stack:
         return int((self.folder / "supervisord.pid").read_text())
 
     def start(self, timeout: float = 60) -> "Stack":
+        assert self.refuses is None, f"{self.refuses} needs the marker `stack`: see tests/marks.py"
         reaper.remember(self.folder)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(

@@ -14,6 +14,8 @@ import pytest
 
 from tests.stack import PROJECT, eventually
 
+pytestmark = pytest.mark.stack  # started by a pytest of its own
+
 ENDS = {
     "pytest is asked to end": ([], signal.SIGTERM, "pytest"),
     "pytest is killed": ([], signal.SIGKILL, "pytest"),
