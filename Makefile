@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit drills schema lock bench audit clean
+.PHONY: help run test check lint types unit coverage drills schema lock bench audit clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ types: $(VENV)/.installed-dev ## mypy
 
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+coverage: $(VENV)/.installed-dev ## Run the tests and write what they cover by less than 90 % to docs/coverage.md
+	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) --dist loadfile
 
 drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
 	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA
