@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait for processes most of the time, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
+# A file at a time, in the order of tests/marks.py: the longest first.
+TEST_ORDER := --dist loadfile --no-loadscope-reorder
 # How often `make drills` does what `make test` does once.
 DRILL_ROUNDS ?= 20
 
@@ -33,10 +35,10 @@ types: $(VENV)/.installed-dev ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ORDER)
 
 coverage: $(VENV)/.installed-dev ## Run the tests and write what they cover by less than 90 % to docs/coverage.md
-	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) $(TEST_ORDER)
 
 drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
 	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA

@@ -35,8 +35,10 @@ from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marks.mark(items)
+    marks.sort(items)
 
 
 @pytest.hookimpl(wrapper=True)
