@@ -35,10 +35,11 @@ from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    marks.mark(items)
-    marks.sort(items)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    marks.mark(items)  # before `-m` chooses by it
+    yield
+    marks.sort(items)  # after others have put them in their order
 
 
 @pytest.hookimpl(wrapper=True)
