@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait for processes most of the time, so more of them than there are processors run side by side.
 TEST_PROCESSES ?= 4
+# A file at a time, in the order of tests/marks.py: the longest first.
+TEST_ORDER := --dist loadfile --no-loadscope-reorder
 # How often `make drills` does what `make test` does once.
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit drills schema lock bench audit clean
+.PHONY: help run test check lint types unit coverage drills schema lock bench audit clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,6 +20,9 @@ run: $(VENV)/.installed ## Install what is missing and run the stack in the fore
 	@exec $(BIN)/python manage.py run_stack
 
 test: $(VENV)/.installed-dev lint types unit ## Everything that must pass: lint, types, tests
+
+check: $(VENV)/.installed-dev lint types ## What can be told within a minute: lint, types, tests that need no stack
+	$(BIN)/python -m pytest -q -n 2 -m "not stack"
 
 lint: $(VENV)/.installed-dev ## Style, import rules, migrations
 	$(BIN)/ruff check .
@@ -30,7 +35,10 @@ types: $(VENV)/.installed-dev ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ORDER)
+
+coverage: $(VENV)/.installed-dev ## Run the tests and write what they cover by less than 90 % to docs/coverage.md
+	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) $(TEST_ORDER)
 
 drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
 	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA

@@ -2,15 +2,25 @@
 
 import atexit
 import os
+import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+
+from tests.reaper import reaper
 
 for name in [name for name in os.environ if name.startswith("DAEMON_")]:
     del os.environ[name]
-_state = tempfile.mkdtemp(prefix="daemon-unit-")
+# Hundreds of processes are started: each would compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+_state = Path(tempfile.gettempdir(), f"daemon-unit-{secrets.token_hex(4)}")
+reaper.remember(_state)
+_state.mkdir(mode=0o700)
 atexit.register(shutil.rmtree, _state, ignore_errors=True)
-os.environ["DAEMON_STATE_DIR"] = _state
+os.environ["DAEMON_STATE_DIR"] = str(_state)
 # Here and not in pyproject.toml: pytest-django would read the settings before this file is.
 os.environ["DJANGO_SETTINGS_MODULE"] = "hoody_site.settings"
 
@@ -19,9 +29,23 @@ import pytest  # noqa: E402
 
 django.setup()
 
+from tests import marks  # noqa: E402
 from tests.launches import Quick  # noqa: E402
 from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    marks.mark(items)  # before `-m` chooses by it
+    yield
+    marks.sort(items)  # after others have put them in their order
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with marks.only_as_marked(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

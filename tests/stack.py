@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import requests
+
+from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -111,6 +113,8 @@ OWN_USER = psutil.Process().username()
 class Stack:
     """A stack in a temporary folder; ``start`` is ``make run`` without the installing."""
 
+    refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
@@ -148,6 +152,8 @@ class Stack:
         return int((self.folder / "supervisord.pid").read_text())
 
     def start(self, timeout: float = 60) -> "Stack":
+        assert self.refuses is None, f"{self.refuses} needs the marker `stack`: see tests/marks.py"
+        reaper.remember(self.folder)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run_stack"],
@@ -215,16 +221,29 @@ class Stack:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        reaper.forget(self.folder)
 
 
 @contextlib.contextmanager
 def temporary_stack(**environment: str) -> Iterator[Stack]:
     """A stack that is not started yet, in a folder whose path is short enough for sockets."""
-    parent = Path(tempfile.mkdtemp(prefix="daemon-test-"))
-    parent.chmod(0o755)
-    stack = Stack(parent / "state", **environment)
+    with temporary_folder() as parent:
+        stack = Stack(parent / "state", **environment)
+        try:
+            yield stack
+        finally:
+            stack.destroy()
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that everybody can read; it goes even if this process is killed."""
+    folder = Path(tempfile.gettempdir(), f"daemon-test-{secrets.token_hex(4)}")
+    reaper.remember(folder)
+    folder.mkdir()
+    folder.chmod(0o755)
     try:
-        yield stack
+        yield folder
     finally:
-        stack.destroy()
-        shutil.rmtree(parent, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        reaper.forget(folder)

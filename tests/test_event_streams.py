@@ -3,10 +3,13 @@
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from daemon_programs.history import stream as event_stream
+from daemon_programs.models import Event
 from tests.children import shell
 from tests.stack import Api, Stack, eventually
 from tests.streams import Listener, api_pid
@@ -178,3 +181,70 @@ Event.objects.bulk_create(
     for _ in range(3000)
 )
 """
+
+
+# Block by block
+
+
+@pytest.fixture
+def recent(monkeypatch: pytest.MonkeyPatch, db: None) -> event_stream.Recent:
+    """What streams have in common, new, and in small blocks."""
+    monkeypatch.setattr(event_stream, "_BLOCK", 10)
+    fresh = event_stream.Recent()
+    monkeypatch.setattr(event_stream, "recent", fresh)
+    return fresh
+
+
+def happen(count: int) -> list[int]:
+    """Record so many events; their ids."""
+    now = datetime.now(UTC)
+    made = Event.objects.bulk_create(
+        Event(at=now, group="program-1", name="x", from_state="stopped", state="starting", by="api")
+        for _ in range(count)
+    )
+    return [event.pk for event in made]
+
+
+def blocks(stream: event_stream.EventStream) -> list[list[int]]:
+    """The ids of each block that the stream has, until it has nothing more."""
+    found = []
+    while text := stream.pull():
+        found.append([int(line[4:]) for line in text.split(b"\n") if line.startswith(b"id: ")])
+        assert len(found) < 100, "it has no end"
+    return found
+
+
+def in_blocks(ids: list[int]) -> list[list[int]]:
+    return [ids[begin : begin + 10] for begin in range(0, len(ids), 10)]
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 57])
+def test_what_is_new_comes_in_as_many_blocks_as_it_takes(recent: event_stream.Recent, count: int) -> None:
+    past = happen(3)
+    streams = [event_stream.EventStream() for _ in range(2)]
+    told = happen(count)
+    recent.expire()
+    for stream in streams:
+        assert blocks(stream) == in_blocks(told)
+    assert blocks(event_stream.EventStream(last_event_id=past[0] - 1)) == in_blocks(past + told)
+
+
+def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.Recent) -> None:
+    """By and by, so that more than one block of it is known when somebody asks."""
+    position = happen(1)[0]
+    told: list[int] = []
+    for count in (8, 8, 3):
+        told += happen(count)
+        recent.expire()
+        recent.after(told[-1] - 1)
+    assert len(recent._told) > event_stream._BLOCK
+    assert blocks(event_stream.EventStream(last_event_id=position)) == in_blocks(told)
+    assert blocks(event_stream.EventStream(last_event_id=told[14])) == [told[15:]]
+
+
+def test_nothing_is_left_out_between_what_was_known_and_the_newest(recent: event_stream.Recent) -> None:
+    known = happen(5)
+    recent.after(known[0] - 1)
+    told = happen(25)
+    recent.expire()
+    assert blocks(event_stream.EventStream(last_event_id=known[2])) == in_blocks(known[3:] + told)

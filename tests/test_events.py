@@ -11,6 +11,7 @@ import pytest
 
 from daemon_programs.history import store
 from daemon_programs.models import Event
+from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.plugin import journal
 from tests.children import shell
 from tests.drills import ROUNDS
@@ -409,3 +410,41 @@ def test_gaps_are_closed_for_what_was_active_alone() -> None:
     assert all(event.is_gap for event in closed)
     assert [event.pid for event in closed] == [4711, None]
     assert store.close_gaps(states) == []
+
+
+# Recording a batch of the journal
+
+
+def change(number: int, state: str = "starting") -> StateChange:
+    return StateChange(
+        number=number,
+        group="program-1",
+        process="program-1",
+        name="web",
+        from_state="stopped",
+        state=state,
+        at=datetime.now(UTC),
+        by="user:admin",
+        pid=None,
+        last_run=None,
+    )
+
+
+@pytest.mark.django_db
+def test_what_is_recorded_is_left_out_when_it_is_told_again() -> None:
+    first = store.record("boot", [change(number) for number in (1, 2, 3)])
+    assert [event.number for event in first] == [1, 2, 3]
+    assert store.record("boot", [change(number) for number in (1, 2, 3)]) == []
+    again = store.record("boot", [change(number, "running") for number in (2, 3, 4, 5)])
+    assert [event.number for event in again] == [4, 5]
+    kept = Event.objects.order_by("id").values_list("number", "state")
+    assert list(kept) == [(1, "starting"), (2, "starting"), (3, "starting"), (4, "running"), (5, "running")]
+    assert store.last_recorded("boot") == 5
+
+
+@pytest.mark.django_db
+def test_another_supervisord_counts_anew() -> None:
+    store.record("one boot", [change(1), change(2)])
+    assert store.last_recorded("another boot") == 0
+    assert [event.number for event in store.record("another boot", [change(1)])] == [1]
+    assert Event.objects.count() == 3

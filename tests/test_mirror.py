@@ -1,12 +1,15 @@
 """``programs.json``: the programs for other tools (contract, section 7)."""
 
+import fcntl
 import json
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon_programs.maintenance.mirror import Mirror
 from tests.children import started
 from tests.stack import Api, Stack, eventually
 
@@ -78,3 +81,58 @@ def test_readers_never_see_half_a_file(api: Api, file: Path) -> None:
         content(file)  # raises for half a file
     eventually(lambda: "burst 29" in file.read_text(), SOON)
     assert [each for each in file.parent.iterdir() if each.name.endswith(".tmp")] == []
+
+
+# Who writes at the same time
+
+
+class Writer(threading.Thread):
+    """Writes a file as another process would; what it reads for that is what there is at that moment."""
+
+    def __init__(self, path: Path, database: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.has_read = False
+        self.changed: bool | None = None
+        self.database = database
+        self.mirror = Mirror(path, self.read)
+
+    def read(self) -> str:
+        self.has_read = True
+        return self.database[0]
+
+    def run(self) -> None:
+        self.changed = self.mirror.write()
+
+
+def waits(lock: Path) -> bool:
+    """Whether somebody waits for the lock."""
+    inode = f":{lock.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def test_who_comes_second_waits_and_only_then_reads(tmp_path: Path) -> None:
+    """Else it would put what it has read before in the place of what is newer."""
+    path, database = tmp_path / "mirror.json", ["old"]
+    lock = tmp_path / ".mirror.json.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer = Writer(path, database)
+        writer.start()
+        eventually(lambda: waits(lock) or not writer.is_alive() or writer.has_read)
+        assert writer.is_alive()
+        assert not writer.has_read
+        assert not path.exists()
+        database[0] = "new"
+    writer.join(10)
+    assert (path.read_text(), writer.changed) == ("new", True)
+
+
+def test_lock_is_given_back_also_by_who_fails(tmp_path: Path) -> None:
+    path = tmp_path / "mirror.json"
+    with pytest.raises(ZeroDivisionError):
+        Mirror(path, lambda: str(1 // 0)).write()
+    for changed in (True, False):
+        writer = Writer(path, ["text"])
+        writer.start()
+        writer.join(10)
+        assert writer.changed is changed

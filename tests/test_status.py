@@ -1,9 +1,13 @@
 """``GET status`` and ``GET status/{id}`` (contract, section 4)."""
 
 import re
+from itertools import permutations
+from typing import Any
 
 import pytest
 
+from daemon_programs.models import Program
+from daemon_programs.programs.statuses import program_status
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.timestamps import uptime
 from tests.children import shell, started
@@ -104,3 +108,38 @@ def test_program_that_supervisord_has_lost_is_unknown_until_it_is_started(api: A
 )
 def test_uptime_has_hours_that_grow_past_24(seconds: float, shown: str) -> None:
     assert uptime(seconds) == shown
+
+
+# Of a port range: one word for all of its instances
+
+OUTWEIGH = ["running", "starting", "backoff", "stopping"]  # each of them what comes after it
+
+
+def word_of(*instances: dict[str, Any]) -> str:
+    program = Program(pk=7, port_start=8000, port_end=8005)
+    state = {"processes": {str(port): process for port, process in enumerate(instances, 8000)}}
+    shown = program_status(program, state)
+    assert shown.keys() == {"id", "status"}
+    assert shown["id"] == 7
+    return str(shown["status"])
+
+
+@pytest.mark.parametrize("several", [set(OUTWEIGH[n:]) for n in range(4)], ids=OUTWEIGH)
+def test_port_range_is_what_its_foremost_instance_is(several: set[str]) -> None:
+    foremost = next(word for word in OUTWEIGH if word in several)
+    for words in permutations([*several, "stopped", "fatal"]):
+        assert word_of(*({"state": word} for word in words)) == foremost
+
+
+def test_running_wins_over_starting_in_a_port_range() -> None:
+    running, starting = {"state": "running"}, {"state": "starting"}
+    queued = {"state": "stopped", "queued": True}
+    for other in (starting, queued):
+        assert word_of(running, other) == word_of(other, running) == "running"
+        assert word_of(other, {"state": "backoff"}) == word_of({"state": "backoff"}, other) == "starting"
+
+
+@pytest.mark.parametrize("word", ["stopped", "exited", "fatal"])
+def test_port_range_at_rest_is_stopped(word: str) -> None:
+    assert word_of({"state": word}, {"state": "stopped"}) == "stopped"
+    assert word_of() == "stopped"

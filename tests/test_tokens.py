@@ -9,7 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from hoody_site.access.models import ApiToken
 from tests.desk import TOKENS, Desk, hire
 from tests.stack import Api, Stack, eventually, temporary_stack
 
@@ -216,3 +221,32 @@ def test_last_use_is_remembered(other: Stack) -> None:
     assert rows(other, sql) == [(None,)]
     client.get("programs")
     assert eventually(lambda: rows(other, sql)[0][0])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("seconds", "is_written"), [(0, False), (1, False), (59, False), (60, False), (61, True)]
+)
+def test_last_use_is_written_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, is_written: bool
+) -> None:
+    first = timezone.now()
+    later = first + timedelta(seconds=seconds)
+    text = ApiToken.issue(User.objects.create_user("clerk"), "used")
+    monkeypatch.setattr(timezone, "now", lambda: first)
+    with CaptureQueriesContext(connection) as made:
+        found(text).used()
+    assert [query["sql"].split()[0] for query in made] == ["SELECT", "UPDATE"]
+    assert found(text).last_used_at == first
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    token = found(text)
+    with CaptureQueriesContext(connection) as made:
+        token.used()
+    assert len(made) == is_written
+    assert found(text).last_used_at == (later if is_written else first)
+
+
+def found(text: str) -> ApiToken:
+    token = ApiToken.find(text)
+    assert token is not None
+    return token

@@ -43,6 +43,7 @@ def left_in(folder: Path) -> list[object]:
     return [*folder.iterdir(), *(each for each in arguments if str(folder) in each)]
 
 
+@pytest.mark.stack
 def test_every_operation_of_every_contender_is_measured(temporary: Path) -> None:
     document = report.DOCUMENT.read_bytes()
     running = bench(temporary, "--rounds", "1", "--sizes", "0,1")
@@ -56,6 +57,7 @@ def test_every_operation_of_every_contender_is_measured(temporary: Path) -> None
     assert report.DOCUMENT.read_bytes() == document, "without --write nothing is written"
 
 
+@pytest.mark.stack
 def test_interrupted_benchmark_leaves_nothing_behind(temporary: Path) -> None:
     running = bench(temporary, "--sizes", "1")
     assert running.stderr is not None

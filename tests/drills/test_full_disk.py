@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from tests.drills import ROUNDS
 from tests.drills.agreement import agree, unfinished
 from tests.launches import Quick
 from tests.sets import failed
-from tests.stack import OWN_USER, Api, Stack, eventually
+from tests.stack import OWN_USER, Api, Stack, eventually, temporary_folder
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="only root can mount a small disk")
 
@@ -28,22 +26,24 @@ DISK = "32m"
 @pytest.fixture
 def small() -> Iterator[Stack]:
     """A stack whose state folder is a small disk of its own."""
-    parent = Path(tempfile.mkdtemp(prefix="daemon-test-"))
-    parent.chmod(0o755)
-    stack = Stack(parent / "state")
-    stack.folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", stack.folder], capture_output=True, text=True
-    )
-    try:
-        if mounted.returncode != 0:
-            pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
-        yield stack
-    finally:
-        stack.destroy()
-        if mounted.returncode == 0:
-            eventually(lambda: subprocess.run(["umount", stack.folder], capture_output=True).returncode == 0)
-        shutil.rmtree(parent, ignore_errors=True)
+    with temporary_folder() as parent:
+        stack = Stack(parent / "state")
+        stack.folder.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", stack.folder],
+            capture_output=True,
+            text=True,
+        )
+        try:
+            if mounted.returncode != 0:
+                pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
+            yield stack
+        finally:
+            stack.destroy()
+            if mounted.returncode == 0:
+                eventually(
+                    lambda: subprocess.run(["umount", stack.folder], capture_output=True).returncode == 0
+                )
 
 
 def fill(stack: Stack) -> Path:

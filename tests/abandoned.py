@@ -1,0 +1,24 @@
+"""What ``test_reaper`` lets pytest run, and kills it meanwhile. Not collected otherwise."""
+
+import os
+import time
+from pathlib import Path
+
+from tests.children import python, started
+from tests.stack import OWN_USER, Stack
+
+# It detaches in every way there is and forgets whom it belongs to, so that only its descent tells.
+DETACHED = (
+    "import os, time\nif os.fork(): time.sleep(1000)\n"
+    "os.setsid()\nif os.fork(): os._exit(0)\n"
+    "os.execve('/bin/sh', ['sh', '-c', 'sleep 1000; :'], {'PATH': os.environ['PATH']})"
+)
+
+
+def test_that_is_killed(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    started(api, api.add(python(DETACHED)))
+    started(api, api.add("sh -c 'trap \"\" TERM; while :; do sleep 1; done'", stop_grace_seconds=300))
+    api.ok("quick-start", {"command": "sleep 1000", "user": OWN_USER})
+    Path(os.environ["TOLD"]).write_text(str(own_stack.folder))
+    time.sleep(600)

@@ -1,0 +1,128 @@
+"""The marker ``stack``, given to each test that needs a running stack, so that nobody has to remember it.
+
+A test needs one if it, a fixture that it uses, or a function of the tests that one of them calls makes a
+`Stack`. What this doesn't see is refused when it starts one.
+"""
+
+import contextlib
+import types
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests import stack
+
+# What takes longest, the longest first, so that no process is left with one of them at the end. What is not
+# named comes after these, and what needs no stack last: `make unit` gives out files in this order.
+LONGEST = (
+    "test_reconcile",
+    "test_adoption",
+    "test_delivery_queue",
+    "test_security_secrets",
+    "test_commands",
+    "test_database",
+    "test_tokens",
+    "test_streams",
+    "test_fuzz",
+    "drills.test_survivors",
+    "bench.test_bench",
+    "test_allow_lists",
+    "test_admin",
+    "test_boot",
+    "test_browser",
+    "drills.test_kills",
+    "test_event_streams",
+    "test_deliveries",
+    "test_faults",
+    "test_quick_start_faults",
+    "test_delivery_admin",
+    "test_events",
+    "drills.test_load",
+    "test_stop_grace",
+    "test_metrics_faults",
+    "drills.test_quick_start_drills",
+    "drills.test_boot_order",
+    "test_fuzz_inputs",
+    "test_quick_start_admin",
+    "test_admin_tokens",
+    "test_quick_start_retention",
+    "drills.test_full_disk",
+    "drills.test_durability",
+    "test_admin_form",
+    "test_reaper",
+    "test_login_limits",
+)
+
+_MAKERS = (stack.Stack, stack.temporary_stack)
+
+
+def mark(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and any(map(_makes_a_stack, _functions_of(item))):
+            item.add_marker("stack")
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put files in the order of `LONGEST`; within a file nothing changes."""
+    with_stack = {item.path for item in items if item.get_closest_marker("stack")}
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        module = getattr(item, "module", None)
+        name = module.__name__.removeprefix("tests.") if module else ""
+        return (LONGEST.index(name) if name in LONGEST else len(LONGEST), item.path not in with_stack)
+
+    items.sort(key=rank)
+
+
+@contextlib.contextmanager
+def only_as_marked(item: pytest.Item) -> Iterator[None]:
+    """No stack is started for a test that isn't marked."""
+    stack.Stack.refuses = None if item.get_closest_marker("stack") else item.nodeid
+    try:
+        yield
+    finally:
+        stack.Stack.refuses = None
+
+
+def _functions_of(item: pytest.Function) -> Iterator[Callable[..., Any]]:
+    yield item.function
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        yield definitions[-1].func
+
+
+@cache
+def _makes_a_stack(function: Callable[..., Any]) -> bool:
+    seen: set[Callable[..., Any]] = set()
+    waiting: list[Any] = [function]
+    while waiting:
+        function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
+        for used in _used_by(function):
+            if used in _MAKERS:
+                return True
+            if isinstance(used, types.FunctionType) and used.__module__.startswith("tests."):
+                waiting.append(used)
+    return False
+
+
+def _used_by(function: Callable[..., Any]) -> Iterator[Any]:
+    """The functions and classes of its module that a function names."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    variables = getattr(function, "__globals__", {})
+    for name in _names(getattr(function, "__code__", None)):
+        used = variables.get(name)
+        if isinstance(used, (types.FunctionType, type)):
+            yield used
+
+
+def _names(code: types.CodeType | None) -> Iterator[str]:
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                yield from _names(constant)
