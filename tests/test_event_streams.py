@@ -187,10 +187,10 @@ Event.objects.bulk_create(
 
 
 @pytest.fixture
-def recent(monkeypatch: pytest.MonkeyPatch, db: None) -> event_stream.Recent:
+def recent(monkeypatch: pytest.MonkeyPatch, db: None) -> event_stream.RecentEvents:
     """What streams have in common, new, and in small blocks."""
     monkeypatch.setattr(event_stream, "_BLOCK", 10)
-    fresh = event_stream.Recent()
+    fresh = event_stream.RecentEvents()
     monkeypatch.setattr(event_stream, "recent", fresh)
     return fresh
 
@@ -219,7 +219,7 @@ def in_blocks(ids: list[int]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 57])
-def test_what_is_new_comes_in_as_many_blocks_as_it_takes(recent: event_stream.Recent, count: int) -> None:
+def test_what_is_new_comes_in_as_many_blocks_as_it_takes(recent: event_stream.RecentEvents, count: int) -> None:
     past = happen(3)
     streams = [event_stream.EventStream() for _ in range(2)]
     told = happen(count)
@@ -229,7 +229,7 @@ def test_what_is_new_comes_in_as_many_blocks_as_it_takes(recent: event_stream.Re
     assert blocks(event_stream.EventStream(last_event_id=past[0] - 1)) == in_blocks(past + told)
 
 
-def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.Recent) -> None:
+def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.RecentEvents) -> None:
     """By and by, so that more than one block of it is known when somebody asks."""
     position = happen(1)[0]
     told: list[int] = []
@@ -237,12 +237,12 @@ def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.Recent) -
         told += happen(count)
         recent.expire()
         recent.after(told[-1] - 1)
-    assert len(recent._told) > event_stream._BLOCK
+    assert len(recent._events) > event_stream._BLOCK
     assert blocks(event_stream.EventStream(last_event_id=position)) == in_blocks(told)
     assert blocks(event_stream.EventStream(last_event_id=told[14])) == [told[15:]]
 
 
-def test_nothing_is_left_out_between_what_was_known_and_the_newest(recent: event_stream.Recent) -> None:
+def test_nothing_is_left_out_between_what_was_known_and_the_newest(recent: event_stream.RecentEvents) -> None:
     known = happen(5)
     recent.after(known[0] - 1)
     told = happen(25)

@@ -235,13 +235,13 @@ def test_last_use_is_written_once_a_minute(
     text = ApiToken.issue(User.objects.create_user("clerk"), "used")
     monkeypatch.setattr(timezone, "now", lambda: first)
     with CaptureQueriesContext(connection) as made:
-        found(text).used()
+        found(text).record_use()
     assert [query["sql"].split()[0] for query in made] == ["SELECT", "UPDATE"]
     assert found(text).last_used_at == first
     monkeypatch.setattr(timezone, "now", lambda: later)
     token = found(text)
     with CaptureQueriesContext(connection) as made:
-        token.used()
+        token.record_use()
     assert len(made) == is_written
     assert found(text).last_used_at == (later if is_written else first)
 
