@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from tests.children import python, started
+from tests.processes import python, started
 from tests.stack import OWN_USER, Stack
 
 # It detaches in every way there is and forgets whom it belongs to, so that only its descent tells.
@@ -20,5 +20,5 @@ def test_that_is_killed(own_stack: Stack) -> None:
     started(api, api.add(python(DETACHED)))
     started(api, api.add("sh -c 'trap \"\" TERM; while :; do sleep 1; done'", stop_grace_seconds=300))
     api.ok("quick-start", {"command": "sleep 1000", "user": OWN_USER})
-    Path(os.environ["TOLD"]).write_text(str(own_stack.folder))
+    Path(os.environ["REPORT"]).write_text(str(own_stack.folder))
     time.sleep(600)

@@ -30,9 +30,9 @@ import pytest  # noqa: E402
 django.setup()
 
 from tests import marks  # noqa: E402
-from tests.launches import Quick  # noqa: E402
-from tests.receivers import Receiver, Trust  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
+from tests.temporary_programs import Quick  # noqa: E402
+from tests.webhook_receivers import Receiver, Trust  # noqa: E402
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -80,17 +80,17 @@ def _known_at_the_end_of(watched: int) -> set[Path]:
             life = os.pidfd_open(watched)
             open_files.callback(os.close, life)
             waits_for.append(life)
-        told = b""
+        received = b""
         while True:
             ready = select.select(waits_for, [], [])[0]
             if sys.stdin.fileno() in ready:
                 read = os.read(sys.stdin.fileno(), 65536)
-                told += read
+                received += read
                 if read:
                     continue
             break  # all has been read; a child of the other side may keep the pipe open
     folders: set[Path] = set()
-    for line in told.split(b"\n")[:-1]:
+    for line in received.split(b"\n")[:-1]:
         (folders.add if line[:1] == b"+" else folders.discard)(Path(os.fsdecode(line[1:])))
     return folders
 

@@ -15,7 +15,7 @@ from django.conf import settings
 
 import tests.conftest  # noqa: F401  (sets Django up)
 from daemon_programs.webhooks.request import Connection, post
-from tests.receivers import Receiver
+from tests.webhook_receivers import Receiver
 
 PORT = 8443
 
@@ -64,7 +64,7 @@ class World:
             receiver.received.clear()
         outcome = post(f"https://{name}:{PORT}/hook", {}, b"{}", Connection(20))
         received = [each for receiver in self.receivers.values() for each in receiver.received]
-        told = {
+        result = {
             "code": outcome.code,
             "error": outcome.error,
             "connections": [address for address, each in self.receivers.items() if each.connections],
@@ -72,8 +72,8 @@ class World:
             "asked": self.name_server.asked,
         }
         if self.name_server.answers:
-            told["later"] = socket.gethostbyname_ex(name)[2]
-        return told
+            result["later"] = socket.gethostbyname_ex(name)[2]
+        return result
 
 
 def main() -> None:

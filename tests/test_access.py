@@ -62,9 +62,9 @@ def send(client: Api, method: str, route: str, id: int, **options: Any) -> reque
 def refused(answer: requests.Response, code: int) -> str:
     assert answer.status_code == code, answer.text
     assert answer.headers["Content-Type"].startswith("application/json")
-    told = answer.json()
-    assert told["success"] is False
-    return str(told["error"])
+    content = answer.json()
+    assert content["success"] is False
+    return str(content["error"])
 
 
 @PROTECTED

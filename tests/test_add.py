@@ -4,7 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.children import started
+from tests.processes import started
 from tests.stack import OWN_USER, Api, Stack
 
 

@@ -12,7 +12,17 @@ import psutil
 import pytest
 import requests
 
-from tests.desk import PROGRAMS, TOKENS, Desk, errors_of, hire, live_html, messages_of, row_of, text_of
+from tests.admin_client import (
+    PROGRAMS,
+    TOKENS,
+    AdminClient,
+    create_users,
+    errors_of,
+    live_html,
+    messages_of,
+    row_of,
+    text_of,
+)
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
@@ -20,18 +30,18 @@ TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
 
 @pytest.fixture(scope="module")
 def staffed(stack: Stack) -> Stack:
-    hire(stack)
+    create_users(stack)
     return stack
 
 
 @pytest.fixture(scope="module")
-def boss(staffed: Stack) -> Desk:
-    return Desk(staffed)
+def boss(staffed: Stack) -> AdminClient:
+    return AdminClient(staffed)
 
 
 @pytest.fixture(scope="module")
-def viewer(staffed: Stack) -> Desk:
-    return Desk(staffed, "viewer")
+def viewer(staffed: Stack) -> AdminClient:
+    return AdminClient(staffed, "viewer")
 
 
 def actions_of(page: str) -> set[str]:
@@ -42,7 +52,7 @@ def actions_of(page: str) -> set[str]:
 # The list
 
 
-def test_list_shows_the_live_state_of_each_program(api: Api, boss: Desk) -> None:
+def test_list_shows_the_live_state_of_each_program(api: Api, boss: AdminClient) -> None:
     running = api.add(name="runs", boot=True)
     failed = api.add("sh -c 'exit 3'", name="fails", autorestart="false")
     instances = api.add(TAKES_PORT, name="many", port_range={"start": 21000, "end": 21009})
@@ -60,20 +70,20 @@ def test_list_shows_the_live_state_of_each_program(api: Api, boss: Desk) -> None
 
 def test_list_makes_one_call_to_supervisord_however_many_programs(own_stack: Stack) -> None:
     own_stack.start()
-    hire(own_stack)
+    create_users(own_stack)
     for id in [own_stack.api.add(boot=True) for _ in range(5)]:
         own_stack.api.until(id, "running")
-    desk = Desk(own_stack)
+    admin = AdminClient(own_stack)
     with counted_calls(own_stack) as calls:
         counts = []
         for _ in range(3):  # the scheduler may look at the same time, but not each time
             before = len(calls)
-            assert desk.page(PROGRAMS).count("running") >= 5
+            assert admin.page(PROGRAMS).count("running") >= 5
             counts.append(len(calls) - before)
     assert min(counts) == 1
 
 
-def test_list_can_be_searched_and_filtered(api: Api, boss: Desk) -> None:
+def test_list_can_be_searched_and_filtered(api: Api, boss: AdminClient) -> None:
     needle = api.add("sleep 1001", name="needle", enabled=False)
     ranged = api.add(name="hay", description="in a stack", port_range={"start": 21100, "end": 21101})
     for query, found in (
@@ -94,14 +104,14 @@ def test_list_can_be_searched_and_filtered(api: Api, boss: Desk) -> None:
     "query",
     [{"q": "a\0b"}, {"p": "9" * 30}, {"id": "x"}, {"enabled__exact": "7"}, {"o": "9.-9.x"}, {"all": ""}],
 )
-def test_list_survives_any_address(boss: Desk, query: dict[str, str]) -> None:
+def test_list_survives_any_address(boss: AdminClient, query: dict[str, str]) -> None:
     assert boss.get(PROGRAMS, **query).status_code == 200
 
 
 # The actions
 
 
-def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: Desk) -> None:
+def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: AdminClient) -> None:
     one, two = api.add(name="one"), api.add(name="two")
     assert messages_of(boss.act("start", one, two)) == ["Started: one, two."]
     pids = [api.until(id, "running")["status"]["pid"] for id in (one, two)]
@@ -116,7 +126,7 @@ def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: Desk) -> Non
     assert api.get(f"programs/{two}").json()["program"]["enabled"]
 
 
-def test_actions_mean_all_instances_of_a_port_range(api: Api, boss: Desk) -> None:
+def test_actions_mean_all_instances_of_a_port_range(api: Api, boss: AdminClient) -> None:
     id = api.add(TAKES_PORT, port_range={"start": 21200, "end": 21203})
     boss.act("start", id)
     eventually(lambda: api.get(f"status/{id}").json()["running_count"] == 4, what="all instances run")
@@ -124,7 +134,7 @@ def test_actions_mean_all_instances_of_a_port_range(api: Api, boss: Desk) -> Non
     assert api.get(f"status/{id}").json()["instances"] == []
 
 
-def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss: Desk) -> None:
+def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss: AdminClient) -> None:
     disabled, missing, fine = (
         api.add(name="disabled one", enabled=False),
         api.add("/no/such/file", name="missing"),
@@ -137,7 +147,7 @@ def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss:
     api.until(fine, "running")
 
 
-def test_actions_stand_in_the_history_of_the_program(api: Api, boss: Desk) -> None:
+def test_actions_stand_in_the_history_of_the_program(api: Api, boss: AdminClient) -> None:
     id = api.add()
     boss.act("start", id)
     boss.press(id, "stop")
@@ -147,7 +157,7 @@ def test_actions_stand_in_the_history_of_the_program(api: Api, boss: Desk) -> No
 
 
 def test_deleting_chosen_programs_asks_first_then_stops_whole_trees(
-    api: Api, boss: Desk, stack: Stack
+    api: Api, boss: AdminClient, stack: Stack
 ) -> None:
     ids = [api.add("sh -c 'setsid sleep 4711 & exec sleep 4712'", boot=True) for _ in range(2)]
     trees = [tree_of(api, id) for id in ids]
@@ -162,7 +172,7 @@ def test_deleting_chosen_programs_asks_first_then_stops_whole_trees(
     assert not any((stack.folder / "conf.d" / f"program-{id}.json").exists() for id in ids)
 
 
-def test_delete_page_stops_the_whole_tree_and_removes_the_program(api: Api, boss: Desk) -> None:
+def test_delete_page_stops_the_whole_tree_and_removes_the_program(api: Api, boss: AdminClient) -> None:
     id = api.add("sh -c 'setsid sleep 4711 & exec sleep 4712'", name="doomed", boot=True)
     tree = tree_of(api, id)
     assert "Are you sure" in boss.page(f"{PROGRAMS}{id}/delete/")
@@ -181,7 +191,7 @@ def tree_of(api: Api, id: int) -> list[psutil.Process]:
 # Who may do what
 
 
-def test_viewer_sees_everything_and_can_do_nothing(api: Api, viewer: Desk) -> None:
+def test_viewer_sees_everything_and_can_do_nothing(api: Api, viewer: AdminClient) -> None:
     id = api.add(name="seen")
     before = api.get(f"programs/{id}").json()
     page = viewer.page(PROGRAMS)
@@ -216,12 +226,12 @@ def test_actions_are_those_that_the_person_may_do(
     staffed: Stack, api: Api, person: str, actions: set[str]
 ) -> None:
     id = api.add()
-    desk = Desk(staffed, person)
-    assert actions_of(desk.page(PROGRAMS)) == actions
-    buttons = set(re.findall(r'name="(\w+)" value="all"', desk.page(f"{PROGRAMS}{id}/change/")))
+    admin = AdminClient(staffed, person)
+    assert actions_of(admin.page(PROGRAMS)) == actions
+    buttons = set(re.findall(r'name="(\w+)" value="all"', admin.page(f"{PROGRAMS}{id}/change/")))
     assert buttons == actions & {"start", "stop", "restart"}
-    assert desk.post(f"{PROGRAMS}{id}/operate/", {"start": "all"}).status_code == (302 if buttons else 403)
-    desk.act("disable", id)
+    assert admin.post(f"{PROGRAMS}{id}/operate/", {"start": "all"}).status_code == (302 if buttons else 403)
+    admin.act("disable", id)
     assert api.get(f"programs/{id}").json()["program"]["enabled"] is ("disable" not in actions)
 
 
@@ -238,36 +248,36 @@ def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
 
 def test_without_supervisord_the_desk_says_so_and_changes_nothing(own_stack: Stack) -> None:
     own_stack.start()
-    hire(own_stack)
-    api, desk = own_stack.api, Desk(own_stack)
+    create_users(own_stack)
+    api, admin = own_stack.api, AdminClient(own_stack)
     id = api.add(name="kept", description="before")
     before = configuration_of(own_stack), api.get("programs").json()
     os.kill(own_stack.supervisord_pid, signal.SIGKILL)
     assert own_stack.process
     own_stack.process.wait(10)
 
-    listed = desk.get(PROGRAMS)
+    listed = admin.get(PROGRAMS)
     assert listed.status_code == 200
     assert messages_of(listed) == [
         "The states of the programs are unknown: supervisord can't be reached; nothing was changed"
     ]
     assert "unknown" in row_of(listed.text, id)
 
-    saved = desk.change(id, description="typed with care", name="renamed")
+    saved = admin.change(id, description="typed with care", name="renamed")
     assert saved.status_code == 200
     assert "supervisord can't be reached; nothing was changed" in errors_of(saved)
     assert "typed with care" in saved.text
-    added = desk.add(name="new", command="true", user=OWN_USER)
+    added = admin.add(name="new", command="true", user=OWN_USER)
     assert "supervisord can't be reached; nothing was changed" in errors_of(added)
     refusal = ["“kept”: supervisord can't be reached; nothing was changed"]
     for action in ("start", "stop", "restart", "enable", "disable"):
-        assert messages_of(desk.act(action, id))[0] == refusal[0], action
-    assert messages_of(desk.act("delete_selected", id, post="yes"))[0] == refusal[0]
-    assert messages_of(desk.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
-    assert messages_of(desk.press(id, "start")) == refusal
+        assert messages_of(admin.act(action, id))[0] == refusal[0], action
+    assert messages_of(admin.act("delete_selected", id, post="yes"))[0] == refusal[0]
+    assert messages_of(admin.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
+    assert messages_of(admin.press(id, "start")) == refusal
 
     assert (configuration_of(own_stack), api.get("programs").json()) == before
-    assert "Save" in desk.page(f"{PROGRAMS}{id}/change/")
+    assert "Save" in admin.page(f"{PROGRAMS}{id}/change/")
 
 
 def configuration_of(stack: Stack) -> dict[str, str]:
@@ -327,7 +337,7 @@ def renew_api(stack: Stack) -> None:
 # Around it
 
 
-def test_head_line_names_the_service_and_links_its_documentation(boss: Desk) -> None:
+def test_head_line_names_the_service_and_links_its_documentation(boss: AdminClient) -> None:
     page = boss.page()
     assert "Daemon API" in page
     assert '<a href="/api/docs/">API documentation</a>' in page

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.desk import PROGRAMS, Desk, errors_of, hire, messages_of, row_of
+from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 
 @pytest.fixture(scope="module")
-def boss(stack: Stack) -> Desk:
-    hire(stack)
-    return Desk(stack)
+def boss(stack: Stack) -> AdminClient:
+    create_users(stack)
+    return AdminClient(stack)
 
 
 def document(api: Api, id: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ AWKWARD = [
 
 
 @pytest.mark.parametrize("fields", AWKWARD, ids=str)
-def test_saving_without_a_change_changes_nothing(api: Api, boss: Desk, fields: dict[str, Any]) -> None:
+def test_saving_without_a_change_changes_nothing(api: Api, boss: AdminClient, fields: dict[str, Any]) -> None:
     id = api.add(**{"command": "sh -c 'exec sleep 1000'", **fields})
     before = document(api, id)
     answer = boss.change(id)
@@ -81,7 +81,7 @@ def test_saving_without_a_change_changes_nothing(api: Api, boss: Desk, fields: d
     assert document(api, id) == before
 
 
-def test_saving_without_a_change_leaves_the_process_alone(api: Api, boss: Desk) -> None:
+def test_saving_without_a_change_leaves_the_process_alone(api: Api, boss: AdminClient) -> None:
     id = api.add(environment={"A": "b\r\nc"}, description="a\nb", boot=True)
     pid = api.until(id, "running")["status"]["pid"]
     boss.change(id)
@@ -91,7 +91,7 @@ def test_saving_without_a_change_leaves_the_process_alone(api: Api, boss: Desk) 
 
 @pytest.mark.parametrize("fields", AWKWARD, ids=str)
 def test_what_is_typed_is_what_the_api_would_have_stored(
-    api: Api, boss: Desk, fields: dict[str, Any]
+    api: Api, boss: AdminClient, fields: dict[str, Any]
 ) -> None:
     fields = {"name": "by hand", "command": "sh -c 'exec sleep 1000'", "user": OWN_USER, **fields}
     answer = boss.add(**as_typed(fields))
@@ -103,7 +103,7 @@ def test_what_is_typed_is_what_the_api_would_have_stored(
     assert {**typed, "id": 0} == {**sent, "id": 0}
 
 
-def test_new_program_starts_at_once_if_it_is_one_to_start_at_boot(api: Api, boss: Desk) -> None:
+def test_new_program_starts_at_once_if_it_is_one_to_start_at_boot(api: Api, boss: AdminClient) -> None:
     answer = boss.add(name="booted", command="sleep 1000", user=OWN_USER, boot="on")
     assert messages_of(answer) == ["The program “booted” was added successfully."]
     program = find(api, "booted")
@@ -111,7 +111,7 @@ def test_new_program_starts_at_once_if_it_is_one_to_start_at_boot(api: Api, boss
     api.until(program["id"], "running")
 
 
-def test_change_of_what_runs_restarts_it_once(api: Api, boss: Desk) -> None:
+def test_change_of_what_runs_restarts_it_once(api: Api, boss: AdminClient) -> None:
     id = api.add("sleep 1000", boot=True)
     old = api.until(id, "running")["status"]["pid"]
     page = boss.change(id, command="sleep 1001").text
@@ -120,7 +120,7 @@ def test_change_of_what_runs_restarts_it_once(api: Api, boss: Desk) -> None:
     assert document(api, id)["command"] == "sleep 1001"
 
 
-def test_disabling_stops_it_before_the_next_page(api: Api, boss: Desk) -> None:
+def test_disabling_stops_it_before_the_next_page(api: Api, boss: AdminClient) -> None:
     id = api.add("sleep 1000", boot=True)
     api.until(id, "running")
     page = boss.change(id, enabled=None).text
@@ -128,7 +128,7 @@ def test_disabling_stops_it_before_the_next_page(api: Api, boss: Desk) -> None:
     assert document(api, id)["enabled"] is False
 
 
-def test_fields_are_cleared_by_emptying_them(api: Api, boss: Desk) -> None:
+def test_fields_are_cleared_by_emptying_them(api: Api, boss: AdminClient) -> None:
     id = api.add(
         directory="/",
         environment={"A": "b"},
@@ -189,7 +189,7 @@ REFUSED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("fields", REFUSED, ids=lambda fields: str(fields)[:70])
 def test_form_refuses_what_the_api_refuses_in_the_same_words(
-    api: Api, boss: Desk, fields: dict[str, Any]
+    api: Api, boss: AdminClient, fields: dict[str, Any]
 ) -> None:
     api.add("sh -c 'exec sleep 1000'", name="taken", port_range={"start": 22400, "end": 22409})
     whole = {"name": "refused", "command": "sleep 1000", "user": OWN_USER, **fields}
@@ -241,7 +241,7 @@ def test_form_refuses_what_the_api_refuses_in_the_same_words(
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_form_names_the_field_that_it_refuses(api: Api, boss: Desk, field: str, text: str) -> None:
+def test_form_names_the_field_that_it_refuses(api: Api, boss: AdminClient, field: str, text: str) -> None:
     answer = boss.add(**{"name": "refused", "command": "true", "user": OWN_USER, field: text})
     assert answer.status_code == 200
     assert f'id="id_{field}_error"' in answer.text
@@ -255,14 +255,16 @@ TEXTS = ["name", "description", "command", "user", "directory", "environment", "
 @pytest.mark.parametrize(
     "text", ["a\0b", "\0", "\ufffe\x1b[31m<script>alert(1)</script>", "%(ENV_HOME)s{}{{"]
 )
-def test_no_text_in_any_field_is_an_internal_error(api: Api, boss: Desk, field: str, text: str) -> None:
+def test_no_text_in_any_field_is_an_internal_error(
+    api: Api, boss: AdminClient, field: str, text: str
+) -> None:
     answer = boss.add(**{"name": "odd", "command": "true", "user": OWN_USER, field: text})
     assert answer.status_code == 200
     assert "<script>alert" not in answer.text
     assert "\0" not in text or field == "boot" or errors_of(answer)
 
 
-def test_largest_program_that_the_api_takes_can_be_saved_by_hand_too(api: Api, boss: Desk) -> None:
+def test_largest_program_that_the_api_takes_can_be_saved_by_hand_too(api: Api, boss: AdminClient) -> None:
     command = "true " + " ".join("é" * 60_000 for _ in range(7))
     body = json.dumps({"name": "large", "command": command, "user": OWN_USER}, ensure_ascii=False).encode()
     id = api.post("programs/add", data=body, headers={"Content-Type": "application/json"}).json()["id"]
@@ -271,12 +273,12 @@ def test_largest_program_that_the_api_takes_can_be_saved_by_hand_too(api: Api, b
     assert document(api, id)["description"] == "saved"
 
 
-def test_form_larger_than_any_program_is_refused(boss: Desk) -> None:
+def test_form_larger_than_any_program_is_refused(boss: AdminClient) -> None:
     answer = boss.add(name="large", command="true", description="x" * 5_000_000)
     assert answer.status_code in (400, 413)
 
 
-def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: Desk) -> None:
+def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: AdminClient) -> None:
     id = api.add(environment={"A": "b"}, description="kept")
     before = document(api, id)
     answer = boss.post(f"{PROGRAMS}{id}/change/", {"name": "only this"}, follow=True)
@@ -287,7 +289,7 @@ def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: Desk) 
 # It saves whole or not at all
 
 
-def test_change_that_cannot_be_written_is_told_and_undone(api: Api, boss: Desk, stack: Stack) -> None:
+def test_change_that_cannot_be_written_is_told_and_undone(api: Api, boss: AdminClient, stack: Stack) -> None:
     id = api.add(name="stuck", description="before", enabled=False)
     obstacle = stack.folder / "conf.d" / f"program-{id}.json"
     obstacle.mkdir()  # where the program's file has to go
@@ -309,7 +311,7 @@ def tells_of_success(answer: requests.Response) -> bool:
     return any("successfully" in message for message in messages_of(answer))
 
 
-def test_program_that_is_gone_is_said_to_be_gone(api: Api, boss: Desk) -> None:
+def test_program_that_is_gone_is_said_to_be_gone(api: Api, boss: AdminClient) -> None:
     id = api.add()
     api.ok(f"programs/remove/{id}")
     for path in (f"{PROGRAMS}{id}/change/", f"{PROGRAMS}{id}/delete/"):

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import PROGRAMS, Desk, hire, live_of, messages_of
+from tests.admin_client import PROGRAMS, AdminClient, create_users, live_of, messages_of
 from tests.stack import Api, Stack, eventually, free_port
 
 TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
 
 
 @pytest.fixture(scope="module")
-def boss(stack: Stack) -> Desk:
-    hire(stack)
-    return Desk(stack)
+def boss(stack: Stack) -> AdminClient:
+    create_users(stack)
+    return AdminClient(stack)
 
 
-def test_page_shows_state_pid_uptime_and_the_ends_of_the_logs_escaped(api: Api, boss: Desk) -> None:
+def test_page_shows_state_pid_uptime_and_the_ends_of_the_logs_escaped(api: Api, boss: AdminClient) -> None:
     script = (
         "for i in $(seq 60); do echo line $i; done; echo '<script>alert(1)</script>' >&2; exec sleep 1000"
     )
@@ -32,14 +32,16 @@ def test_page_shows_state_pid_uptime_and_the_ends_of_the_logs_escaped(api: Api, 
     assert "<script>alert" not in page
 
 
-def test_page_shows_how_the_last_run_ended(api: Api, boss: Desk) -> None:
+def test_page_shows_how_the_last_run_ended(api: Api, boss: AdminClient) -> None:
     id = api.add("sh -c 'kill -9 $$'", autorestart="false")
     said = messages_of(boss.press(id, "start"))
     assert said == [f"“{name_of(api, id)}”: Program with ID {id} did not start: it was ended by SIGKILL"]
     assert "Last run: it was ended by SIGKILL, 20" in live_of(boss.page(f"{PROGRAMS}{id}/change/"))
 
 
-def test_page_of_a_port_range_shows_each_instance_and_the_log_of_the_chosen_one(api: Api, boss: Desk) -> None:
+def test_page_of_a_port_range_shows_each_instance_and_the_log_of_the_chosen_one(
+    api: Api, boss: AdminClient
+) -> None:
     id = api.add("sh -c 'echo I am $PORT; exec sleep 1000'", port_range={"start": 21300, "end": 21309})
     for port in ("21303", "21307"):
         said = messages_of(boss.press(id, "start", port))
@@ -56,7 +58,7 @@ def test_page_of_a_port_range_shows_each_instance_and_the_log_of_the_chosen_one(
         assert "I am 21303" in live_of(boss.page(path, port=odd))
 
 
-def test_buttons_of_a_port_range_mean_one_instance_or_all(api: Api, boss: Desk) -> None:
+def test_buttons_of_a_port_range_mean_one_instance_or_all(api: Api, boss: AdminClient) -> None:
     id = api.add(TAKES_PORT, port_range={"start": 21400, "end": 21402})
     boss.press(id, "start")
     assert api.get(f"status/{id}").json()["running_count"] == 3
@@ -73,7 +75,7 @@ def test_buttons_of_a_port_range_mean_one_instance_or_all(api: Api, boss: Desk) 
     assert messages_of(boss.press(id, "stop", "x")) == [f"“{name}”: The port must be a number"]
 
 
-def test_buttons_start_restart_and_stop(api: Api, boss: Desk) -> None:
+def test_buttons_start_restart_and_stop(api: Api, boss: AdminClient) -> None:
     id = api.add(name="pressed")
     assert messages_of(boss.press(id, "start")) == ["“pressed”: started."]
     pid = api.pid(id)
@@ -84,7 +86,7 @@ def test_buttons_start_restart_and_stop(api: Api, boss: Desk) -> None:
     assert api.word(id) == "stopped"
 
 
-def test_buttons_need_a_post_with_the_csrf_token(api: Api, boss: Desk) -> None:
+def test_buttons_need_a_post_with_the_csrf_token(api: Api, boss: AdminClient) -> None:
     id = api.add()
     path = f"{PROGRAMS}{id}/operate/"
     assert boss.get(path, start="all").status_code == 405
@@ -94,14 +96,12 @@ def test_buttons_need_a_post_with_the_csrf_token(api: Api, boss: Desk) -> None:
     assert api.word(id) == "stopped"
 
 
-def test_page_shows_how_to_attach_to_a_tmux_session(api: Api, boss: Desk) -> None:
+def test_page_shows_how_to_attach_to_a_tmux_session(api: Api, boss: AdminClient) -> None:
     id = api.add("sleep 1000", terminal_id=2140, terminal_shell="tmux")
-    assert re.search(
-        r"Terminal: tmux -S \S+ attach -t \S+", live_of(boss.page(f"{PROGRAMS}{id}/change/"))
-    )
+    assert re.search(r"Terminal: tmux -S \S+ attach -t \S+", live_of(boss.page(f"{PROGRAMS}{id}/change/")))
 
 
-def test_page_shows_whether_the_program_serves(api: Api, boss: Desk) -> None:
+def test_page_shows_whether_the_program_serves(api: Api, boss: AdminClient) -> None:
     port = free_port()
     id = api.add(f"python3 -m http.server {port} --bind 127.0.0.1", ready_port=port)
     path = f"{PROGRAMS}{id}/change/"
@@ -112,7 +112,7 @@ def test_page_shows_whether_the_program_serves(api: Api, boss: Desk) -> None:
     )
 
 
-def test_page_shows_logs_without_what_is_meant_for_terminals(api: Api, boss: Desk) -> None:
+def test_page_shows_logs_without_what_is_meant_for_terminals(api: Api, boss: AdminClient) -> None:
     script = r"printf \\033[1;31mred\\033[0m\\033]0;title\\007\\033(Bplain"
     id = api.add(script)
     boss.press(id, "start")
@@ -122,7 +122,7 @@ def test_page_shows_logs_without_what_is_meant_for_terminals(api: Api, boss: Des
     assert "\x1b" not in page
 
 
-def test_page_of_a_log_that_cannot_be_read_says_so(api: Api, boss: Desk, tmp_path: Path) -> None:
+def test_page_of_a_log_that_cannot_be_read_says_so(api: Api, boss: AdminClient, tmp_path: Path) -> None:
     file = tmp_path / "out.log"
     id = api.add(stdout_logfile=str(file))
     file.symlink_to(file)  # a loop of links: not even root can read it

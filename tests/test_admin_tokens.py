@@ -4,22 +4,22 @@ import re
 
 import pytest
 
-from tests.desk import TOKENS, Desk, hire
+from tests.admin_client import TOKENS, AdminClient, create_users
 from tests.stack import Stack
 
 
 @pytest.fixture(scope="module")
 def staffed(stack: Stack) -> Stack:
-    hire(stack)
+    create_users(stack)
     return stack
 
 
 @pytest.fixture(scope="module")
-def boss(staffed: Stack) -> Desk:
-    return Desk(staffed)
+def boss(staffed: Stack) -> AdminClient:
+    return AdminClient(staffed)
 
 
-def test_token_is_shown_once_and_opens_what_its_user_may(staffed: Stack, boss: Desk) -> None:
+def test_token_is_shown_once_and_opens_what_its_user_may(staffed: Stack, boss: AdminClient) -> None:
     page = boss.page(f"{TOKENS}add/")
     viewer_id = re.search(r'<option value="(\d+)">viewer</option>', page)
     assert viewer_id
@@ -47,18 +47,18 @@ def test_token_is_shown_once_and_opens_what_its_user_may(staffed: Stack, boss: D
 
 @pytest.mark.parametrize("person", ["viewer", "operator", "clerk"])
 def test_tokens_are_for_those_who_may_change_users(staffed: Stack, person: str) -> None:
-    desk = Desk(staffed, person)
-    assert "apitoken" not in desk.page()
+    admin = AdminClient(staffed, person)
+    assert "apitoken" not in admin.page()
     for path in (TOKENS, f"{TOKENS}add/", f"{TOKENS}1/change/", f"{TOKENS}1/delete/"):
-        assert desk.get(path).status_code == 403, path
-        assert desk.post(path, {"user": "1", "name": "mine", "post": "yes"}).status_code == 403, path
+        assert admin.get(path).status_code == 403, path
+        assert admin.post(path, {"user": "1", "name": "mine", "post": "yes"}).status_code == 403, path
 
 
 def test_tokens_are_issued_by_those_who_may_change_users(staffed: Stack) -> None:
-    desk = Desk(staffed, "registrar")
-    issued = desk.post(f"{TOKENS}add/", {"user": "1", "name": "for the first"}, follow=True)
+    admin = AdminClient(staffed, "registrar")
+    issued = admin.post(f"{TOKENS}add/", {"user": "1", "name": "for the first"}, follow=True)
     client = staffed.client(re.findall(r"hdt_[\w-]{20,}", issued.text)[0])
     assert client.get("programs").status_code == 200
     id = re.findall(r"/apitoken/(\d+)/change/\">for the first<", issued.text)[0]
-    desk.post(f"{TOKENS}{id}/delete/", {"post": "yes"})
+    admin.post(f"{TOKENS}{id}/delete/", {"post": "yes"})
     assert client.get("programs").status_code == 401

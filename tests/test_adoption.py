@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.sets import document, done, failed, mirrored, names, write
+from tests.program_sets import document, done, failed, mirrored, names, write
 from tests.stack import Stack
 
 

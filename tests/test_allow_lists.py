@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.children import is_root, started, tree
-from tests.desk import Desk, errors_of, hire
+from tests.admin_client import AdminClient, create_users, errors_of
+from tests.processes import is_root, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
@@ -89,8 +89,8 @@ def test_list_of_users_keeps_logs_in_the_stacks_own_folder(
 
 
 def test_admin_says_the_same_of_its_fields(confined: Stack, work: Path) -> None:
-    hire(confined)
-    answer = Desk(confined).add(name="by hand", command="true", user="root", directory="/etc")
+    create_users(confined)
+    answer = AdminClient(confined).add(name="by hand", command="true", user="root", directory="/etc")
     assert set(errors_of(answer)) == {
         DENIED,
         f"Field 'directory' must lie below {work}, and '/etc' does not",

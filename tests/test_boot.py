@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import shell, tree
+from tests.processes import shell, tree
 from tests.stack import Api, Stack, eventually
 
 

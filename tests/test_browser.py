@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.children import shell
-from tests.desk import PASSWORD, PROGRAMS, hire
-from tests.launches import Quick
+from tests.admin_client import PASSWORD, PROGRAMS, create_users
+from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port
+from tests.temporary_programs import Quick
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: on Debian, apt install chromium")
@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def staffed(stack: Stack) -> Stack:
-    hire(stack)
+    create_users(stack)
     return stack
 
 

@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import PATIENT, started, tree
-from tests.sets import SET, document, done, everything, failed, mirrored, names, newest_backups, pids, write
+from tests.processes import LONG_RUNNING, started, tree
+from tests.program_sets import (
+    SET,
+    document,
+    done,
+    everything,
+    failed,
+    mirrored,
+    names,
+    newest_backups,
+    pids,
+    write,
+)
 from tests.stack import Api, Stack, temporary_stack
 
 NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
@@ -146,7 +157,8 @@ def test_reset_starts_afresh_what_has_not_changed(stack: Stack, api: Api) -> Non
 
 def test_import_touches_only_what_differs(stack: Stack, api: Api, tmp_path: Path) -> None:
     fields = {
-        name: {"name": name, "command": PATIENT} for name in ("same", "renamed", "edited", "removed", "off")
+        name: {"name": name, "command": LONG_RUNNING}
+        for name in ("same", "renamed", "edited", "removed", "off")
     }
     ids = {name: api.add(**each) for name, each in fields.items()}
     before = {name: started(api, id) for name, id in ids.items()}
@@ -172,7 +184,7 @@ def test_import_touches_only_what_differs(stack: Stack, api: Api, tmp_path: Path
 
 
 def test_dry_run_says_line_by_line_what_it_would_do(stack: Stack, api: Api, tmp_path: Path) -> None:
-    same, edited, removed = (api.add(PATIENT, name=name) for name in ("same", "edited", "removed"))
+    same, edited, removed = (api.add(LONG_RUNNING, name=name) for name in ("same", "edited", "removed"))
     started(api, removed)
     file = write(
         tmp_path / "set.json",
@@ -283,8 +295,8 @@ def test_commands_on_a_stopped_stack_agree_with_its_next_start(own_stack: Stack,
     for command in ("export_programs", "reset_programs", "reconcile"):
         assert "has the stack ever run?" in failed(own_stack, command)
     api = own_stack.start().api
-    kept = api.add(PATIENT, name="kept", boot=True)
-    removed = api.add(PATIENT, name="removed", boot=True)
+    kept = api.add(LONG_RUNNING, name="kept", boot=True)
+    removed = api.add(LONG_RUNNING, name="removed", boot=True)
     before = mirrored(own_stack)
     own_stack.stop()
     assert done(own_stack, "export_programs").encode() == before

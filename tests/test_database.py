@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import PATIENT
-from tests.sets import document, failed, mirrored, names
+from tests.processes import LONG_RUNNING
+from tests.program_sets import document, failed, mirrored, names
 from tests.stack import Stack, temporary_stack
 
 
@@ -19,8 +19,8 @@ def used() -> Iterator[Stack]:
     """A stack that has been in use, and is stopped."""
     with temporary_stack() as stack:
         api = stack.start().api
-        api.add(PATIENT, name="kept", boot=True, environment={"A": "ü"})
-        api.add(PATIENT, name="ports", port_range={"start": 64100, "end": 64101}, enabled=False)
+        api.add(LONG_RUNNING, name="kept", boot=True, environment={"A": "ü"})
+        api.add(LONG_RUNNING, name="ports", port_range={"start": 64100, "end": 64101}, enabled=False)
         mirrored(stack)
         assert stack.stop() == 0
         yield stack

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import hooks
-from tests.desk import PROGRAMS, Desk, hire, live_of, messages_of, text_of
-from tests.hooks import settled, start
-from tests.receivers import Receiver
+from tests import webhook_programs
+from tests.admin_client import PROGRAMS, AdminClient, create_users, live_of, messages_of, text_of
 from tests.stack import Api, Stack
+from tests.webhook_programs import settled, start
+from tests.webhook_receivers import Receiver
 
 DELIVERIES = "daemon_programs/delivery/"
 
@@ -24,9 +24,9 @@ def api(hooked: Stack) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def boss(hooked: Stack) -> Desk:
-    hire(hooked)
-    return Desk(hooked)
+def boss(hooked: Stack) -> AdminClient:
+    create_users(hooked)
+    return AdminClient(hooked)
 
 
 def listed(page: str) -> list[str]:
@@ -39,8 +39,8 @@ def cells_of(html: str) -> str:
     return text_of(re.sub("</t[dhr]>", " ", html))
 
 
-def test_log_shows_what_was_delivered_and_how(api: Api, boss: Desk, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url(), retry=1, fields={"name": "logged"})
+def test_log_shows_what_was_delivered_and_how(api: Api, boss: AdminClient, receiver: Receiver) -> None:
+    id = webhook_programs.add(api, receiver.url(), retry=1, fields={"name": "logged"})
     receiver.answers = [500, 503, 204]
     start(api, id)
     start(api, id)
@@ -58,8 +58,8 @@ def test_log_shows_what_was_delivered_and_how(api: Api, boss: Desk, receiver: Re
     assert delivered["webhook_id"] in boss.page(f"{DELIVERIES}{delivered['id']}/change/")
 
 
-def test_log_can_only_be_read(api: Api, boss: Desk, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+def test_log_can_only_be_read(api: Api, boss: AdminClient, receiver: Receiver) -> None:
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
     assert boss.get(f"{DELIVERIES}add/").status_code == 403
@@ -68,8 +68,8 @@ def test_log_can_only_be_read(api: Api, boss: Desk, receiver: Receiver) -> None:
     assert settled(api, id) == [delivery]
 
 
-def test_chosen_deliveries_are_made_once_more(api: Api, boss: Desk, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+def test_chosen_deliveries_are_made_once_more(api: Api, boss: AdminClient, receiver: Receiver) -> None:
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     start(api, id)
     ids = [each["id"] for each in settled(api, id, 2)]
@@ -85,12 +85,12 @@ def test_chosen_deliveries_are_made_once_more(api: Api, boss: Desk, receiver: Re
 
 
 def test_viewer_sees_the_log_and_cannot_repeat(
-    api: Api, boss: Desk, hooked: Stack, receiver: Receiver
+    api: Api, boss: AdminClient, hooked: Stack, receiver: Receiver
 ) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
-    viewer = Desk(hooked, "viewer")
+    viewer = AdminClient(hooked, "viewer")
     page = viewer.page(DELIVERIES, program=id)
     assert len(listed(page)) == 1
     assert 'value="redeliver"' not in page
@@ -100,9 +100,9 @@ def test_viewer_sees_the_log_and_cannot_repeat(
 
 
 def test_page_of_a_program_shows_its_webhooks_and_makes_a_secret_that_is_seen_once(
-    api: Api, boss: Desk, hooked: Stack, receiver: Receiver
+    api: Api, boss: AdminClient, hooked: Stack, receiver: Receiver
 ) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     path = f"{PROGRAMS}{id}/change/"
     assert "Webhooks: no deliveries yet" in live_of(boss.page(path))
     start(api, id)
@@ -122,7 +122,7 @@ def test_page_of_a_program_shows_its_webhooks_and_makes_a_secret_that_is_seen_on
 
 
 def test_new_secret_needs_a_post_webhooks_and_the_permission_to_change(
-    api: Api, boss: Desk, hooked: Stack, receiver: Receiver
+    api: Api, boss: AdminClient, hooked: Stack, receiver: Receiver
 ) -> None:
     plain = api.add(name="without hooks")
     path = f"{PROGRAMS}{plain}/webhook-secret/"
@@ -132,8 +132,8 @@ def test_new_secret_needs_a_post_webhooks_and_the_permission_to_change(
     ]
     assert "New webhook secret" not in boss.page(f"{PROGRAMS}{plain}/change/")
     assert boss.post(f"{PROGRAMS}999999/webhook-secret/", {}).status_code == 400
-    id = hooks.add(api, receiver.url())
-    viewer = Desk(hooked, "viewer")
+    id = webhook_programs.add(api, receiver.url())
+    viewer = AdminClient(hooked, "viewer")
     assert viewer.post(f"{PROGRAMS}{id}/webhook-secret/", {}).status_code == 403
     assert "New webhook secret" not in viewer.page(f"{PROGRAMS}{id}/change/")
     api.ok(f"programs/remove/{plain}")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import hooks
-from tests.hooks import deliveries, settled, start
-from tests.receivers import Receiver
+from tests import webhook_programs
 from tests.stack import Api, Stack
+from tests.webhook_programs import deliveries, settled, start
+from tests.webhook_receivers import Receiver
 
 MAKE_USERS = """
 from django.contrib.auth.models import Group, Permission, User
@@ -37,7 +37,7 @@ def api(hooked: Stack) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def users(hooked: Stack) -> dict[str, Api]:
-    tokens = re.findall(r"^token (\w+) (\S+)$", hooks.run(hooked, MAKE_USERS), re.M)
+    tokens = re.findall(r"^token (\w+) (\S+)$", webhook_programs.run(hooked, MAKE_USERS), re.M)
     assert len(tokens) == 4
     return {name: hooked.client(token) for name, token in tokens}
 
@@ -49,7 +49,7 @@ def page(api: Api, id: int, **query: Any) -> dict[str, Any]:
 
 
 def test_deliveries_are_listed_newest_first_page_by_page(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     for _ in range(5):
         start(api, id)
     wanted = [each["id"] for each in reversed(settled(api, id, 5))]
@@ -66,7 +66,7 @@ def test_deliveries_are_listed_newest_first_page_by_page(api: Api, receiver: Rec
 
 
 def test_deliveries_can_be_chosen_by_state(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url(), retry=0)
+    id = webhook_programs.add(api, receiver.url(), retry=0)
     receiver.answers = [500, 204]
     start(api, id)
     start(api, id)
@@ -78,7 +78,7 @@ def test_deliveries_can_be_chosen_by_state(api: Api, receiver: Receiver) -> None
 
 def test_delivery_names_its_event_and_what_the_receiver_saw(api: Api, receiver: Receiver) -> None:
     ports = {"port_range": {"start": 21710, "end": 21711}}
-    id = hooks.add(api, receiver.url(), command="sh -c 'exec sleep 1000'", fields=ports)
+    id = webhook_programs.add(api, receiver.url(), command="sh -c 'exec sleep 1000'", fields=ports)
     api.ok(f"programs/{id}/start", {"port": 21710})
     [delivery] = settled(api, id)
     [event] = api.get(f"programs/{id}/events", state="starting").json()["events"]
@@ -117,8 +117,8 @@ def test_query_that_cannot_be_read_is_refused(api: Api, query: dict[str, str], s
 
 
 def test_delivery_is_repeated_with_the_same_id_and_retried_anew(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url(), retry=1)
-    secret = hooks.new_secret(api, id)
+    id = webhook_programs.add(api, receiver.url(), retry=1)
+    secret = webhook_programs.new_secret(api, id)
     receiver.answers = [500, 500, 500, 204, 204]
     start(api, id)
     [failed] = settled(api, id)
@@ -137,7 +137,7 @@ def test_delivery_is_repeated_with_the_same_id_and_retried_anew(api: Api, receiv
 
 
 def test_what_is_still_on_its_way_is_not_repeated(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url(), timeout=60)
+    id = webhook_programs.add(api, receiver.url(), timeout=60)
     receiver.answers = [receiver.stay_silent]
     start(api, id)
     receiver.until(1)
@@ -147,7 +147,7 @@ def test_what_is_still_on_its_way_is_not_repeated(api: Api, receiver: Receiver) 
 
 
 def test_what_is_no_longer_wanted_is_not_repeated(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
     api.ok(f"programs/edit/{id}", {"webhooks": {"enabled": False}})
@@ -159,10 +159,10 @@ def test_what_is_no_longer_wanted_is_not_repeated(api: Api, receiver: Receiver) 
 
 
 def test_delivery_of_another_program_is_not_found(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
-    other = hooks.add(api, receiver.url("/other"))
+    other = webhook_programs.add(api, receiver.url("/other"))
     for unknown in (str(delivery["id"]), "999999", "x", "-1", "9" * 30):
         said = api.refused(f"programs/{other}/deliveries/{unknown}/redeliver", code=404)
         assert said == f"Delivery with ID {unknown} not found"
@@ -184,7 +184,7 @@ def test_program_without_webhooks_has_no_secret(api: Api) -> None:
 
 
 def test_bodies_are_checked(api: Api, receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
     for route in (f"deliveries/{delivery['id']}/redeliver", "webhooks/rotate-secret"):
@@ -192,7 +192,7 @@ def test_bodies_are_checked(api: Api, receiver: Receiver) -> None:
 
 
 def test_groups_may_do_what_they_are_for(api: Api, users: dict[str, Api], receiver: Receiver) -> None:
-    id = hooks.add(api, receiver.url())
+    id = webhook_programs.add(api, receiver.url())
     start(api, id)
     [delivery] = settled(api, id)
     repeat, rotate = (

@@ -11,10 +11,10 @@ from contextlib import closing, suppress
 import psutil
 import pytest
 
-from tests import hooks
-from tests.hooks import settled, start
-from tests.receivers import Receiver, Trust
+from tests import webhook_programs
 from tests.stack import PROJECT, Stack, eventually, temporary_stack
+from tests.webhook_programs import settled, start
+from tests.webhook_receivers import Receiver, Trust
 
 BURST = 300
 # A burst of state changes, recorded as the event listener does it: in batches, each in a transaction.
@@ -70,7 +70,7 @@ def test_worker_that_is_killed_in_an_attempt_is_made_up_for_with_the_same_id(
     stack: Stack, receiver: Receiver
 ) -> None:
     api = stack.api
-    id = hooks.add(api, receiver.url(), timeout=60)
+    id = webhook_programs.add(api, receiver.url(), timeout=60)
     receiver.answers = [receiver.stay_silent]
     start(api, id)
     [first] = receiver.until(1)
@@ -90,7 +90,7 @@ def test_queue_that_is_stopped_in_an_attempt_ends_soon_and_goes_on_afterwards(
     stack: Stack, receiver: Receiver
 ) -> None:
     api = stack.api
-    id = hooks.add(api, receiver.url(), timeout=60)
+    id = webhook_programs.add(api, receiver.url(), timeout=60)
     receiver.answers = [receiver.stay_silent]
     start(api, id)
     [first] = receiver.until(1)
@@ -108,12 +108,14 @@ def test_queue_that_is_stopped_in_an_attempt_ends_soon_and_goes_on_afterwards(
 
 def test_burst_arrives_complete_and_in_order_by_a_few_tasks(stack: Stack, receiver: Receiver) -> None:
     api = stack.api
-    id = hooks.add(api, receiver.url())
-    hooks.run(stack, MAKE_BURST.format(id=id, size=50, batches=BURST // 50))
+    id = webhook_programs.add(api, receiver.url())
+    webhook_programs.run(stack, MAKE_BURST.format(id=id, size=50, batches=BURST // 50))
     receiver.until(BURST, timeout=120)
-    assert [each.told["pid"] for each in receiver.received] == list(range(BURST))
+    assert [each.payload["pid"] for each in receiver.received] == list(range(BURST))
     settled(api, id, BURST)
-    tasks = hooks.rows(stack, "SELECT count(*) FROM django_q_task WHERE func LIKE '%deliver_webhooks'")
+    tasks = webhook_programs.rows(
+        stack, "SELECT count(*) FROM django_q_task WHERE func LIKE '%deliver_webhooks'"
+    )
     assert tasks[0][0] < 10
 
 
@@ -121,21 +123,21 @@ def test_other_tasks_go_on_while_a_dispatch_waits_for_a_slow_receiver(
     stack: Stack, receiver: Receiver
 ) -> None:
     api = stack.api
-    id = hooks.add(api, receiver.url(), timeout=60)
+    id = webhook_programs.add(api, receiver.url(), timeout=60)
     receiver.answers = [receiver.stay_silent]
     start(api, id)
     receiver.until(1)
-    hooks.run(
+    webhook_programs.run(
         stack, "from django_q.tasks import async_task; async_task('builtins.len', 'four', group='beside')"
     )
     query = "SELECT success FROM django_q_task WHERE \"group\" = 'beside'"
-    eventually(lambda: hooks.rows(stack, query) == [(1,)], 30, "the other task is done")
-    assert hooks.deliveries(api, id)[0]["state"] == "pending"
+    eventually(lambda: webhook_programs.rows(stack, query) == [(1,)], 30, "the other task is done")
+    assert webhook_programs.deliveries(api, id)[0]["state"] == "pending"
 
 
 def test_what_was_left_by_a_killed_stack_is_delivered_by_the_next(stack: Stack, receiver: Receiver) -> None:
     api = stack.api
-    id = hooks.add(api, receiver.url(), timeout=60, events=["STARTING"])
+    id = webhook_programs.add(api, receiver.url(), timeout=60, events=["STARTING"])
     receiver.answers = [receiver.stay_silent]
     start(api, id)
     [first] = receiver.until(1)
@@ -176,17 +178,19 @@ def test_dispatch_hands_over_in_time_and_a_slow_receiver_costs_the_others_nothin
     without_queue(stack)
     with trust.receiver() as slow:
         slow.answers = [slow.hesitate, slow.stay_silent]
-        id = hooks.add(api, receiver.url(), slow.url(), timeout=60)
+        id = webhook_programs.add(api, receiver.url(), slow.url(), timeout=60)
         start(api, id)
         start(api, id)
-        eventually(lambda: len(hooks.deliveries(api, id)) == 4)
+        eventually(lambda: len(webhook_programs.deliveries(api, id)) == 4)
         began = time.monotonic()
-        hooks.run(stack, DISPATCH.format(seconds=12))
+        webhook_programs.run(stack, DISPATCH.format(seconds=12))
         assert time.monotonic() - began < 45  # not the 60 seconds of the time-out
         assert len(receiver.received) == 2
         # Its first was slow; so its second, whose time-out doesn't fit, is left to the next dispatch.
         assert len(slow.received) == 1
-        assert [each["state"] for each in hooks.deliveries(api, id, state="pending")] == ["pending"]
+        assert [each["state"] for each in webhook_programs.deliveries(api, id, state="pending")] == [
+            "pending"
+        ]
         slow.answers = []
         supervisorctl(stack, "start")  # what the dispatch has asked for is in the queue
         slow.until(2, timeout=40)
@@ -198,14 +202,14 @@ def test_attempt_that_does_not_end_by_itself_is_cut_at_the_hand_over_and_made_ag
 ) -> None:
     api = stack.api
     without_queue(stack)
-    id = hooks.add(api, receiver.url(), timeout=60)
+    id = webhook_programs.add(api, receiver.url(), timeout=60)
     receiver.answers = [receiver.stay_silent]
     start(api, id)
-    eventually(lambda: hooks.deliveries(api, id))
+    eventually(lambda: webhook_programs.deliveries(api, id))
     began = time.monotonic()
-    hooks.run(stack, DISPATCH.format(seconds=6))
+    webhook_programs.run(stack, DISPATCH.format(seconds=6))
     assert time.monotonic() - began < 40
-    [delivery] = hooks.deliveries(api, id)
+    [delivery] = webhook_programs.deliveries(api, id)
     assert (delivery["state"], delivery["attempts"]) == ("pending", [])
     supervisorctl(stack, "start")
     first, second = receiver.until(2, timeout=40)

@@ -236,11 +236,11 @@ def test_signals_table_has_every_receiver_and_no_other() -> None:
 
 
 def test_modules_list_every_module_and_no_other() -> None:
-    rooms = re.findall(r"^### `([a-z_/]+)/`", read("docs/architecture.md"), re.MULTILINE)
+    packages = re.findall(r"^### `([a-z_/]+)/`", read("docs/architecture.md"), re.MULTILINE)
     documented = {
-        f"{room}/{module.replace('.', '/')}.py"
-        for room in rooms
-        for module in first_cells(section(read("docs/architecture.md"), f"### `{room}/`"))
+        f"{package}/{module.replace('.', '/')}.py"
+        for package in packages
+        for module in first_cells(section(read("docs/architecture.md"), f"### `{package}/`"))
     }
     modules = {
         str(file.relative_to(PROJECT))

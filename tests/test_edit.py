@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import PATIENT, environment, shell, started, tree
+from tests.processes import LONG_RUNNING, environment, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 PORTS = {"start": 64000, "end": 64004}
@@ -76,7 +76,7 @@ def test_rules_between_fields_hold_over_edits(api: Api) -> None:
 
 
 def test_running_program_runs_the_new_configuration_when_edit_answers(api: Api, stack: Stack) -> None:
-    id = api.add(PATIENT, environment={"VERSION": "1"})
+    id = api.add(LONG_RUNNING, environment={"VERSION": "1"})
     old = started(api, id)
     api.ok(f"programs/edit/{id}", {"environment": {"VERSION": "2"}})
     new = api.pid(id)
@@ -223,7 +223,7 @@ def test_port_range_may_become_an_ordinary_program_and_back(api: Api, stack: Sta
 
 
 def test_concurrent_edits_of_one_program_leave_one_process_and_one_truth(api: Api, stack: Stack) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     started(api, id)
 
     def edit(number: int) -> int:

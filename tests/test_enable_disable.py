@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.children import shell, started, tree
+from tests.processes import shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 

@@ -10,20 +10,20 @@ import pytest
 
 from daemon_programs.history import stream as event_stream
 from daemon_programs.models import Event
-from tests.children import shell
+from tests.processes import shell
 from tests.stack import Api, Stack, eventually
-from tests.streams import Listener, api_pid
+from tests.stream_client import StreamClient, api_pid
 
 ROUTE = "events/stream"
 
 
-def states(listener: Listener, id: int, *, until: str) -> list[str]:
+def states(listener: StreamClient, id: int, *, until: str) -> list[str]:
     """The states that a program comes to, up to one of them."""
     came: list[str] = []
     while not came or came[-1] != until:
-        told = listener.until("state")
-        if told.data.get("program_id") == id:
-            came.append(told.data["state"])
+        received = listener.until("state")
+        if received.data.get("program_id") == id:
+            came.append(received.data["state"])
     return came
 
 
@@ -40,7 +40,7 @@ def recorded(api: Api, **query: Any) -> list[dict[str, Any]]:
 
 
 def test_changes_are_told_as_they_happen(api: Api, stack: Stack) -> None:
-    with Listener(stack, ROUTE) as listener:
+    with StreamClient(stack, ROUTE) as listener:
         id = api.add()
         api.ok(f"programs/{id}/start", {"wait": True})
         api.ok(f"programs/{id}/stop")
@@ -48,14 +48,14 @@ def test_changes_are_told_as_they_happen(api: Api, stack: Stack) -> None:
 
 
 def test_data_is_that_of_the_history(api: Api, stack: Stack) -> None:
-    with Listener(stack, ROUTE) as listener:
+    with StreamClient(stack, ROUTE) as listener:
         id = api.add(shell("exit 3"), autorestart="false")
         api.ok(f"programs/{id}/start")
-        while (told := listener.until("state")).data.get("program_id") != id:
+        while (received := listener.until("state")).data.get("program_id") != id:
             pass
         newest = eventually(lambda: recorded(api))
-        assert told.data in newest
-        assert told.id == str(told.data["id"])
+        assert received.data in newest
+        assert received.id == str(received.data["id"])
 
 
 def test_nothing_of_the_past_is_told_unless_it_is_asked_for(api: Api, stack: Stack) -> None:
@@ -63,35 +63,35 @@ def test_nothing_of_the_past_is_told_unless_it_is_asked_for(api: Api, stack: Sta
     api.ok(f"programs/{id}/start", {"wait": True})
     eventually(lambda: recorded(api)[-1]["state"] == "running")
     last = recorded(api)[-1]["id"]
-    with Listener(stack, ROUTE) as listener:
+    with StreamClient(stack, ROUTE) as listener:
         api.ok(f"programs/{id}/stop")
         assert listener.event().data["id"] > last
 
 
 def test_who_had_no_event_yet_can_go_on_all_the_same(api: Api, stack: Stack) -> None:
-    with Listener(stack, ROUTE) as listener:
+    with StreamClient(stack, ROUTE) as listener:
         eventually(lambda: listener._received or listener._receive(time.monotonic() + 10) or True)
         head, _, _ = listener._received.partition(b"\n\n")
     place = head.decode().split("id: ")[1]
     id = api.add()
     api.ok(f"programs/{id}/start", {"wait": True})
-    with Listener(stack, ROUTE, after=place) as listener:
+    with StreamClient(stack, ROUTE, after=place) as listener:
         assert states(listener, id, until="running") == ["starting", "running"]
 
 
 def test_client_that_comes_and_goes_misses_nothing(api: Api, stack: Stack) -> None:
     id = api.add(shell("exit 0"), autorestart="true")
-    told: list[int] = []
-    listener = Listener(stack, ROUTE)
+    received: list[int] = []
+    listener = StreamClient(stack, ROUTE)
     api.ok(f"programs/{id}/start")
     for _ in range(30):
-        told += [int(listener.event(30).data["id"]) for _ in range(2)]
+        received += [int(listener.event(30).data["id"]) for _ in range(2)]
         listener.close()
-        listener = Listener(stack, ROUTE, after=str(told[-1]))
+        listener = StreamClient(stack, ROUTE, after=str(received[-1]))
     listener.close()
     api.ok(f"programs/{id}/stop")
-    first, last = told[0], told[-1]
-    assert told == [event["id"] for event in recorded(api) if first <= event["id"] <= last]
+    first, last = received[0], received[-1]
+    assert received == [event["id"] for event in recorded(api) if first <= event["id"] <= last]
 
 
 def test_last_event_may_come_in_the_query(api: Api, stack: Stack) -> None:
@@ -99,7 +99,7 @@ def test_last_event_may_come_in_the_query(api: Api, stack: Stack) -> None:
     api.ok(f"programs/{id}/start", {"wait": True})
     eventually(lambda: recorded(api)[-1]["state"] == "running")
     before = recorded(api)[-2]["id"]
-    with Listener(stack, ROUTE, last_event_id=before) as listener:
+    with StreamClient(stack, ROUTE, last_event_id=before) as listener:
         assert listener.event().data["id"] == recorded(api)[-1]["id"]
 
 
@@ -119,17 +119,17 @@ def test_killed_api_loses_no_event(own_stack: Stack) -> None:
     stack = own_stack.start()
     api = stack.api
     ids = [api.add() for _ in range(5)]
-    listener = Listener(stack, ROUTE)
+    listener = StreamClient(stack, ROUTE)
     for id in ids:
         api.ok(f"programs/{id}/start", {"wait": True})
     had = [listener.event().data["id"]]
     os.kill(api_pid(api), signal.SIGKILL)
-    had += [told.data["id"] for told in listener.rest()]
+    had += [received.data["id"] for received in listener.rest()]
     eventually(stack._is_up, 60)
     for id in ids:
         api.ok(f"programs/{id}/stop")
     expected = [event["id"] for event in eventually(lambda: all_stopped(api, ids) and recorded(api))]
-    with Listener(stack, ROUTE, after=str(had[-1])) as again:
+    with StreamClient(stack, ROUTE, after=str(had[-1])) as again:
         while had[-1] < expected[-1]:
             had.append(again.event().data["id"])
     assert had == [id for id in expected if id >= had[0]]
@@ -152,13 +152,13 @@ def test_purged_events_are_a_reset(own_stack: Stack) -> None:
         f"from daemon_programs.models import Event; Event.objects.filter(pk__lte={events[6]['id']}).delete()"
     )
     assert stack.manage("shell", "-c", code).returncode == 0
-    with Listener(stack, ROUTE, after=str(events[2]["id"])) as listener:
-        told = listener.event()
-        assert (told.name, told.data, told.id) == ("reset", {"reason": "purged"}, None)
+    with StreamClient(stack, ROUTE, after=str(events[2]["id"])) as listener:
+        received = listener.event()
+        assert (received.name, received.data, received.id) == ("reset", {"reason": "purged"}, None)
         assert listener.event().data["id"] == events[7]["id"]
-    with Listener(stack, ROUTE, after=str(events[6]["id"])) as listener:
+    with StreamClient(stack, ROUTE, after=str(events[6]["id"])) as listener:
         assert listener.event().data["id"] == events[7]["id"]  # nothing in between was removed
-    with Listener(stack, ROUTE, after="1000000") as listener:  # of a history that began anew since
+    with StreamClient(stack, ROUTE, after="1000000") as listener:  # of a history that began anew since
         assert listener.event().name == "reset"
         assert listener.event().data["id"] == events[7]["id"]
 
@@ -167,7 +167,7 @@ def test_stream_that_lags_behind_gets_everything(own_stack: Stack) -> None:
     """More than is kept in memory for all, in blocks of its own."""
     stack = own_stack.start()
     assert stack.manage("shell", "-c", _MANY).returncode == 0
-    with Listener(stack, ROUTE, after="0") as listener:
+    with StreamClient(stack, ROUTE, after="0") as listener:
         ids = [listener.event(30).data["id"] for _ in range(3000)]
     assert ids == list(range(ids[0], ids[0] + 3000))
 
@@ -219,32 +219,34 @@ def in_blocks(ids: list[int]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 20, 25, 57])
-def test_what_is_new_comes_in_as_many_blocks_as_it_takes(recent: event_stream.RecentEvents, count: int) -> None:
+def test_what_is_new_comes_in_as_many_blocks_as_it_takes(
+    recent: event_stream.RecentEvents, count: int
+) -> None:
     past = happen(3)
     streams = [event_stream.EventStream() for _ in range(2)]
-    told = happen(count)
+    received = happen(count)
     recent.expire()
     for stream in streams:
-        assert blocks(stream) == in_blocks(told)
-    assert blocks(event_stream.EventStream(last_event_id=past[0] - 1)) == in_blocks(past + told)
+        assert blocks(stream) == in_blocks(received)
+    assert blocks(event_stream.EventStream(last_event_id=past[0] - 1)) == in_blocks(past + received)
 
 
 def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.RecentEvents) -> None:
     """By and by, so that more than one block of it is known when somebody asks."""
     position = happen(1)[0]
-    told: list[int] = []
+    received: list[int] = []
     for count in (8, 8, 3):
-        told += happen(count)
+        received += happen(count)
         recent.expire()
-        recent.after(told[-1] - 1)
+        recent.after(received[-1] - 1)
     assert len(recent._events) > event_stream._BLOCK
-    assert blocks(event_stream.EventStream(last_event_id=position)) == in_blocks(told)
-    assert blocks(event_stream.EventStream(last_event_id=told[14])) == [told[15:]]
+    assert blocks(event_stream.EventStream(last_event_id=position)) == in_blocks(received)
+    assert blocks(event_stream.EventStream(last_event_id=received[14])) == [received[15:]]
 
 
 def test_nothing_is_left_out_between_what_was_known_and_the_newest(recent: event_stream.RecentEvents) -> None:
     known = happen(5)
     recent.after(known[0] - 1)
-    told = happen(25)
+    received = happen(25)
     recent.expire()
-    assert blocks(event_stream.EventStream(last_event_id=known[2])) == in_blocks(known[3:] + told)
+    assert blocks(event_stream.EventStream(last_event_id=known[2])) == in_blocks(known[3:] + received)

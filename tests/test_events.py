@@ -13,12 +13,12 @@ from daemon_programs.history import store
 from daemon_programs.models import Event
 from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.plugin import journal
-from tests.children import shell
 from tests.drills import ROUNDS
-from tests.happenings import changes, check_chains, events, rows, until_states
-from tests.launches import Quick, own_processes
+from tests.events import changes, check_chains, events, rows, until_states
+from tests.processes import shell
 from tests.stack import Api, Stack, eventually, temporary_stack
-from tests.streams import Listener
+from tests.stream_client import StreamClient
+from tests.temporary_programs import Quick, own_processes
 
 RANGES = 1 if ROUNDS < 2 else 5  # of 500 ports each
 
@@ -34,33 +34,33 @@ def eventful() -> Iterator[Stack]:
 
 
 def test_a_start_and_a_stop_are_told_with_who_asked(api: Api) -> None:
-    id = api.add(name="told")
+    id = api.add(name="web")
     api.ok(f"programs/{id}/start", {"wait": True})
     pid = api.pid(id)
     api.ok(f"programs/{id}/stop")
-    told = until_states(api, id, "starting", "running", "stopping", "stopped")
-    assert changes(told) == [
+    seen = until_states(api, id, "starting", "running", "stopping", "stopped")
+    assert changes(seen) == [
         ("stopped", "starting"),
         ("starting", "running"),
         ("running", "stopping"),
         ("stopping", "stopped"),
     ]
-    assert {(event["by"], event["user"]) for event in told} == {("api", "admin")}
-    assert {event["program_id"] for event in told} == {id}
-    assert {event["name"] for event in told} == {"told"}
-    assert [event.get("pid") for event in told] == [None, pid, pid, pid]
-    assert told[-1]["signal"] == "SIGTERM"
-    assert not any(event["gap"] for event in told)
-    assert [event["id"] for event in told] == sorted(event["id"] for event in told)
-    assert [event["at"] for event in told] == sorted(event["at"] for event in told)
+    assert {(event["by"], event["user"]) for event in seen} == {("api", "admin")}
+    assert {event["program_id"] for event in seen} == {id}
+    assert {event["name"] for event in seen} == {"web"}
+    assert [event.get("pid") for event in seen] == [None, pid, pid, pid]
+    assert seen[-1]["signal"] == "SIGTERM"
+    assert not any(event["gap"] for event in seen)
+    assert [event["id"] for event in seen] == sorted(event["id"] for event in seen)
+    assert [event["at"] for event in seen] == sorted(event["at"] for event in seen)
 
 
 def test_times_are_utc_to_the_millisecond(api: Api) -> None:
     id = api.add()
     before = datetime.now(UTC)
     api.ok(f"programs/{id}/start")
-    told = until_states(api, id, "starting", "running")
-    for event in told:
+    seen = until_states(api, id, "starting", "running")
+    for event in seen:
         assert event["at"].endswith("Z")
         assert len(event["at"]) == len("2026-01-31T22:00:00.123Z")
         at = datetime.fromisoformat(event["at"])
@@ -70,68 +70,68 @@ def test_times_are_utc_to_the_millisecond(api: Api) -> None:
 def test_what_follows_from_the_configuration_is_supervisords(api: Api) -> None:
     id = api.add(shell("sleep 1.1; exit 3"), autorestart="true")
     api.ok(f"programs/{id}/start")
-    told = eventually(lambda: len(found := events(api, id)) >= 5 and found)
-    assert changes(told)[:4] == [
+    seen = eventually(lambda: len(found := events(api, id)) >= 5 and found)
+    assert changes(seen)[:4] == [
         ("stopped", "starting"),
         ("starting", "running"),
         ("running", "exited"),
         ("exited", "starting"),
     ]
-    assert [event["by"] for event in told][:5] == ["api", "api", "supervisord", "supervisord", "supervisord"]
-    assert told[2]["exit_code"] == 3
-    assert "user" not in told[3]
+    assert [event["by"] for event in seen][:5] == ["api", "api", "supervisord", "supervisord", "supervisord"]
+    assert seen[2]["exit_code"] == 3
+    assert "user" not in seen[3]
 
 
 def test_a_failing_start_is_told_try_by_try(api: Api) -> None:
     id = api.add(shell("exit 7"))
     api.ok(f"programs/{id}/start")
-    told = eventually(lambda: (found := events(api, id))[-1:] and found[-1]["state"] == "fatal" and found)
-    assert [event["state"] for event in told] == [*["starting", "backoff"] * 4, "fatal"]
-    assert {event["exit_code"] for event in told if event["state"] == "backoff"} == {7}
+    seen = eventually(lambda: (found := events(api, id))[-1:] and found[-1]["state"] == "fatal" and found)
+    assert [event["state"] for event in seen] == [*["starting", "backoff"] * 4, "fatal"]
+    assert {event["exit_code"] for event in seen if event["state"] == "backoff"} == {7}
 
 
 def test_what_can_not_be_run_is_told_with_the_reason(api: Api) -> None:
     id = api.add("/no/such/command", boot=True)
-    told = until_states(api, id, "starting", "fatal")
-    assert told[-1]["error"] == "command not found: /no/such/command"
-    assert "exit_code" not in told[-1]
+    seen = until_states(api, id, "starting", "fatal")
+    assert seen[-1]["error"] == "command not found: /no/such/command"
+    assert "exit_code" not in seen[-1]
 
 
 def test_a_kill_is_told_with_its_signal(api: Api) -> None:
     id = api.add(autorestart="false")
     api.ok(f"programs/{id}/start", {"wait": True})
     os.kill(int(api.pid(id) or 0), signal.SIGKILL)
-    told = until_states(api, id, "starting", "running", "exited")
-    assert told[-1]["signal"] == "SIGKILL"
-    assert told[-1]["by"] == "supervisord"
+    seen = until_states(api, id, "starting", "running", "exited")
+    assert seen[-1]["signal"] == "SIGKILL"
+    assert seen[-1]["by"] == "supervisord"
 
 
 def test_instances_are_told_by_port(api: Api) -> None:
     id = api.add("sleep {port}", name="range", port_range={"start": 21000, "end": 21001})
     api.ok(f"programs/{id}/start", {"port": 21001})
-    told = until_states(api, id, "starting", "running")
-    assert {(event["name"], event["port"]) for event in told} == {("range", 21001)}
+    seen = until_states(api, id, "starting", "running")
+    assert {(event["name"], event["port"]) for event in seen} == {("range", 21001)}
 
 
 def test_temporary_programs_are_told_by_their_id(api: Api, quick: Quick) -> None:
     id = quick.run("true")
-    told = eventually(lambda: [e for e in events(api, state="exited") if e.get("temporary_id") == id])
-    assert "program_id" not in told[0]
-    assert told[0]["exit_code"] == 0
+    seen = eventually(lambda: [e for e in events(api, state="exited") if e.get("temporary_id") == id])
+    assert "program_id" not in seen[0]
+    assert seen[0]["exit_code"] == 0
 
 
 def test_the_end_of_a_time_to_live_is_told(api: Api, quick: Quick) -> None:
     id = quick.run(ttl=1)
-    told = eventually(lambda: [e for e in events(api, state="stopped") if e.get("temporary_id") == id])
-    assert told[0]["by"] == "ttl"
+    seen = eventually(lambda: [e for e in events(api, state="stopped") if e.get("temporary_id") == id])
+    assert seen[0]["by"] == "ttl"
 
 
 def test_an_edit_is_told_as_the_editors(api: Api) -> None:
     id = api.add(boot=True)
     until_states(api, id, "starting", "running")
     api.ok(f"programs/edit/{id}", {"environment": {"A": "1"}})
-    told = until_states(api, id, "starting", "running", "stopping", "stopped", "starting", "running")
-    assert {event["by"] for event in told} == {"api"}
+    seen = until_states(api, id, "starting", "running", "stopping", "stopped", "starting", "running")
+    assert {event["by"] for event in seen} == {"api"}
 
 
 def test_the_name_is_that_of_the_time(api: Api) -> None:
@@ -185,8 +185,8 @@ def test_since_and_state(api: Api) -> None:
     id = api.add()
     api.ok(f"programs/{id}/start", {"wait": True})
     api.ok(f"programs/{id}/stop")
-    told = until_states(api, id, "starting", "running", "stopping", "stopped")
-    stopping = told[2]["at"]
+    seen = until_states(api, id, "starting", "running", "stopping", "stopped")
+    stopping = seen[2]["at"]
     assert [event["state"] for event in events(api, id, since=stopping)] == ["stopping", "stopped"]
     assert events(api, id, since="2999-01-01T00:00:00Z") == []
     east = datetime.fromisoformat(stopping).astimezone(tz=None).isoformat()
@@ -243,18 +243,18 @@ def check_complete(stack: Stack, boot: str) -> None:
 
 def test_a_burst_arrives_complete_and_in_order_also_on_the_stream(eventful: Stack) -> None:
     # Each instance is starting, then exited: two changes, and more if some were slow.
-    with Listener(eventful, "events/stream") as listener:
+    with StreamClient(eventful, "events/stream") as listener:
         ids = [burst(eventful, 500, "true", first_port=30000 + 500 * each) for each in range(RANGES)]
-        told: list[Any] = []
+        seen: list[Any] = []
         running = 500 * RANGES
         while running:
             event = listener.until("state", 60).data
             if event.get("program_id") in ids:
-                told.append(event)
+                seen.append(event)
                 running -= event["state"] == "exited"
     found = [row for id in ids for row in recorded(eventful, id)]
-    assert [event["id"] for event in told] == sorted(row["id"] for row in found)
-    assert len(told) >= 1000 * RANGES
+    assert [event["id"] for event in seen] == sorted(row["id"] for row in found)
+    assert len(seen) >= 1000 * RANGES
     check_chains(found)
     check_complete(eventful, found[0]["boot"])
     for id in ids:
@@ -293,10 +293,10 @@ def test_what_a_killed_supervisord_could_not_tell_is_marked_as_a_gap(own_stack: 
     own_stack.process.wait()
 
     own_stack.start()
-    told = until_states(own_stack.api, boots, "starting", "running", "stopped", "starting", "running")
-    assert (told[2]["gap"], told[2]["by"], told[2]["from_state"]) == (True, "gap", "running")
-    assert told[2]["error"] == "supervisord ended before it could tell how this ended"
-    assert {event["by"] for event in told[3:]} == {"boot"}
+    seen = until_states(own_stack.api, boots, "starting", "running", "stopped", "starting", "running")
+    assert (seen[2]["gap"], seen[2]["by"], seen[2]["from_state"]) == (True, "gap", "running")
+    assert seen[2]["error"] == "supervisord ended before it could tell how this ended"
+    assert {event["by"] for event in seen[3:]} == {"boot"}
     assert [event["state"] for event in events(own_stack.api, runs)] == ["starting", "running", "stopped"]
     assert len(events(own_stack.api, rests)) == 4
     check_chains(rows(own_stack))
@@ -308,11 +308,11 @@ def test_an_orderly_end_leaves_no_gap(own_stack: Stack) -> None:
     until_states(own_stack.api, id, "starting", "running")
     assert own_stack.stop() == 0
     own_stack.start()
-    told = until_states(
+    seen = until_states(
         own_stack.api, id, "starting", "running", "stopping", "stopped", "starting", "running"
     )
-    assert [event["by"] for event in told[2:4]] == ["shutdown", "shutdown"]
-    assert not any(event["gap"] for event in told)
+    assert [event["by"] for event in seen[2:4]] == ["shutdown", "shutdown"]
+    assert not any(event["gap"] for event in seen)
 
 
 def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import requests
 
 from daemon_programs import transactions
 from daemon_programs.exceptions import Busy
-from tests.children import environment, is_alive, shell, started, tree
+from tests.processes import environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
 UNREACHABLE = "supervisord can't be reached; nothing was changed"

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from daemon_programs.models import Program
 from daemon_programs.validators import rules
-from tests.children import PATIENT, is_root
+from tests.processes import LONG_RUNNING, is_root
 from tests.stack import OWN_USER, Api
 
 REQUIRED = "Field '{}' is required and must be a non-empty string"
@@ -160,7 +160,7 @@ def ids(cases: list[Any]) -> list[str]:
 def test_value_against_a_rule_is_refused_and_nothing_is_changed(
     api: Api, fields: dict[str, Any], sentence: str
 ) -> None:
-    added = {"name": "new", "command": PATIENT, "user": OWN_USER, **fields}
+    added = {"name": "new", "command": LONG_RUNNING, "user": OWN_USER, **fields}
     assert refusal(api, "programs/add", added) == sentence
     id = api.add()
     before = api.get("programs").text
@@ -171,15 +171,17 @@ def test_value_against_a_rule_is_refused_and_nothing_is_changed(
 def refusal(api: Api, route: str, body: dict[str, Any]) -> str:
     answer = api.post(route, body)
     assert answer.status_code == 400, answer.text[:500]
-    told = answer.json()
-    assert told["success"] is False
-    assert told["error"] in [sentence for sentences in told["errors"].values() for sentence in sentences]
-    return str(told["error"])
+    content = answer.json()
+    assert content["success"] is False
+    assert content["error"] in [
+        sentence for sentences in content["errors"].values() for sentence in sentences
+    ]
+    return str(content["error"])
 
 
 @pytest.mark.parametrize("fields", KEPT, ids=ids(KEPT))
 def test_value_within_the_rules_is_kept_as_it_is(api: Api, fields: dict[str, Any]) -> None:
-    body = {"name": "new", "command": PATIENT, "user": OWN_USER, "enabled": False, **fields}
+    body = {"name": "new", "command": LONG_RUNNING, "user": OWN_USER, "enabled": False, **fields}
     added = api.ok("programs/add", body)
     assert added["program"] == {**added["program"], **fields}
     id = api.add(enabled=False)

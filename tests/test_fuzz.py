@@ -6,7 +6,7 @@ generated for every operation, and all checks are made of every answer, but for 
 made of each operation's first success, and ``positive_data_acceptance``, which has a substitute below.
 No operation is left out. What is exchanged before sending, and why:
 
-- what would be run, and where it would write: see ``harmless``
+- what would be run, and where it would write: see ``safe_values``
 - names, ports and terminals become free ones, and what excludes each other does not come together, since
   no schema can say it
 - ``boot`` becomes false, port ranges become short, and delays none: the machine shall stay quiet
@@ -33,8 +33,8 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-from tests import harmless, hooks
-from tests.drills.answers import strict_document
+from tests import safe_values, webhook_programs
+from tests.drills.clients import strict_document
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -56,7 +56,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "ports": {"ports": True},
 }
 LAUNCHED: dict[str, dict[str, Any]] = {
-    "alive": {"command": harmless.command("x")},
+    "alive": {"command": safe_values.command("x")},
     "ended": {"command": "true", "wait": "exit"},
 }
 
@@ -119,7 +119,7 @@ class World:
     def delivery(self) -> dict[str, int]:
         """One that is over: the program whose it is, and its own id."""
         id = self.program("alive")
-        return {"id": id, "delivery_id": hooks.settled(self.stack.api, id)[0]["id"]}
+        return {"id": id, "delivery_id": webhook_programs.settled(self.stack.api, id)[0]["id"]}
 
     def come_alive(self) -> None:
         """Lists and statuses shall have something to tell."""
@@ -138,7 +138,7 @@ class World:
         fields = dict((LOOKED_AT | CHANGED)[kind])
         if fields.pop("ports", None):
             fields["port_range"] = self.ports()
-        return self.stack.api.add(harmless.command("x"), name=f"{kind} {self.number()}", **fields)
+        return self.stack.api.add(safe_values.command("x"), name=f"{kind} {self.number()}", **fields)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         world.examples.add(operation)
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
-        case.body = harmless.body(body, world.folder)
+        case.body = safe_values.body(body, world.folder)
     if well_formed and case.headers.get("Last-Event-ID") == "0" and "Log" in operation:
         case.headers["Last-Event-ID"] = "0-0-0-0"  # of headers the shortest value is tried, pattern or not
     world.come_alive()

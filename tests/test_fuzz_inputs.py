@@ -12,7 +12,7 @@ import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests import harmless
+from tests import safe_values
 from tests.stack import OWN_USER, Api, temporary_stack
 
 Document = dict[str, Any]
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 # Of every field, what an edit brings it back to.
 BASE: Document = {
     "name": "base",
-    "command": harmless.command("base"),
+    "command": safe_values.command("base"),
     "user": OWN_USER,
     "description": "",
     "enabled": True,
@@ -100,7 +100,7 @@ class Bench:
         self.id = api.ok("programs/add", BASE)["id"]
 
     def with_field(self, base: Document, field: str, value: Any) -> Document:
-        document: Document = harmless.body({**base, field: value}, self.folder)
+        document: Document = safe_values.body({**base, field: value}, self.folder)
         return document
 
     def programs(self) -> list[Document]:

@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import harmless
+from tests import safe_values
 from tests.drills import ROUNDS
-from tests.drills.answers import strict_document
+from tests.drills.clients import strict_document
 from tests.stack import temporary_stack
 from tests.test_fuzz import World, consistent
 
@@ -73,7 +73,7 @@ def test_requests_that_follow_from_each_other_are_answered_as_documented(world: 
     class Sequence(schema.as_state_machine()):  # type: ignore[misc]
         def before_call(self, case: schemathesis.Case) -> None:
             if isinstance(case.body, dict):
-                case.body = harmless.body(consistent(case.body, world), world.folder)
+                case.body = safe_values.body(consistent(case.body, world), world.folder)
 
         def call(self, case: schemathesis.Case, **options: Any) -> schemathesis.Response:
             response = case.call(

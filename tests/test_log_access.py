@@ -15,7 +15,7 @@ from daemon_programs.exceptions import Refused
 from daemon_programs.logs.tail import open_log, tail
 from daemon_programs.supervisor.logfiles import Access, LogRefused, located, open_to_write
 from daemon_programs.supervisor.plugin.output import RotatingLog
-from tests.children import is_root, shell
+from tests.processes import is_root, shell
 from tests.stack import Api, Stack, eventually
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")

@@ -58,7 +58,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
     log.close()
 
 
-def told(follower: Follower) -> list[LogEvent]:
+def read_events(follower: Follower) -> list[LogEvent]:
     """Everything that there is to tell at the moment."""
     news: list[LogEvent] = []
     while more := follower.next_events():
@@ -104,7 +104,7 @@ def test_it_begins_so_many_lines_before_the_end(
     log: Log, written: bytes, lines: int, expected: list[str], offset: int
 ) -> None:
     log.write(written)
-    news = told(log.follow(lines))
+    news = read_events(log.follow(lines))
     assert isinstance(news[0], Opened)
     assert (news[0].exists, news[0].offset) == (True, offset)
     assert texts(news) == expected
@@ -113,45 +113,45 @@ def test_it_begins_so_many_lines_before_the_end(
 
 def test_lines_come_with_where_they_end(log: Log) -> None:
     log.write("é\nzwei\n".encode())
-    lines = [each for each in told(log.follow(10)) if isinstance(each, Line)]
+    lines = [each for each in read_events(log.follow(10)) if isinstance(each, Line)]
     assert [each.offset for each in lines] == [3, 8]
 
 
 def test_line_is_told_when_it_is_whole(log: Log) -> None:
     log.write(b"whole\nhal")
     follower = log.follow()
-    assert texts(told(follower)) == []
+    assert texts(read_events(follower)) == []
     log.write(b"f\nnext")
-    assert texts(told(follower)) == ["half"]
+    assert texts(read_events(follower)) == ["half"]
     log.write(b"\n")
-    assert texts(told(follower)) == ["next"]
+    assert texts(read_events(follower)) == ["next"]
 
 
 def test_characters_are_whole_however_they_were_written(log: Log) -> None:
     follower = log.follow()
     for byte in "🚀日é\n".encode():
         log.write(bytes([byte]))
-        news = told(follower)
+        news = read_events(follower)
     assert texts(news) == ["🚀日é"]
 
 
 def test_log_that_appears_later_is_told_from_its_beginning(log: Log) -> None:
     log.path = log.path.parent / "not" / "there" / "yet.log"
     follower = log.follow(100)
-    first = told(follower)
+    first = read_events(follower)
     assert first == [Opened(False, 0, BEGINNING)]
     log.path.parent.mkdir(parents=True)
     log.write(b"first\n")
-    news = told(follower)
+    news = read_events(follower)
     assert isinstance(news[0], Opened)
     assert news[0].exists
     assert texts(news) == ["first"]
 
 
 def test_who_waited_for_a_log_loses_nothing_of_it(log: Log) -> None:
-    told(log.follow())
+    read_events(log.follow())
     log.write(b"one\ntwo\n")
-    news = told(log.follow(0, BEGINNING))
+    news = read_events(log.follow(0, BEGINNING))
     assert (texts(news), resets(news)) == (["one", "two"], [])
 
 
@@ -163,10 +163,10 @@ def test_rotations_lose_and_repeat_nothing(log: Log, backups: int) -> None:
     log.rotated(50, backups)
     log.write(b"0\n")
     follower = log.follow()
-    news = told(follower)
+    news = read_events(follower)
     for number in range(1, 500):
         log.write(b"%d\n" % number)
-        news += told(follower)
+        news += read_events(follower)
     assert texts(news) == [str(number) for number in range(1, 500)]
     assert len(resets(news)) > 20
     assert set(resets(news)) == {("rotated", False)}
@@ -182,8 +182,8 @@ def test_follower_that_comes_late_finds_everything(log: Log, backups: int) -> No
     for number in range(1, 3000):
         log.write(b"%d\n" % number)
         if number % 700 == 0:
-            news += told(follower)
-    news += told(follower)
+            news += read_events(follower)
+    news += read_events(follower)
     assert texts(news) == [str(number) for number in range(1, 3000)]
     assert {missed for _, missed in resets(news)} == {False}
 
@@ -193,7 +193,7 @@ def test_line_that_goes_on_in_the_next_file_is_one(log: Log) -> None:
     log.write(b"begun ")
     follower = log.follow()
     log.write(b"x" * 1_050_000, b"y" * 100 + b"\nnext\n")
-    news = told(follower)
+    news = read_events(follower)
     whole = b"begun " + b"x" * 1_050_000 + b"y" * 100
     assert "".join(texts(news)[:-1]) == whole.decode()
     assert texts(news)[-1] == "next"
@@ -204,9 +204,9 @@ def test_slow_follower_is_told_that_it_may_miss_something(log: Log, backups: int
     log.rotated(100_000, backups)
     log.write(b"0\n")
     follower = log.follow()
-    told(follower)
+    read_events(follower)
     log.write(*[b"%01023d\n" % number for number in range(1, 10_000)], b"last\n")
-    news = told(follower)
+    news = read_events(follower)
     assert texts(news)[-1] == "last"
     assert resets(news)[0] == ("rotated", True)
     assert len(set(texts(news))) == len(texts(news)) < 10_000
@@ -216,11 +216,11 @@ def test_slow_follower_finds_what_the_backups_still_have(log: Log) -> None:
     log.rotated(1000, 3)
     log.write(b"0\n")
     follower = log.follow()
-    told(follower)
+    read_events(follower)
     numbers = [b"%01023d\n" % number for number in range(1, 8196)]  # a little more than it is waited for
     log.write(*numbers)
     assert log.path.stat().st_size < 5000
-    news = told(follower)
+    news = read_events(follower)
     assert [int(text) for text in texts(news)] == list(range(1, 8196))
     assert set(resets(news)) == {("rotated", False)}
 
@@ -231,33 +231,33 @@ def test_old_backups_are_not_told_again(log: Log) -> None:
     log.rotated(50, 0)
     log.write(b"0\n")
     follower = log.follow()
-    news = told(follower)
+    news = read_events(follower)
     for number in range(1, 100):
         log.write(b"%d\n" % number)
-        news += told(follower)
+        news += read_events(follower)
     assert texts(news) == [str(number) for number in range(1, 100)]
 
 
 def test_log_that_was_removed_is_followed_when_there_is_a_new_one(log: Log) -> None:
     log.write(b"one\n")
     follower = log.follow(10)
-    assert texts(told(follower)) == ["one"]
+    assert texts(read_events(follower)) == ["one"]
     with log.path.open("ab") as old:
         log.path.unlink()
         old.write(b"still written\n")
-    assert texts(told(follower)) == ["still written"]
+    assert texts(read_events(follower)) == ["still written"]
     log.write(b"new\n")
-    news = told(follower)
+    news = read_events(follower)
     assert (texts(news), resets(news)) == (["new"], [("rotated", False)])
 
 
 def test_log_that_was_moved_away_may_have_been_written_meanwhile(log: Log) -> None:
     log.write(b"one\n")
     follower = log.follow(10)
-    told(follower)
+    read_events(follower)
     log.path.rename(log.path.with_name("out-20261121.log"))
     log.write(b"new\n")
-    news = told(follower)
+    news = read_events(follower)
     assert (texts(news), resets(news)) == (["new"], [("rotated", True)])
 
 
@@ -268,13 +268,13 @@ def test_log_that_was_moved_away_may_have_been_written_meanwhile(log: Log) -> No
 def test_emptied_log_is_read_from_its_beginning(log: Log, after: bytes) -> None:
     log.write(b"one\ntwo\nunfinished")
     follower = log.follow(10)
-    assert texts(told(follower)) == ["one", "two"]
+    assert texts(read_events(follower)) == ["one", "two"]
     log.path.write_bytes(after)  # which empties it first
-    news = told(follower)
+    news = read_events(follower)
     assert resets(news) == [("truncated", True)]
     assert texts(news) == ["unfinished", *after.decode().splitlines()]
     log.write(b"next\n")
-    assert texts(told(follower)) == ["next"]
+    assert texts(read_events(follower)) == ["next"]
 
 
 # Going on
@@ -282,20 +282,20 @@ def test_emptied_log_is_read_from_its_beginning(log: Log, after: bytes) -> None:
 
 def test_going_on_begins_right_behind_a_line(log: Log) -> None:
     log.write(b"one\ntwo\nthree\n")
-    lines = [each for each in told(log.follow(10)) if isinstance(each, Line)]
-    news = told(log.follow(10, lines[0].cursor))
+    lines = [each for each in read_events(log.follow(10)) if isinstance(each, Line)]
+    news = read_events(log.follow(10, lines[0].cursor))
     assert texts(news) == ["two", "three"]
     assert isinstance(news[0], Opened)
     assert news[0].offset == 4
-    assert texts(told(log.follow(10, lines[2].cursor))) == []
+    assert texts(read_events(log.follow(10, lines[2].cursor))) == []
 
 
 def test_going_on_finds_the_file_under_its_new_name(log: Log) -> None:
     log.rotated(8, 3)
     log.write(b"1\n2\n")
-    cursor = place(told(log.follow(10)))
+    cursor = place(read_events(log.follow(10)))
     log.write(b"3\n4\n", b"5\n6\n7\n8\n", b"9\n")
-    news = told(log.follow(10, cursor))
+    news = read_events(log.follow(10, cursor))
     assert texts(news) == ["3", "4", "5", "6", "7", "8", "9"]
     assert set(resets(news)) == {("rotated", False)}
 
@@ -304,12 +304,12 @@ def test_going_on_after_everything_has_gone_begins_with_the_oldest_file(log: Log
     log.rotated(8, 1)
     log.write(b"1\n2\n")
     first = log.follow(10)
-    cursor = place(told(first))
+    cursor = place(read_events(first))
     first.close()
     for number in range(3, 20):
         log.write(b"%d\n" % number)
     kept = b"".join(log.path.with_name(name).read_bytes() for name in ("out.log.1", "out.log"))
-    news = told(log.follow(10, cursor))
+    news = read_events(log.follow(10, cursor))
     assert texts(news) == kept.decode().split()
     assert resets(news)[0] == ("rotated", True)
 
@@ -317,29 +317,29 @@ def test_going_on_after_everything_has_gone_begins_with_the_oldest_file(log: Log
 def test_going_on_when_there_is_no_file_any_more_tells_that_something_may_be_missing(log: Log) -> None:
     log.write(b"one\n")
     first = log.follow(10)
-    cursor = place(told(first))
+    cursor = place(read_events(first))
     first.close()
     log.path.unlink()
-    news = told(log.follow(10, cursor))
+    news = read_events(log.follow(10, cursor))
     assert [(each.exists, each.offset) for each in news if isinstance(each, Opened)] == [(False, 0)]
     assert resets(news) == [("rotated", True)]
     log.write(b"two\n")
-    again = told(log.follow(10, place(news)))
+    again = read_events(log.follow(10, place(news)))
     assert (texts(again), resets(again)) == (["two"], [])
 
 
 def test_going_on_in_a_log_that_was_emptied(log: Log) -> None:
     log.write(b"one\ntwo\n")
-    cursor = place(told(log.follow(10)))
+    cursor = place(read_events(log.follow(10)))
     log.path.write_bytes(b"new\n")
-    news = told(log.follow(10, cursor))
+    news = read_events(log.follow(10, cursor))
     assert (texts(news), resets(news)) == (["new"], [("truncated", True)])
 
 
 def test_going_on_in_another_file_of_the_same_inode(log: Log) -> None:
     """Their lines are the same, so only the generation of the inode tells them apart."""
     log.write(b"tick\n" * 10)
-    cursor = place(told(log.follow(10)))
+    cursor = place(read_events(log.follow(10)))
     assert cursor is not None
     if not cursor.generation:
         pytest.skip("this file system does not count")
@@ -349,22 +349,22 @@ def test_going_on_in_another_file_of_the_same_inode(log: Log) -> None:
     log.write(b"tick\n" * 20)
     if log.path.stat().st_ino != inode:
         pytest.skip("the inode was not given again")
-    news = told(log.follow(10, cursor))
+    news = read_events(log.follow(10, cursor))
     assert (len(texts(news)), resets(news)) == (20, [("rotated", True)])
 
 
 def test_going_on_within_a_line_that_spans_files_has_it_whole(log: Log) -> None:
     log.write(b"one\nbegun ")
     follower = log.follow(10)
-    news = told(follower)
+    news = read_events(follower)
     log.path.rename(log.path.with_name("out.log.1"))
     log.write(b"and ended\n")
-    news += told(follower)
+    news += read_events(follower)
     assert texts(news) == ["one", "begun and ended"]
     cursors = [each.cursor for each in news if isinstance(each, Reset)]
     assert cursors == [None]  # it would be half of it that follows
     after_first = next(each.cursor for each in news if isinstance(each, Line))
-    assert texts(told(log.follow(0, after_first))) == ["begun and ended"]
+    assert texts(read_events(log.follow(0, after_first))) == ["begun and ended"]
 
 
 @pytest.mark.parametrize("backups", [2, 5])
@@ -377,7 +377,7 @@ def test_who_comes_and_goes_has_every_line_once(log: Log, seed: int, backups: in
     expected = text.decode().splitlines()
     log.write(b"")
     follower = log.follow(0)
-    cursor = place(told(follower))
+    cursor = place(read_events(follower))
     had: list[str] = []
     while text:
         size = chance.randrange(1, 400)
@@ -391,7 +391,7 @@ def test_who_comes_and_goes_has_every_line_once(log: Log, seed: int, backups: in
         if len(part) < len(news) or chance.random() < 0.1:
             follower.close()
             follower = log.follow(0, cursor)
-    had += texts(told(follower))
+    had += texts(read_events(follower))
     assert had == expected
 
 
@@ -401,29 +401,29 @@ def test_who_comes_and_goes_has_every_line_once(log: Log, seed: int, backups: in
 def test_fifo_has_no_lines_and_is_not_opened(log: Log) -> None:
     os.mkfifo(log.path)
     follower = log.follow(10)
-    assert told(follower) == [Opened(True, 0, None)]
+    assert read_events(follower) == [Opened(True, 0, None)]
     with pytest.raises(OSError, match="No such device"):  # nobody reads it
         os.open(log.path, os.O_WRONLY | os.O_NONBLOCK)
 
 
 def test_device_and_folder_have_no_lines(log: Log) -> None:
     log.path.symlink_to("/dev/null")
-    assert told(log.follow(10)) == [Opened(True, 0, None)]
+    assert read_events(log.follow(10)) == [Opened(True, 0, None)]
     log.path.unlink()
     log.path.mkdir()
-    assert told(log.follow(10)) == [Opened(True, 0, None)]
+    assert read_events(log.follow(10)) == [Opened(True, 0, None)]
 
 
 def test_what_can_not_be_read_is_said_once(log: Log) -> None:
     log.path.symlink_to(log.path)
     follower = log.follow(10)
-    news = told(follower)
+    news = read_events(follower)
     assert [type(each) for each in news] == [Opened, Problem]
     assert "symbolic links" in news[1].sentence  # type: ignore[union-attr]
-    assert told(follower) == []
+    assert read_events(follower) == []
     log.path.unlink()
     log.write(b"now\n")
-    assert texts(told(follower)) == ["now"]
+    assert texts(read_events(follower)) == ["now"]
 
 
 # Bounds
@@ -432,7 +432,7 @@ def test_what_can_not_be_read_is_said_once(log: Log) -> None:
 def test_very_long_line_comes_in_pieces_of_whole_characters(log: Log) -> None:
     line = "日🚀é" * 400_000
     log.write(line.encode() + b"\nnext\n")
-    pieces = texts(told(log.follow(10)))
+    pieces = texts(read_events(log.follow(10)))
     assert pieces[-1] == "next"
     assert "".join(pieces[:-1]) == line
     assert len(pieces) > 3
@@ -454,7 +454,7 @@ def test_slow_follower_keeps_only_some_files_open(log: Log) -> None:
     log.rotated(1, 100)
     log.write(b"0\n")
     follower = log.follow()
-    told(follower)
+    read_events(follower)
     for number in range(60):
         log.path.rename(log.path.with_name(f"kept.{number}"))  # outside of the handshake
         log.write(b"x\n")
@@ -478,5 +478,5 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 
 def test_cursor_reads_back(log: Log) -> None:
     log.write(b"x" * 100 + b"\n")
-    cursor: Any = place(told(log.follow(1)))
+    cursor: Any = place(read_events(log.follow(1)))
     assert Cursor.parse(str(cursor)) == cursor

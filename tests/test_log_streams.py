@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import PATIENT, python, shell, started
-from tests.launches import Quick
+from tests.processes import LONG_RUNNING, python, shell, started
 from tests.stack import Api, Stack, eventually
-from tests.streams import Listener, follow
+from tests.stream_client import StreamClient, follow
+from tests.temporary_programs import Quick
 
 # It prints numbered lines as fast as it can, in chunks of any size, for as long as the test wants.
 COUNTS = """
@@ -45,8 +45,8 @@ def test_last_lines_come_first_and_then_what_is_written(api: Api, stack: Stack, 
         assert listener.lines(100) == [str(number) for number in range(400, 500)]
         with log.open("a") as file:
             file.write("next\n")
-        told = listener.event()
-        assert (told.name, told.data) == ("line", {"line": "next", "offset": 1895})
+        received = listener.event()
+        assert (received.name, received.data) == ("line", {"line": "next", "offset": 1895})
 
 
 def test_answer_is_one_that_nothing_in_between_holds_back(api: Api, stack: Stack) -> None:
@@ -81,8 +81,8 @@ def test_log_appears_when_the_program_is_started(api: Api, stack: Stack, tmp_pat
     with follow(stack, id) as listener:
         assert listener.event().data["exists"] is False
         api.ok(f"programs/{id}/start")
-        told = listener.event()
-        assert (told.name, told.data["exists"], told.data["offset"]) == ("open", True, 0)
+        received = listener.event()
+        assert (received.name, received.data["exists"], received.data["offset"]) == ("open", True, 0)
         assert listener.line() == "first"
 
 
@@ -124,8 +124,11 @@ def test_log_that_is_emptied_begins_anew(api: Api, stack: Stack, tmp_path: Path)
     with follow(stack, api.add(stdout_logfile=str(log))) as listener:
         assert listener.lines(2) == ["one", "two"]
         os.truncate(log, 0)
-        told = listener.event()
-        assert (told.name, told.data) == ("reset", {"reason": "truncated", "offset": 0, "missed": True})
+        received = listener.event()
+        assert (received.name, received.data) == (
+            "reset",
+            {"reason": "truncated", "offset": 0, "missed": True},
+        )
         with log.open("a") as file:
             file.write("three\n")
         assert listener.line() == "three"
@@ -146,12 +149,12 @@ def test_each_number_comes_once_and_in_order_however_often_the_client_is_killed(
             stop.touch()
         wanted = len(had) + 150
         while len(had) < wanted or turn == 50:
-            told = listener.event()
-            if told.name == "line":
-                had.append(told.data["line"])
-            if told.name == "reset":
+            received = listener.event()
+            if received.name == "line":
+                had.append(received.data["line"])
+            if received.name == "reset":
                 rotations += 1
-                assert told.data["missed"] is False
+                assert received.data["missed"] is False
             if had and had[-1] == "END":
                 break
         listener.close()
@@ -176,11 +179,11 @@ def test_client_that_keeps_up_misses_nothing_however_few_backups_there_are(
         had = listener.lines(5000, 30)
         stop.touch()
         rest = listener.rest(30)
-        for told in rest:
-            if told.name == "reset":
-                assert told.data == {"reason": "rotated", "offset": 0, "missed": False}
-            if told.name == "line":
-                had.append(told.data["line"])
+        for received in rest:
+            if received.name == "reset":
+                assert received.data == {"reason": "rotated", "offset": 0, "missed": False}
+            if received.name == "line":
+                had.append(received.data["line"])
                 if had[-1] == "END":
                     break
     assert [int(line.split()[0]) for line in had[:-1]] == list(range(1, len(had)))
@@ -247,8 +250,8 @@ def test_log_that_can_not_be_read_is_an_event(api: Api, stack: Stack, tmp_path: 
     id = api.add(stdout_logfile=str(log))
     log.symlink_to(log)
     with follow(stack, id) as listener:
-        told = listener.until("error")
-        assert "symbolic links" in told.data["error"]
+        received = listener.until("error")
+        assert "symbolic links" in received.data["error"]
         log.unlink()
         log.write_text("now\n")
         assert listener.line() == "now"
@@ -277,19 +280,19 @@ def test_removed_program_ends_its_streams(api: Api, stack: Stack) -> None:
     with follow(stack, id) as listener:
         assert listener.line() == "last"
         api.ok(f"programs/remove/{id}")
-        told = listener.event(5)
-        assert (told.name, told.data) == ("end", {"reason": "removed"})
+        received = listener.event(5)
+        assert (received.name, received.data) == ("end", {"reason": "removed"})
         assert listener.is_ended()
 
 
 def test_program_whose_log_is_elsewhere_now_ends_its_streams(api: Api, stack: Stack, tmp_path: Path) -> None:
-    id = api.add(PATIENT, stdout_logfile=str(tmp_path / "one.log"))
+    id = api.add(LONG_RUNNING, stdout_logfile=str(tmp_path / "one.log"))
     with follow(stack, id) as listener:
         listener.event()
         api.ok(f"programs/edit/{id}", {"description": "nothing that matters"})
         api.ok(f"programs/edit/{id}", {"stdout_logfile": str(tmp_path / "two.log")})
-        told = listener.event(5)
-        assert (told.name, told.data) == ("end", {"reason": "changed"})
+        received = listener.event(5)
+        assert (received.name, received.data) == ("end", {"reason": "changed"})
         assert listener.is_ended()
 
 
@@ -298,22 +301,22 @@ def test_program_whose_log_is_elsewhere_now_ends_its_streams(api: Api, stack: St
 
 def test_temporary_program_is_followed_to_its_end(quick: Quick, stack: Stack) -> None:
     id = quick.run(shell("for i in 1 2 3; do echo $i; sleep 0.1; done; printf 'no end'"))
-    with Listener(stack, f"quick-start/{id}/logs/stream") as listener:
-        told = [each for each in listener.rest() if each.name != "open"]
-    assert [each.data["line"] for each in told[:-1]] == ["1", "2", "3", "no end"]
-    assert (told[-1].name, told[-1].data) == ("end", {"status": "exited"})
+    with StreamClient(stack, f"quick-start/{id}/logs/stream") as listener:
+        received = [each for each in listener.rest() if each.name != "open"]
+    assert [each.data["line"] for each in received[:-1]] == ["1", "2", "3", "no end"]
+    assert (received[-1].name, received[-1].data) == ("end", {"status": "exited"})
 
 
 def test_temporary_program_that_has_ended_tells_its_last_lines_and_that(quick: Quick, stack: Stack) -> None:
     id = quick.launch(shell("seq 10; exit 3"), wait="exit")["temporary_id"]
-    with Listener(stack, f"quick-start/{id}/logs/stream", lines=2) as listener:
-        told = [(each.name, each.data.get("line")) for each in listener.rest()]
-    assert told == [("open", None), ("line", "9"), ("line", "10"), ("end", None)]
+    with StreamClient(stack, f"quick-start/{id}/logs/stream", lines=2) as listener:
+        received = [(each.name, each.data.get("line")) for each in listener.rest()]
+    assert received == [("open", None), ("line", "9"), ("line", "10"), ("end", None)]
 
 
 def test_temporary_program_that_is_stopped_ends_its_streams(quick: Quick, stack: Stack) -> None:
     id = quick.run()
-    with Listener(stack, f"quick-start/{id}/logs/stream") as listener:
+    with StreamClient(stack, f"quick-start/{id}/logs/stream") as listener:
         quick.stop(id)
         assert listener.until("end").data == {"status": "stopped"}
         assert listener.is_ended()
@@ -324,11 +327,11 @@ def test_client_that_lost_its_connection_hears_the_end_of_a_temporary_program(
 ) -> None:
     id = quick.run(shell("seq 3; read wait"))
     route = f"quick-start/{id}/logs/stream"
-    with Listener(stack, route) as listener:
+    with StreamClient(stack, route) as listener:
         assert listener.line() == "1"
         place = listener.last_id
     quick.stop(id)
-    with Listener(stack, route, after=place) as listener:
+    with StreamClient(stack, route, after=place) as listener:
         assert [each.data.get("line") for each in listener.rest()][1:] == ["2", "3", None]
 
 
@@ -340,7 +343,7 @@ def test_killed_api_loses_nothing_of_a_log(own_stack: Stack, tmp_path: Path) -> 
     stack.api.ok(f"programs/{id}/start")
     had = listener.lines(1000)
     os.kill(int(stack.api.get("health").json()["pid"]), signal.SIGKILL)
-    had += [told.data["line"] for told in listener.rest() if told.name == "line"]
+    had += [received.data["line"] for received in listener.rest() if received.name == "line"]
     eventually(stack._is_up, 30)
     with follow(stack, id, after=listener.last_id) as again:
         had += again.lines(1000)

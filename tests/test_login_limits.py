@@ -9,7 +9,7 @@ import requests
 from django.http import HttpRequest
 
 from hoody_site.access.attempts import Attempts, client_address
-from tests.desk import PASSWORD, hire
+from tests.admin_client import PASSWORD, create_users
 from tests.stack import Stack, temporary_stack
 
 MOST = 10
@@ -109,7 +109,7 @@ def test_what_a_client_says_about_its_address_is_not_believed(settings: Any) -> 
 @pytest.fixture(scope="module")
 def other() -> Iterator[Stack]:
     with temporary_stack() as stack:
-        hire(stack.start())
+        create_users(stack.start())
         yield stack
 
 

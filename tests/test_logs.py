@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import python, shell
+from tests.processes import python, shell
 from tests.stack import Api, Stack, eventually
 
 

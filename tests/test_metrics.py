@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from hoody_site import __version__
-from tests.children import PATIENT, shell, started
-from tests.launches import Quick
-from tests.scrapes import PROMETHEUS, Scrape, get, scrape, scrape_as_prometheus
+from tests.metrics_client import PROMETHEUS, Scrape, get, scrape, scrape_as_prometheus
+from tests.processes import LONG_RUNNING, shell, started
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import Quick
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 PORTS = {"start": 64100, "end": 64104}
@@ -38,7 +38,7 @@ def labels_of(api: Api, id: int, port: int | None = None) -> dict[str, Any]:
 
 
 def test_both_formats_are_valid_and_tell_the_same(api: Api, stack: Stack) -> None:
-    started(api, api.add(PATIENT))
+    started(api, api.add(LONG_RUNNING))
     plain, strict = scrape(stack), scrape_as_prometheus(stack)
     assert {name for name, _ in plain.samples} == {name for name, _ in strict.samples}
     assert strict.text.endswith("\n# EOF\n")
@@ -46,7 +46,7 @@ def test_both_formats_are_valid_and_tell_the_same(api: Api, stack: Stack) -> Non
 
 
 def test_every_metric_is_named_and_described_as_prometheus_wants_it(api: Api, stack: Stack) -> None:
-    started(api, api.add(PATIENT))
+    started(api, api.add(LONG_RUNNING))
     found = scrape(stack)
     for family in found.families:
         assert family.documentation, family.name
@@ -88,8 +88,8 @@ def test_format_is_the_one_that_is_asked_for(stack: Stack, accept: str, content_
 
 
 def test_programs_by_state_are_those_of_the_status_list(api: Api, stack: Stack) -> None:
-    started(api, api.add(PATIENT))
-    started(api, api.add(f"{PATIENT} {{port}}", port_range=PORTS), 64101)
+    started(api, api.add(LONG_RUNNING))
+    started(api, api.add(f"{LONG_RUNNING} {{port}}", port_range=PORTS), 64101)
     api.add()
     api.add(enabled=False)
     api.ok(f"programs/{api.add('true')}/start", {"wait": True})
@@ -141,7 +141,7 @@ def test_what_does_not_run_is_not_up_and_uses_nothing(api: Api, stack: Stack) ->
 
 
 def test_instances_have_their_own_series_once_they_were_started(api: Api, stack: Stack) -> None:
-    id = api.add(f"{PATIENT} {{port}}", port_range=PORTS)
+    id = api.add(f"{LONG_RUNNING} {{port}}", port_range=PORTS)
     for name in PER_PROCESS:
         assert scrape(stack).by("port", name, id=id) == {}
     for port in (64103, 64101):
@@ -155,7 +155,7 @@ def test_instances_have_their_own_series_once_they_were_started(api: Api, stack:
 
 
 def test_restarts_are_counted(api: Api, stack: Stack) -> None:
-    id = api.add(PATIENT, autorestart="true")
+    id = api.add(LONG_RUNNING, autorestart="true")
     labels = labels_of(api, id)
     for restarts in (1, 2):
         pid = eventually(lambda: api.pid(id)) if restarts > 1 else started(api, id)
@@ -180,7 +180,7 @@ def test_names_are_told_as_they_are(api: Api, stack: Stack, name: str) -> None:
 
 
 def test_temporary_programs_are_counted_and_not_named(quick: Quick, stack: Stack) -> None:
-    id = quick.run(PATIENT, name="temporary and not named")
+    id = quick.run(LONG_RUNNING, name="temporary and not named")
     quick.until(id, "running")
     found = scrape(stack)
     states = found.by("state", "daemon_temporary_programs")

@@ -13,7 +13,7 @@ from daemon_programs.models import Program
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.webhooks import deliveries
 from hoody_site.access.models import ApiToken
-from tests.scrapes import PROMETHEUS, Scrape
+from tests.metrics_client import PROMETHEUS, Scrape
 from tests.stack import Stack
 
 pytestmark = pytest.mark.django_db
@@ -45,9 +45,9 @@ def bearer(*permissions: str) -> Client:
 def refusal(answer: Any, code: int) -> str:
     assert answer.status_code == code
     assert answer.headers["Content-Type"].startswith("application/json")
-    told = answer.json()
-    assert told["success"] is False
-    return str(told["error"])
+    document = answer.json()
+    assert document["success"] is False
+    return str(document["error"])
 
 
 def read(client: Client) -> Scrape:
@@ -171,8 +171,8 @@ def test_program_that_is_just_being_given_ports_breaks_nothing(
     Program.objects.bulk_create([program])
     running = {"state": "running", "started_at": 1.0}
     state = {"changing": True, "processes": {program.group: running}}
-    told = {"pid": 1, "stack": {}, "programs": {program.group: state}}
-    monkeypatch.setattr(supervisor, "_call", lambda method: told)
+    document = {"pid": 1, "stack": {}, "programs": {program.group: state}}
+    monkeypatch.setattr(supervisor, "_call", lambda method: document)
     found = read(admin_client)
     assert found.by("state", "daemon_programs")["running"] == 1
     assert found.value("daemon_program_up", id=program.pk, name="ports", port="") == 1

@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from tests.children import PATIENT, started
-from tests.launches import Quick
-from tests.scrapes import Scrape, get, scrape
+from tests.metrics_client import Scrape, get, scrape
+from tests.processes import LONG_RUNNING, started
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+from tests.temporary_programs import Quick
 
 MANY = 100
 
 
 def test_killed_supervisord_is_told_with_what_is_known_all_the_same(own_stack: Stack) -> None:
     stack = own_stack.start()
-    ids = [stack.api.add(PATIENT), stack.api.add(enabled=False)]
+    ids = [stack.api.add(LONG_RUNNING), stack.api.add(enabled=False)]
     started(stack.api, ids[0])
-    Quick(stack).run(PATIENT)
+    Quick(stack).run(LONG_RUNNING)
     before = scrape(stack)
     assert before.value("daemon_supervisord_up") == 1
     os.kill(stack.supervisord_pid, signal.SIGKILL)
@@ -63,12 +63,12 @@ def test_three_hundred_programs_and_many_who_scrape(own_stack: Stack) -> None:
     for number in range(MANY):
         stack.api.ok(
             "programs/add",
-            {"name": f"many {number}", "command": PATIENT, "user": OWN_USER, "boot": True},
+            {"name": f"many {number}", "command": LONG_RUNNING, "user": OWN_USER, "boot": True},
         )
     eventually(lambda: scrape(stack).by("state", "daemon_programs")["running"] == MANY, 60)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     found = scrape(stack)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started_at < 5
     assert len(found.by("id", "daemon_program_processes")) == MANY
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: get(stack), range(16)))

@@ -11,10 +11,10 @@ from django.test import RequestFactory
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from hoody_site.metrics import latency
-from tests.children import PATIENT
-from tests.launches import Quick
-from tests.scrapes import Scrape, get, scrape
+from tests.metrics_client import Scrape, get, scrape
+from tests.processes import LONG_RUNNING
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import Quick
 
 DURATION = "daemon_http_request_duration_seconds"
 
@@ -70,10 +70,10 @@ def test_requests_without_a_permission_are_counted_too(stack: Stack) -> None:
 
 def test_requests_that_wait_are_in_flight_and_have_buckets_of_their_own(quick: Quick, stack: Stack) -> None:
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(quick.launch, PATIENT, wait="exit", timeout=300)
+        waiting = pool.submit(quick.launch, LONG_RUNNING, wait="exit", timeout=300)
         eventually(lambda: scrape(stack).value("daemon_http_requests_in_flight") == 2)
-        begun = time.monotonic()
-        eventually(lambda: time.monotonic() - begun > 1)
+        started_at = time.monotonic()
+        eventually(lambda: time.monotonic() - started_at > 1)
         quick.stop(eventually(lambda: next(iter(quick.listed()), None)))
         waiting.result()
     found = scrape(stack)
@@ -121,10 +121,10 @@ def test_middleware_costs_microseconds() -> None:
     middleware = latency.LatencyMiddleware(lambda request: answer)
     request = HttpRequest()
     request.method = "GET"
-    begun = time.process_time()
+    started_at = time.process_time()
     for _ in range(1000):
         middleware(request)
-    assert time.process_time() - begun < 0.1  # 100 µs each, of the 1400 that an answer takes
+    assert time.process_time() - started_at < 0.1  # 100 µs each, of the 1400 that an answer takes
 
 
 def test_nothing_is_registered_for_everybody() -> None:

@@ -10,8 +10,8 @@ import pytest
 from daemon_programs.programs import usage
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.processes.tree import Identity
-from tests.children import PATIENT, python, shell, started, tree
-from tests.scrapes import scrape
+from tests.metrics_client import scrape
+from tests.processes import LONG_RUNNING, python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 ROOT, OTHER = Identity(100, 1), Identity(100, 2)  # the same pid, one after the other
@@ -122,7 +122,7 @@ def test_restarted_program_begins_anew(api: Api, stack: Stack) -> None:
     assert before is not None
     api.ok(f"programs/{id}/stop")
     assert cpu_seconds(stack, id) is None
-    api.ok(f"programs/edit/{id}", {"command": PATIENT})
+    api.ok(f"programs/edit/{id}", {"command": LONG_RUNNING})
     started(api, id)
     assert (cpu_seconds(stack, id) or 0) < before
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.maintenance.mirror import Mirror
-from tests.children import started
+from tests.processes import started
 from tests.stack import Api, Stack, eventually
 
 # Within a second, says the contract; a busy machine gets some more.

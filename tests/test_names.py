@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import shell, started, tree
+from tests.processes import shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 NAMES = {

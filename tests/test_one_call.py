@@ -50,8 +50,8 @@ def cost(client: Client, route: str, calls: list[str]) -> tuple[list[str], int, 
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(f"/api/v1/daemon/{route}")
     assert answer.status_code == 200, answer.content
-    told = answer.json()
-    return list(calls), len(queries), len(told.get("programs") or told["statuses"])
+    document = answer.json()
+    return list(calls), len(queries), len(document.get("programs") or document["statuses"])
 
 
 @pytest.mark.django_db

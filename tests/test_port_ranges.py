@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import arguments, environment, shell, started, tree
+from tests.processes import arguments, environment, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 PORTS = {"start": 64000, "end": 64002}

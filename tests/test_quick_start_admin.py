@@ -7,10 +7,10 @@ import signal
 import pytest
 import requests
 
-from tests.children import shell
-from tests.desk import Desk, hire, live_of, messages_of, text_of
-from tests.launches import EXPIRED, Quick, log_folders, records, tree
+from tests.admin_client import AdminClient, create_users, live_of, messages_of, text_of
+from tests.processes import shell
 from tests.stack import Stack, eventually
+from tests.temporary_programs import EXPIRED, Quick, log_folders, records, tree
 from tests.test_admin import actions_of, counted_calls
 
 LIST = "quick_start/ephemeralprogram/"
@@ -18,32 +18,32 @@ LIST = "quick_start/ephemeralprogram/"
 
 @pytest.fixture(scope="module")
 def staffed(stack: Stack) -> Stack:
-    hire(stack)
+    create_users(stack)
     return stack
 
 
 @pytest.fixture(scope="module")
-def boss(staffed: Stack) -> Desk:
-    return Desk(staffed)
+def boss(staffed: Stack) -> AdminClient:
+    return AdminClient(staffed)
 
 
 def pk(stack: Stack, id: str) -> int:
     return int(records(stack)[id]["id"])
 
 
-def row(desk: Desk, id: str) -> str:
+def row(admin: AdminClient, id: str) -> str:
     """The row of a temporary program in the list, as text."""
-    rows = re.findall(r"<tr>(.*?)</tr>", desk.page(LIST, q=id), re.S)
+    rows = re.findall(r"<tr>(.*?)</tr>", admin.page(LIST, q=id), re.S)
     return next(text_of(each) for each in rows if "/change/" in each)
 
 
-def page(desk: Desk, stack: Stack, id: str) -> str:
-    return desk.page(f"{LIST}{pk(stack, id)}/change/")
+def page(admin: AdminClient, stack: Stack, id: str) -> str:
+    return admin.page(f"{LIST}{pk(stack, id)}/change/")
 
 
-def act(desk: Desk, stack: Stack, action: str, *ids: str) -> requests.Response:
+def act(admin: AdminClient, stack: Stack, action: str, *ids: str) -> requests.Response:
     chosen = [pk(stack, id) for id in ids]
-    return desk.post(LIST, {"action": action, "_selected_action": chosen}, follow=True)
+    return admin.post(LIST, {"action": action, "_selected_action": chosen}, follow=True)
 
 
 def buttons(html: str) -> list[str]:
@@ -53,21 +53,21 @@ def buttons(html: str) -> list[str]:
 # Looking
 
 
-def test_list_shows_state_remaining_time_and_result(quick: Quick, boss: Desk) -> None:
+def test_list_shows_state_remaining_time_and_result(quick: Quick, boss: AdminClient) -> None:
     live = quick.run(ttl=3600)
     endless = quick.run()
     quick.until(live, "running")
     quick.until(endless, "running")
     assert re.search(r"running 0:00:\d\d ?0:59:\d\d", row(boss, live))
     assert re.search(r"running 0:00:\d\d ?-", row(boss, endless))
-    for fields, told in (
+    for fields, expected in (
         ({"command": "true"}, "exited"),
         ({"command": shell("exit 3"), "autorestart": False}, "it ended with exit code 3"),
         ({"command": "no-such-command"}, "command not found: no-such-command"),
         ({"command": shell("kill -9 $$"), "autorestart": False}, "it was ended by SIGKILL"),
         ({"command": "sleep 1000", "ttl": 1}, EXPIRED),
     ):
-        assert told in row(boss, quick.launch(**fields, wait="exit")["temporary_id"])
+        assert expected in row(boss, quick.launch(**fields, wait="exit")["temporary_id"])
     unborn = quick.run("true", delay_seconds=100)
     quick.stop(unborn)
     assert "it was stopped before it ran" in row(boss, unborn)
@@ -76,7 +76,9 @@ def test_list_shows_state_remaining_time_and_result(quick: Quick, boss: Desk) ->
 @pytest.mark.parametrize(
     ("life", "shown"), [("live", {"live"}), ("ended", {"ended"}), ("", {"live", "ended"})]
 )
-def test_list_can_be_filtered_and_searched(quick: Quick, boss: Desk, life: str, shown: set[str]) -> None:
+def test_list_can_be_filtered_and_searched(
+    quick: Quick, boss: AdminClient, life: str, shown: set[str]
+) -> None:
     ids = {"live": quick.run(), "ended": quick.launch("true", wait="exit")["temporary_id"]}
     html = boss.page(LIST, **({"life": life} if life else {}))
     digits = {name: id.removeprefix("quick_") for name, id in ids.items()}  # its name ends with them
@@ -87,11 +89,11 @@ def test_list_can_be_filtered_and_searched(quick: Quick, boss: Desk, life: str, 
 @pytest.mark.parametrize(
     "query", [{"q": "a\0b"}, {"p": "9" * 30}, {"id": "x"}, {"life": "7"}, {"o": "9.-9.x"}, {"all": ""}]
 )
-def test_list_survives_any_address(boss: Desk, query: dict[str, str]) -> None:
+def test_list_survives_any_address(boss: AdminClient, query: dict[str, str]) -> None:
     assert boss.get(LIST, **query).status_code == 200
 
 
-def test_page_of_a_live_one_shows_what_runs(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_page_of_a_live_one_shows_what_runs(quick: Quick, stack: Stack, boss: AdminClient) -> None:
     script = (
         "for i in $(seq 60); do echo line $i; done; echo '<script>alert(1)</script>' >&2; exec sleep 1000"
     )
@@ -109,19 +111,21 @@ def test_page_of_a_live_one_shows_what_runs(quick: Quick, stack: Stack, boss: De
     assert buttons(html) == ["stop"]
 
 
-def test_page_of_an_ended_one_shows_the_result_and_the_logs(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_page_of_an_ended_one_shows_the_result_and_the_logs(
+    quick: Quick, stack: Stack, boss: AdminClient
+) -> None:
     id = quick.launch(shell("echo one; exit 3"), autorestart=False, wait="exit")["temporary_id"]
     html = page(boss, stack, id)
     assert re.search("exited Result: it ended with exit code 3 Purge stdout .* one stderr", live_of(html))
     assert buttons(html) == ["purge"]
 
 
-def test_page_shows_how_to_attach_to_a_tmux_session(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_page_shows_how_to_attach_to_a_tmux_session(quick: Quick, stack: Stack, boss: AdminClient) -> None:
     id = quick.launch("sleep 1000", terminal_id=4300, terminal_shell="tmux", wait=True)["temporary_id"]
     assert re.search(r"Terminal: tmux -S \S+ attach -t \S+", live_of(page(boss, stack, id)))
 
 
-def test_records_can_not_be_added_changed_or_deleted(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_records_can_not_be_added_changed_or_deleted(quick: Quick, stack: Stack, boss: AdminClient) -> None:
     id = quick.run()
     html = page(boss, stack, id)
     assert 'value="Save"' not in html
@@ -138,7 +142,7 @@ def test_records_can_not_be_added_changed_or_deleted(quick: Quick, stack: Stack,
     assert quick.status(id)["status"] in ("starting", "running")
 
 
-def test_page_of_nothing_leads_back_to_the_list(boss: Desk) -> None:
+def test_page_of_nothing_leads_back_to_the_list(boss: AdminClient) -> None:
     for id in ("999999999", "x", "9" * 30):
         assert boss.get(f"{LIST}{id}/change/").status_code == 200
 
@@ -146,7 +150,7 @@ def test_page_of_nothing_leads_back_to_the_list(boss: Desk) -> None:
 # The verbs
 
 
-def test_stop_ends_the_chosen_ones(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_stop_ends_the_chosen_ones(quick: Quick, stack: Stack, boss: AdminClient) -> None:
     one, two, kept = quick.run(name="one"), quick.run(name="two"), quick.run()
     quick.pid(one)
     assert messages_of(act(boss, stack, "stop", one, two)) == ["Stopped: two, one."]
@@ -158,7 +162,7 @@ def test_stop_ends_the_chosen_ones(quick: Quick, stack: Stack, boss: Desk) -> No
     assert "Stopped." in history
 
 
-def test_purge_removes_ended_ones_with_their_logs(quick: Quick, stack: Stack, boss: Desk) -> None:
+def test_purge_removes_ended_ones_with_their_logs(quick: Quick, stack: Stack, boss: AdminClient) -> None:
     live = quick.run(name="alive")
     ended = quick.launch("echo one", wait="exit")
     said = messages_of(act(boss, stack, "purge", live, ended["temporary_id"]))
@@ -180,16 +184,16 @@ def test_verbs_are_for_those_who_may(
     quick: Quick, staffed: Stack, person: str, actions: set[str] | None
 ) -> None:
     live, ended = quick.run(), quick.launch("true", wait="exit")["temporary_id"]
-    desk = Desk(staffed, person)
+    admin = AdminClient(staffed, person)
     if actions is None:
         for path in (LIST, f"{LIST}{pk(staffed, live)}/change/"):
-            assert desk.get(path).status_code == 403
-        assert desk.post(LIST, {"action": "stop", "_selected_action": pk(staffed, live)}).status_code == 403
+            assert admin.get(path).status_code == 403
+        assert admin.post(LIST, {"action": "stop", "_selected_action": pk(staffed, live)}).status_code == 403
         return
-    assert actions_of(desk.page(LIST)) == actions
-    assert set(buttons(page(desk, staffed, live)) + buttons(page(desk, staffed, ended))) == actions
-    act(desk, staffed, "stop", live)
-    act(desk, staffed, "purge", ended)
+    assert actions_of(admin.page(LIST)) == actions
+    assert set(buttons(page(admin, staffed, live)) + buttons(page(admin, staffed, ended))) == actions
+    act(admin, staffed, "stop", live)
+    act(admin, staffed, "purge", ended)
     assert (live in quick.listed()) is ("stop" not in actions)
     assert (ended in records(staffed)) is ("purge" not in actions)
 
@@ -199,8 +203,8 @@ def test_verbs_are_for_those_who_may(
 
 def test_list_makes_one_call_and_says_so_when_there_is_nobody_to_call(own_stack: Stack) -> None:
     quick = Quick(own_stack.start())
-    hire(own_stack)
-    desk = Desk(own_stack)
+    create_users(own_stack)
+    admin = AdminClient(own_stack)
     ids = [quick.run(ttl=3600) for _ in range(5)]
     ended = quick.launch("true", wait="exit")["temporary_id"]
     for id in ids:
@@ -209,7 +213,7 @@ def test_list_makes_one_call_and_says_so_when_there_is_nobody_to_call(own_stack:
         counts = []
         for _ in range(3):  # the scheduler may look at the same time, but not each time
             before = len(calls)
-            assert desk.page(LIST).count("state-running") == 5
+            assert admin.page(LIST).count("state-running") == 5
             counts.append(len(calls) - before)
     assert min(counts) == 1
 
@@ -217,13 +221,13 @@ def test_list_makes_one_call_and_says_so_when_there_is_nobody_to_call(own_stack:
     assert own_stack.process is not None
     own_stack.process.wait(10)
     away = "supervisord can't be reached; nothing was changed"
-    listed = desk.get(LIST)
+    listed = admin.get(LIST)
     assert listed.status_code == 200
     assert messages_of(listed) == [f"The states of the programs are unknown: {away}"]
     assert (listed.text.count("state-unknown"), listed.text.count("state-exited")) == (5, 1)
-    assert away in live_of(page(desk, own_stack, ids[0]))
-    said = messages_of(act(desk, own_stack, "stop", ids[0]))
+    assert away in live_of(page(admin, own_stack, ids[0]))
+    said = messages_of(act(admin, own_stack, "stop", ids[0]))
     assert said[0] == f"“{quick.record(ids[0])['name']}”: {away}"
     assert quick.record(ids[0])["ended_at"] is None
-    act(desk, own_stack, "purge", ended)
+    act(admin, own_stack, "purge", ended)
     assert ended not in records(own_stack)

@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.children import is_root, python, shell
-from tests.launches import FORKS, Quick, created, forked, log_folders, timestamp, tree
+from tests.processes import is_root, python, shell
 from tests.stack import Stack, eventually
+from tests.temporary_programs import FORKS, Quick, created, forked, log_folders, timestamp, tree
 
 STOPPED = {"success": True, "cleaned_up": True, "message": "Program stopped and configuration removed"}
 
@@ -209,18 +209,18 @@ def test_program_may_tidy_up_in_peace_however_often_it_is_stopped(quick: Quick, 
 def test_program_hears_of_the_stop_before_its_children_have_ended(quick: Quick, stack: Stack) -> None:
     """A shell that waits for its child would otherwise take the child's end for the end of its work."""
     for _ in range(10):
-        id = quick.run(shell("trap 'echo told; exit 0' TERM; echo ready; sleep 1000; echo went on"))
+        id = quick.run(shell("trap 'echo trapped; exit 0' TERM; echo ready; sleep 1000; echo went on"))
         eventually(lambda id=id: len(tree(stack, id)) == 2)  # noqa: A006
         quick.stop(id)
-        assert quick.logs(id) == "ready\ntold"
+        assert quick.logs(id) == "ready\ntrapped"
 
 
 def test_stop_right_after_launch_is_not_lost(quick: Quick, stack: Stack) -> None:
     for _ in range(20):
         id = quick.run()
-        begun = time.monotonic()
+        started_at = time.monotonic()
         quick.stop(id)
-        assert time.monotonic() - begun < 5, "it was not SIGTERM that ended it"
+        assert time.monotonic() - started_at < 5, "it was not SIGTERM that ended it"
         assert tree(stack, id) == []
         assert quick.status(id)["status"] == "stopped"
 

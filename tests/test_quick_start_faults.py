@@ -17,8 +17,9 @@ import pytest
 import requests
 
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import shell
-from tests.launches import (
+from tests.processes import shell
+from tests.stack import OWN_USER, PROJECT, Stack, eventually, temporary_stack
+from tests.temporary_programs import (
     FORKS,
     LOST,
     Quick,
@@ -36,7 +37,6 @@ from tests.launches import (
     suspended,
     tree,
 )
-from tests.stack import OWN_USER, PROJECT, Stack, eventually, temporary_stack
 
 AWAY = "supervisord can't be reached; nothing was changed"
 BODY = {"command": "sleep 1000", "user": OWN_USER}

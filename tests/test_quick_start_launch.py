@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.children import arguments, environment, is_root, python, shell
-from tests.launches import Quick, created, files, mirrored, records, timestamp
+from tests.processes import arguments, environment, is_root, python, shell
 from tests.stack import OWN_USER, Api, Stack, eventually
+from tests.temporary_programs import Quick, created, files, mirrored, records, timestamp
 
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -102,12 +102,12 @@ def test_list_tells_what_runs(quick: Quick) -> None:
 
 
 def test_command_user_directory_and_environment_reach_the_program(quick: Quick, tmp_path: Path) -> None:
-    told = ["", "a b", "%(ENV_HOME)s", "; # $HOME `x`", "ü\t'\""]
+    passed = ["", "a b", "%(ENV_HOME)s", "; # $HOME `x`", "ü\t'\""]
     variables = {"A": "1", "B_": "%s ; 'x' \"y\"\nz", "HOME": "/nowhere"}
     code = "import os,time; os.write(1, os.getcwd().encode()); time.sleep(1000)"
-    id = quick.run(python(code, *told), directory=str(tmp_path), environment=variables)
+    id = quick.run(python(code, *passed), directory=str(tmp_path), environment=variables)
     pid = quick.pid(id)
-    assert arguments(pid)[-len(told) :] == [argument.encode() for argument in told]
+    assert arguments(pid)[-len(passed) :] == [argument.encode() for argument in passed]
     given = environment(pid)
     assert {name: given[name.encode()].decode() for name in variables} == variables
     eventually(lambda: quick.logs(id) == str(tmp_path))

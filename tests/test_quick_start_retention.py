@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.utils.module_loading import import_string
 
-from tests.children import shell
-from tests.launches import Quick, left_of, log_folders, purge, records
+from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually
+from tests.temporary_programs import Quick, left_of, log_folders, purge, records
 
 RETENTION = timedelta(seconds=600)  # the default
 

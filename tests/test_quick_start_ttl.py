@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.children import shell
-from tests.launches import (
+from tests.processes import shell
+from tests.stack import Stack, eventually
+from tests.temporary_programs import (
     EXPIRED,
     FORKS,
     STUBBORN,
@@ -15,11 +16,10 @@ from tests.launches import (
     forked,
     left_of,
     suspended,
+    time_written,
     timestamp,
-    told_at,
     tree,
 )
-from tests.stack import Stack, eventually
 
 # It notes the moment at which it is told to end.
 NOTES_ITS_END = shell("trap 'date +%s.%N > $1; exit 0' TERM; echo ready; sleep 1000 & wait", "{}")
@@ -37,7 +37,7 @@ def launch_three(quick: Quick, folder: Path) -> dict[str, int]:
 def check_ends(launched: dict[str, int], folder: Path) -> None:
     """Each was told to end when its time was over: never early, and late only as busy as the machine is."""
     for id, ttl in launched.items():
-        late = told_at(folder / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
+        late = time_written(folder / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
         print(f"ttl {ttl}: told to stop {late * 1000:.0f} ms after its time")
         assert -0.01 < late < 2
 
@@ -76,7 +76,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(quick: Qu
     expiring, stopped = quick.run(STUBBORN, ttl=2), quick.run(STUBBORN)
     for id in (expiring, stopped):
         eventually(lambda id=id: quick.logs(id) == "ready")  # noqa: A006
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         stopping = pool.submit(stack.api.ok, f"quick-start/{stopped}/stop")
         for id in (expiring, stopped):
@@ -84,7 +84,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(quick: Qu
             assert id in quick.listed()
         assert quick.launch("true", wait=True)["status"] == "exited"  # everybody else is served
         stopping.result(60)
-    assert 9 < time.monotonic() - begun < 30
+    assert 9 < time.monotonic() - started_at < 30
     assert last_run(quick.status(stopped)) == (None, "SIGKILL", None)
     assert last_run(quick.ended(expiring)) == (None, "SIGKILL", EXPIRED)
     assert 12 <= time.time() - created(expiring) < 40

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.children import shell
-from tests.launches import Quick, created, timestamp, tree
+from tests.processes import shell
 from tests.stack import OWN_USER, Stack, eventually
+from tests.temporary_programs import Quick, created, timestamp, tree
 
 ROOM = 32  # for waiting requests: half of the API's threads
 
@@ -56,9 +56,9 @@ def test_command_that_ends_meanwhile_is_cleaned_up_when_the_answer_comes(quick: 
 
 
 def test_wait_takes_the_delay_along(quick: Quick) -> None:
-    begun = time.monotonic()
+    started_at = time.monotonic()
     assert quick.launch("sleep 1000", wait=True, delay_seconds=1)["status"] == "running"
-    assert time.monotonic() - begun >= 2
+    assert time.monotonic() - started_at >= 2
 
 
 def test_wait_for_what_never_runs_ends_with_its_end(quick: Quick) -> None:
@@ -134,10 +134,10 @@ def test_many_run_to_completion_side_by_side_and_each_gets_its_own_answer(stack:
 def test_timeout_is_504_with_the_id_and_the_program_goes_on(
     quick: Quick, wait: Any, delay: int, wanted: str
 ) -> None:
-    begun = time.monotonic()
+    started_at = time.monotonic()
     body = {"command": "sleep 1000", "user": OWN_USER, "wait": wait, "timeout": 1, "delay_seconds": delay}
     response = quick.api.post("quick-start", body)
-    assert 1 <= time.monotonic() - begun < 10
+    assert 1 <= time.monotonic() - started_at < 10
     assert response.status_code == 504
     id = response.json()["temporary_id"]
     quick.ids.append(id)

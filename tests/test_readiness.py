@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.programs import readiness
-from tests.children import PATIENT, python, started
+from tests.processes import LONG_RUNNING, python, started
 from tests.stack import OWN_USER, Api, eventually, free_port
 
 SERVES = """
@@ -56,14 +56,14 @@ def test_without_a_ready_port_running_is_enough(api: Api) -> None:
 
 
 def test_without_wait_the_port_is_not_waited_for(api: Api) -> None:
-    id = api.add(PATIENT, ready_port=free_port())
+    id = api.add(LONG_RUNNING, ready_port=free_port())
     began = time.monotonic()
     api.ok(f"programs/{id}/start")
     assert time.monotonic() - began < 10
 
 
 def test_port_that_never_opens_is_a_504(api: Api) -> None:
-    id = api.add(PATIENT, ready_port=free_port())
+    id = api.add(LONG_RUNNING, ready_port=free_port())
     sentence = api.refused(f"programs/{id}/start", {"wait": True, "timeout": 2}, code=504)
     assert sentence == f"Program with ID {id} is not ready after 2 seconds"
     # It runs all the same: whoever waited may look again.
@@ -79,7 +79,7 @@ def test_program_that_ends_while_it_is_waited_for_is_told(api: Api) -> None:
 
 def test_status_says_ready_as_it_is_at_the_moment(api: Api) -> None:
     port = free_port()
-    id = api.add(PATIENT, ready_port=port)
+    id = api.add(LONG_RUNNING, ready_port=port)
     assert api.status(id)["status"] == {"id": id, "status": "stopped", "ready": False}
     api.ok(f"programs/{id}/start")
     api.until(id, "running")
@@ -91,13 +91,13 @@ def test_status_says_ready_as_it_is_at_the_moment(api: Api) -> None:
 
 def test_stopped_program_is_not_ready_though_somebody_else_has_its_port(api: Api) -> None:
     port = free_port()
-    id = api.add(PATIENT, ready_port=port)
+    id = api.add(LONG_RUNNING, ready_port=port)
     with socket.create_server(("127.0.0.1", port)):
         assert api.status(id)["status"]["ready"] is False
 
 
 def test_change_of_the_ready_port_leaves_what_runs_alone(api: Api) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     pid = started(api, id)
     port = free_port()
     edited = api.ok(f"programs/edit/{id}", {"ready_port": port})["program"]

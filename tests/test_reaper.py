@@ -29,15 +29,15 @@ class Scene:
     """A pytest of its own, with a test that goes on and on once its stack and its programs run."""
 
     process: subprocess.Popen[bytes]
-    told: Path
+    report: Path
     output: Path
 
     def folder(self) -> Path:
-        def told() -> Path | None:
+        def report() -> Path | None:
             assert self.process.poll() is None, self.output.read_text()
-            return self.told.exists() and self.told.read_text() and Path(self.told.read_text())
+            return self.report.exists() and self.report.read_text() and Path(self.report.read_text())
 
-        return eventually(told, 120, "the programs run")
+        return eventually(report, 120, "the programs run")
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +45,17 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene
     running = {}
     for name, (options, _, _) in ENDS.items():
         folder = tmp_path_factory.mktemp("scene")
-        told, output = folder / "told", folder / "output"
+        report, output = folder / "report", folder / "output"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "tests/abandoned.py"],
                 cwd=PROJECT,
-                env={**_environment(), "TOLD": str(told)},
+                env={**_environment(), "REPORT": str(report)},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        running[name] = Scene(process, told, output)
+        running[name] = Scene(process, report, output)
     yield running
     for scene in running.values():
         scene.process.kill()
@@ -69,7 +69,7 @@ def _environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_is_left(scenes: dict[str, Scene], end: str) -> None:
-    _, number, whom = ENDS[end]
+    _, number, target = ENDS[end]
     scene = scenes[end]
     state = scene.folder()
     supervisord = psutil.Process(int((state / "supervisord.pid").read_text()))
@@ -79,7 +79,7 @@ def test_nothing_is_left(scenes: dict[str, Scene], end: str) -> None:
     worker = supervisord.parent()
     assert (worker == pytest_itself) is ("-n" not in ENDS[end][0])
 
-    os.kill(pytest_itself.pid if whom == "pytest" else worker.pid, number)
+    os.kill(pytest_itself.pid if target == "pytest" else worker.pid, number)
 
     eventually(lambda: [each for each in family if _lives(each)] == [], 30, "all have ended")
     eventually(lambda: not state.parent.exists(), 10, "the folder is removed")

@@ -16,11 +16,11 @@ import pytest
 from daemon_programs.maintenance.reconcile import Difference
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.processes.tree import identify
-from tests.children import PATIENT, is_root, started
-from tests.desk import PROGRAMS, Desk, errors_of, hire, live_of
-from tests.launches import Quick, own_processes, suspended
-from tests.sets import document, done, everything, mirrored, write
+from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, live_of
+from tests.processes import LONG_RUNNING, is_root, started
+from tests.program_sets import document, done, everything, mirrored, write
 from tests.stack import Stack, eventually, temporary_stack
+from tests.temporary_programs import Quick, own_processes, suspended
 
 LINE = "No differences found.\n"
 
@@ -35,7 +35,7 @@ def quiet() -> Iterator[Stack]:
             yield stack
 
 
-class Stray:
+class OrphanedProcess:
     """A process that carries the marks of a stack, and a child of it that doesn't."""
 
     def __init__(self, socket: str, group: str = "program-777") -> None:
@@ -68,7 +68,7 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
 ) -> None:
     api, folder = quiet.api, quiet.folder
     supervisor = Supervisor(folder / "supervisor.sock")
-    lost, other, unknown, gone = (api.add(PATIENT, name=f"{name} one") for name in ("a", "b", "c", "d"))
+    lost, other, unknown, gone = (api.add(LONG_RUNNING, name=f"{name} one") for name in ("a", "b", "c", "d"))
     ended = Quick(quiet).run("true")
     pid = started(api, other)
     mirrored(quiet)
@@ -90,8 +90,11 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
         database.commit()
     (folder / "programs.json").write_text("[")
     (folder / "ephemeral.json").unlink()
-    stray, foreign = Stray(f"{folder}/supervisor.sock"), Stray(f"{tmp_path}/supervisor.sock")
-    pids = ", ".join(map(str, sorted(stray.pids)))
+    orphan, foreign = (
+        OrphanedProcess(f"{folder}/supervisor.sock"),
+        OrphanedProcess(f"{tmp_path}/supervisor.sock"),
+    )
+    pids = ", ".join(map(str, sorted(orphan.pids)))
     expected = [
         (f"conf.d/program-{gone}.json belongs to no program", "removed"),
         ("conf.d/program-999999.json belongs to no program", "removed"),
@@ -107,16 +110,16 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
     try:
         before = everything(quiet)
         for _ in range(2):
-            told = done(quiet, "reconcile", "--dry-run").splitlines()
-            assert sorted(told) == sorted(f"{what}: to be {remedy}" for what, remedy in expected)
+            report = done(quiet, "reconcile", "--dry-run").splitlines()
+            assert sorted(report) == sorted(f"{what}: to be {remedy}" for what, remedy in expected)
         assert everything(quiet) == before
-        assert stray.lives
-        told = done(quiet, "reconcile").splitlines()
-        assert sorted(told) == sorted(f"{what}: {remedy}" for what, remedy in expected)
-        assert not stray.lives
+        assert orphan.lives
+        report = done(quiet, "reconcile").splitlines()
+        assert sorted(report) == sorted(f"{what}: {remedy}" for what, remedy in expected)
+        assert not orphan.lives
         assert foreign.lives
     finally:
-        stray.kill()
+        orphan.kill()
         foreign.kill()
     assert api.pid(other) == pid
     assert (folder / "conf.d" / f"program-{other}.json").read_text() == right
@@ -158,7 +161,7 @@ def test_what_runs_is_no_stray(quiet: Stack) -> None:
 
 
 def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> None:
-    id = quiet.api.add(PATIENT)
+    id = quiet.api.add(LONG_RUNNING)
     mirrored(quiet)
     stuck = quiet.folder / "conf.d" / "program-888888.json"
     stuck.mkdir()
@@ -193,8 +196,8 @@ def test_damaged_rows_keep_nobody_from_starting(own_stack: Stack) -> None:
     ids = {name: api.add(name=name, boot=True) for name in (*DAMAGE, "well")}
     for name, (column, value) in DAMAGE.items():
         change_row(own_stack, name, column, value)
-    told = own_stack.manage("reconcile")
-    assert "Traceback" not in told.stderr
+    report = own_stack.manage("reconcile")
+    assert "Traceback" not in report.stderr
     assert api.until(ids["well"], "running")
     own_stack.stop()
     api = own_stack.start().api
@@ -212,16 +215,16 @@ def change_row(stack: Stack, name: str, column: str, value: str) -> None:
 
 
 def test_differences_hold_nothing_that_a_terminal_obeys() -> None:
-    told = Difference("'x\x1b[2J\u202ey' is gone", "removed").sentence()
-    assert told == "'x\\x1b[2J\\u202ey' is gone: removed"
+    report = Difference("'x\x1b[2J\u202ey' is gone", "removed").sentence()
+    assert report == "'x\\x1b[2J\\u202ey' is gone: removed"
 
 
 @pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
 def test_command_of_another_user_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     os.chown(tmp_path, 65534, 65534)
-    told = Stack(tmp_path).manage("reconcile")
-    assert told.stderr.strip() == (
+    report = Stack(tmp_path).manage("reconcile")
+    assert report.stderr.strip() == (
         f"CommandError: The state folder {tmp_path} belongs to another user: run this as that user"
     )
     assert not list(tmp_path.iterdir())
@@ -302,11 +305,13 @@ def test_reconcile_tells_which_can_not_be_run_and_that_is_no_fault(haunted: Haun
 
 def test_admin_shows_why_a_program_can_not_be_run(haunted: Haunted) -> None:
     stack, ids, away = haunted
-    hire(stack)
-    desk = Desk(stack)
+    create_users(stack)
+    admin = AdminClient(stack)
     for name, problem in problems(away).items():
-        assert f"This program can't be run: {problem}" in live_of(desk.page(f"{PROGRAMS}{ids[name]}/change/"))
-    assert "This program can't be run" not in live_of(desk.page(f"{PROGRAMS}{ids['well']}/change/"))
+        assert f"This program can't be run: {problem}" in live_of(
+            admin.page(f"{PROGRAMS}{ids[name]}/change/")
+        )
+    assert "This program can't be run" not in live_of(admin.page(f"{PROGRAMS}{ids['well']}/change/"))
 
 
 def test_edit_checks_only_what_it_changes(haunted: Haunted) -> None:
@@ -330,8 +335,8 @@ def test_edit_checks_only_what_it_changes(haunted: Haunted) -> None:
 
 def test_admin_saves_what_is_not_about_the_vanished(haunted: Haunted) -> None:
     stack, ids, _ = haunted
-    hire(stack)
-    assert errors_of(Desk(stack).change(ids["user"], description="from the desk")) == []
+    create_users(stack)
+    assert errors_of(AdminClient(stack).change(ids["user"], description="from the desk")) == []
     assert stack.api.get(f"programs/{ids['user']}").json()["program"]["description"] == "from the desk"
 
 

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.children import shell, started, tree
+from tests.processes import shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 
@@ -24,13 +24,13 @@ def test_removed_program_is_gone_everywhere(api: Api, stack: Stack) -> None:
 
 
 def test_running_program_is_stopped_first(api: Api, stack: Stack, tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    script = f"trap 'touch {told}; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    marker = tmp_path / "marker"
+    script = f"trap 'touch {marker}; exit' TERM; echo ready; while :; do sleep 0.05; done"
     id = api.add(shell(script), autorestart="true")
     started(api, id)
     eventually(lambda: api.logs(id) == "ready")
     api.ok(f"programs/remove/{id}")
-    assert told.exists()
+    assert marker.exists()
     assert tree(stack, id) == []
 
 

@@ -167,13 +167,13 @@ def test_no_body_brings_the_api_down(api: Api, route: str, body: dict[str, Any])
     id = api.add()
     before = programs(api)
     answer = api.post(route.format(id), body)
-    told = answer.json()
+    content = answer.json()
     if answer.status_code == 200:  # an edit may set what may be set
-        assert told["success"] is True
+        assert content["success"] is True
     else:
         assert answer.status_code == 400, answer.text
-        assert told["success"] is False
-        assert told["error"]
+        assert content["success"] is False
+        assert content["error"]
         assert programs(api) == before
     for each in programs(api).keys() - others.keys():
         api.ok(f"programs/remove/{each}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import PATIENT, python, shell, started, tree
+from tests.processes import LONG_RUNNING, python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 PORTS = {"start": 64000, "end": 64002}
@@ -27,7 +27,7 @@ time.sleep(1000)
 
 
 def test_restart_ends_the_process_and_starts_another(api: Api, stack: Stack) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     pid = started(api, id)
     assert api.ok(f"programs/{id}/restart", {}) == {"success": True}
     new = eventually(lambda: (found := api.pid(id)) and found != pid and found)

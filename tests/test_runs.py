@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import is_root, shell, started
+from tests.processes import is_root, shell, started
 from tests.stack import Api, Stack, eventually
 
 LINES = "echo ran"
@@ -23,7 +23,7 @@ def count(api: Api, id: int) -> int:
 
 def test_true_is_one_finished_run(api: Api) -> None:
     id = api.add(LINES)
-    begun = datetime.now(UTC).replace(microsecond=0)
+    started_at = datetime.now(UTC).replace(microsecond=0)
     api.ok(f"programs/{id}/start", {"wait": True})
     answer = api.status(id)
     ended_at = answer["last_run"].pop("ended_at")
@@ -33,7 +33,7 @@ def test_true_is_one_finished_run(api: Api) -> None:
         "last_run": {"exit_code": 0, "signal": None, "error": None},
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ended_at)
-    assert begun <= datetime.fromisoformat(ended_at) <= begun + timedelta(seconds=30)
+    assert started_at <= datetime.fromisoformat(ended_at) <= started_at + timedelta(seconds=30)
     later = api.add()
     api.ok(f"programs/{later}/start", {"wait": True})  # longer than a retry would take
     assert count(api, id) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import is_root, shell, started
+from tests.processes import is_root, shell, started
 from tests.stack import PROJECT, Api, Stack, eventually
 
 needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")

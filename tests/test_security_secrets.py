@@ -15,8 +15,8 @@ import psutil
 import pytest
 import requests
 
-from tests.children import is_root
-from tests.desk import PASSWORD, Desk, hire
+from tests.admin_client import PASSWORD, AdminClient, create_users
+from tests.processes import is_root
 from tests.stack import OWN_USER, Stack, eventually, free_port, temporary_stack
 
 ENVIRONMENT = "canary-environment-5c1b"
@@ -28,7 +28,7 @@ LOGIN = "canary-password-0d6e"
 TOKEN = "hdt_canary-token-b8a7"
 SECRETS = (ENVIRONMENT, HEADER, ADDRESS, ARGUMENT, COMMAND, LOGIN, TOKEN, PASSWORD)
 # What is quoted to whoever may read it anyway: which command can't be run.
-TOLD = {COMMAND}
+SHOWN = {COMMAND}
 
 
 class Scene:
@@ -62,7 +62,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
     with temporary_stack(DAEMON_WEBHOOKS_DEVELOPMENT="true") as stack:
-        hire(stack.start())
+        create_users(stack.start())
         scene = Scene(stack)
         provoke(scene)
         yield scene
@@ -111,9 +111,9 @@ def bad_input(scene: Scene, id: int) -> None:
         scene.refused("programs/add", data=text, headers=json)
     scene.refused("programs/add", data=b"\xff" + ENVIRONMENT.encode(), headers=json)
     scene.refused("programs/add", data=ENVIRONMENT, headers={"Content-Type": "text/plain"})
-    desk = Desk(scene.stack)
-    desk.add(name="bad", command="true", user="nobody at all", environment=f'{{"KEY": "{ENVIRONMENT}"')
-    desk.change(id, webhooks=f'{{"headers": {{"Host": "{HEADER}"}}}}')
+    admin = AdminClient(scene.stack)
+    admin.add(name="bad", command="true", user="nobody at all", environment=f'{{"KEY": "{ENVIRONMENT}"')
+    admin.change(id, webhooks=f'{{"headers": {{"Host": "{HEADER}"}}}}')
 
 
 def bad_starts(scene: Scene) -> None:
@@ -213,7 +213,7 @@ def test_every_kind_of_error_was_seen(scene: Scene) -> None:
 
 
 def test_no_error_tells_a_secret(scene: Scene) -> None:
-    for secret in set(SECRETS) - TOLD:
+    for secret in set(SECRETS) - SHOWN:
         assert [error[:500] for error in scene.errors if secret in error] == []
 
 

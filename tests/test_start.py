@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.children import PATIENT, shell, started, tree
+from tests.processes import LONG_RUNNING, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port
 
 
@@ -172,7 +172,7 @@ def test_delay_passes_before_restarts_too(api: Api) -> None:
 
 
 def test_concurrent_starts_make_one_process(api: Api, stack: Stack) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
 
     def start(_: int) -> dict[str, Any]:
         return stack.api.post(f"programs/{id}/start").json()

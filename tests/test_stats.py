@@ -11,7 +11,7 @@ import pytest
 
 from daemon_programs.programs import stats
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import PATIENT, python, shell, started, tree
+from tests.processes import LONG_RUNNING, python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 PORTS = {"start": 64000, "end": 64002}
@@ -35,7 +35,7 @@ def listed(api: Api, id: int) -> dict[str, Any]:
 
 
 def test_shape_is_that_of_the_contract(api: Api) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     pid = started(api, id)
     shown = stats_of(api, id)
     assert list(shown) == [
@@ -59,7 +59,7 @@ def test_shape_is_that_of_the_contract(api: Api) -> None:
 
 
 def test_only_a_live_process_has_stats(api: Api) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     disabled = api.add(enabled=False)
     exited = api.add("true")
     api.ok(f"programs/{exited}/start", {"wait": True})
@@ -75,7 +75,7 @@ def test_only_a_live_process_has_stats(api: Api) -> None:
 
 
 def test_stats_are_only_in_lists_that_ask_for_them(api: Api) -> None:
-    id = api.add(PATIENT)
+    id = api.add(LONG_RUNNING)
     started(api, id)
     for query in ({}, {"include_status": "true"}, {"include_stats": "false"}):
         programs = api.get("programs", **query).json()["programs"]
@@ -148,7 +148,7 @@ def test_zombie_is_not_counted(api: Api) -> None:
 
 
 def test_port_range_has_stats_per_instance(api: Api) -> None:
-    id = api.add(f"{PATIENT} {{port}}", port_range=PORTS)
+    id = api.add(f"{LONG_RUNNING} {{port}}", port_range=PORTS)
     pids = {port: started(api, id, port) for port in (64000, 64002)}
     program = listed(api, id)
     assert "stats" not in program
@@ -169,7 +169,7 @@ def test_what_is_no_text_in_a_command_line_is_replaced(api: Api) -> None:
 
 
 def test_long_command_line_is_cut(api: Api) -> None:
-    id = api.add(f"{PATIENT} {'x' * 10_000}")
+    id = api.add(f"{LONG_RUNNING} {'x' * 10_000}")
     started(api, id)
     assert only_command(api, id) == ("sh -c read line " + "x" * 10_000)[:4096]
 
@@ -229,7 +229,7 @@ def test_cpu_percent_means_the_same_in_every_answer(api: Api) -> None:
 def test_one_sweep_however_many_programs(api: Api, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [api.add(LEAVES_AN_ORPHAN) for _ in range(5)]
     pids = {f"program-{id}": started(api, id) for id in ids}
-    ports = api.add(f"{PATIENT} {{port}}", port_range=PORTS)
+    ports = api.add(f"{LONG_RUNNING} {{port}}", port_range=PORTS)
     instances = {str(port): started(api, ports, port) for port in (64000, 64001)}
     states = Supervisor(stack.folder / "supervisor.sock").states()["programs"]
     sweeps = []

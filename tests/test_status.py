@@ -10,7 +10,7 @@ from daemon_programs.models import Program
 from daemon_programs.programs.statuses import program_status
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.timestamps import uptime
-from tests.children import shell, started
+from tests.processes import shell, started
 from tests.stack import Api, Stack, eventually
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.children import shell, started, tree
+from tests.processes import shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 
@@ -66,36 +66,36 @@ def test_stopped_program_is_not_restarted_whatever_autorestart_says(api: Api) ->
 
 
 def test_program_may_tidy_up_on_sigterm(api: Api, tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    marker = tmp_path / "marker"
     tidy_up = "echo term > $1; sleep 0.3; echo done >> $1; exit"
-    id = api.add(shell(f"trap '{tidy_up}' TERM; echo ready; while :; do sleep 0.05; done", str(told)))
+    id = api.add(shell(f"trap '{tidy_up}' TERM; echo ready; while :; do sleep 0.05; done", str(marker)))
     started(api, id)
     eventually(lambda: api.logs(id) == "ready")
     api.ok(f"programs/{id}/stop")
-    assert told.read_text() == "term\ndone\n"
+    assert marker.read_text() == "term\ndone\n"
 
 
 def test_suspended_program_goes_on_to_tidy_up(api: Api, tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    marker = tmp_path / "marker"
     child = "trap 'echo child >> $1; exit' TERM; kill -STOP $$; sleep 1000"
     parent = 'sh -c "$2" sh $1 "$2" & trap \'wait; echo parent >> $1; exit\' TERM; kill -STOP $$'
-    id = api.add(shell(parent, str(told), child))
+    id = api.add(shell(parent, str(marker), child))
     pid = started(api, id)
     family = [psutil.Process(pid), *eventually(lambda: psutil.Process(pid).children())]
     eventually(lambda: all(each.status() == psutil.STATUS_STOPPED for each in family))
-    begun = time.monotonic()
+    started_at = time.monotonic()
     api.ok(f"programs/{id}/stop")
-    assert time.monotonic() - begun < 5, "it was not SIGTERM that ended it"
-    assert told.read_text() == "child\nparent\n"
+    assert time.monotonic() - started_at < 5, "it was not SIGTERM that ended it"
+    assert marker.read_text() == "child\nparent\n"
 
 
 def test_stop_right_after_start_is_not_lost(api: Api, stack: Stack) -> None:
     id = api.add()
     for _ in range(20):
         api.ok(f"programs/{id}/start")
-        begun = time.monotonic()
+        started_at = time.monotonic()
         api.ok(f"programs/{id}/stop")
-        assert time.monotonic() - begun < 5, "it was not SIGTERM that ended it"
+        assert time.monotonic() - started_at < 5, "it was not SIGTERM that ended it"
         assert tree(stack, id) == []
 
 
@@ -113,7 +113,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(api: Api,
     pid = started(api, id)
     eventually(lambda: api.logs(id) == "ready")
     with ThreadPoolExecutor(2) as pool:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         stopping = pool.submit(stack.api.ok, f"programs/{id}/stop")
         api.until(id, "stopping")
         # Meanwhile everybody else is served, and a start that is asked for is not lost.
@@ -121,7 +121,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(api: Api,
         assert started(api, other)
         api.ok(f"programs/edit/{other}", {"environment": {"A": "1"}})
         assert stopping.result(60) == {"success": True}
-        took = time.monotonic() - begun
+        took = time.monotonic() - started_at
         assert not psutil.pid_exists(pid)
         assert 9 < took < 25
         assert again.result(60) == {"success": True}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import shell, started, tree
-from tests.launches import Quick
-from tests.launches import tree as tree_of_launch
+from tests.processes import shell, started, tree
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import Quick
+from tests.temporary_programs import tree as tree_of_launch
 
 STUBBORN = shell(
     "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & echo ready; while :; do sleep 1; done"
@@ -23,22 +23,22 @@ def ready(api: Api, id: int) -> None:
 
 def stop(api: Api, route: str) -> float:
     """How long a stop takes."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     api.ok(route)
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 def test_nothing_is_asked_without_grace(api: Api, stack: Stack, tmp_path: Path) -> None:
     """SIGKILL at once, to the whole tree: nobody hears of a SIGTERM."""
-    told = tmp_path / "told"
+    trace = tmp_path / "trace"
     tidy = (
-        f"trap 'echo term > {told}; exit' TERM; setsid sleep 1000 & echo ready; while :; do sleep 0.05; done"
+        f"trap 'echo term > {trace}; exit' TERM; setsid sleep 1000 & echo ready; while :; do sleep 0.05; done"
     )
     id = api.add(shell(tidy), stop_grace_seconds=0)
     ready(api, id)
     assert stop(api, f"programs/{id}/stop") < 8
     assert tree(stack, id) == []
-    assert not told.exists()
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize("grace", [0, 1])
@@ -74,9 +74,9 @@ def test_what_a_program_leaves_behind_has_its_time_too(api: Api, stack: Stack) -
 def test_temporary_program_has_one_as_well(quick: Quick, stack: Stack) -> None:
     id = quick.run(STUBBORN, stop_grace_seconds=1)
     eventually(lambda: quick.logs(id) == "ready")
-    begun = time.monotonic()
+    started_at = time.monotonic()
     quick.stop(id)
-    assert 1 <= time.monotonic() - begun < 9
+    assert 1 <= time.monotonic() - started_at < 9
     assert tree_of_launch(stack, id) == []
 
 
@@ -99,8 +99,8 @@ def test_slow_stops_leave_room_for_others(own_stack: Stack) -> None:
 
 def test_end_of_the_stack_keeps_to_it(own_stack: Stack, tmp_path: Path) -> None:
     """The time of each, side by side; one that needs more than ten seconds gets them."""
-    told = tmp_path / "told"
-    slow = f"trap 'sleep 12; echo done > {told}; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    trace = tmp_path / "trace"
+    slow = f"trap 'sleep 12; echo done > {trace}; exit' TERM; echo ready; while :; do sleep 0.05; done"
     api = own_stack.start().api
     ids = [
         api.add(shell(slow), stop_grace_seconds=60),
@@ -110,7 +110,7 @@ def test_end_of_the_stack_keeps_to_it(own_stack: Stack, tmp_path: Path) -> None:
     for id in ids:
         ready(api, id)
     assert own_stack.stop(120) == 0
-    assert told.read_text() == "done\n"
+    assert trace.read_text() == "done\n"
     assert own_stack.processes() == []
 
 

@@ -17,10 +17,10 @@ import requests
 
 from daemon_programs.exceptions import StreamsUnavailable
 from daemon_programs.streams import pump
-from tests.children import python, shell
-from tests.desk import PASSWORD
+from tests.admin_client import PASSWORD
+from tests.processes import python, shell
 from tests.stack import Api, Stack, eventually, temporary_stack
-from tests.streams import Listener, api_pid, follow
+from tests.stream_client import StreamClient, api_pid, follow
 
 FLOOD = "import sys\nline = b'x' * 60 + b'\\n'\nwhile True: sys.stdout.buffer.write(line * 1000)"
 
@@ -59,9 +59,9 @@ def milliseconds(api: Api, id: int) -> float:
     """How long a simple answer takes, the median of many."""
     durations = []
     for _ in range(60):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         assert api.get(f"programs/{id}").status_code == 200
-        durations.append(time.perf_counter() - begun)
+        durations.append(time.perf_counter() - started_at)
     return 1000 * statistics.median(durations)
 
 
@@ -75,7 +75,7 @@ def test_200_streams_leave_the_api_as_quick_as_before(busy: Stack, listeners: co
         one = threads(stack)
         for number in range(199):
             route = f"programs/{id}/logs/stream" if number % 2 else "events/stream"
-            assert listeners.enter_context(Listener(stack, route)).status == 200
+            assert listeners.enter_context(StreamClient(stack, route)).status == 200
         during = milliseconds(api, id)
         more = threads(stack) - one
     after = milliseconds(api, id)
@@ -136,7 +136,9 @@ def test_client_that_reads_nothing_costs_no_memory(busy: Stack, listeners: conte
 def test_clients_that_have_gone_leave_nothing_open(stack: Stack, api: Api) -> None:
     id = api.add(shell("while :; do date; sleep 0.05; done"), boot=True)
     before = held(stack)
-    opened = [follow(stack, id) for _ in range(20)] + [Listener(stack, "events/stream") for _ in range(20)]
+    opened = [follow(stack, id) for _ in range(20)] + [
+        StreamClient(stack, "events/stream") for _ in range(20)
+    ]
     for listener in opened[:20]:
         listener.line()
     during = held(stack)
@@ -164,7 +166,7 @@ def test_so_many_streams_may_be_open_and_no_more() -> None:
     with temporary_stack(DAEMON_STREAMS="3") as stack:
         stack.start()
         id = stack.api.add()
-        opened = [follow(stack, id), Listener(stack, "events/stream"), follow(stack, id)]
+        opened = [follow(stack, id), StreamClient(stack, "events/stream"), follow(stack, id)]
         refused = follow(stack, id)
         assert refused.status == 429
         answer = refused.body()
@@ -186,7 +188,9 @@ def test_stream_ends_when_its_token_is_revoked(busy: Stack) -> None:
     token = created.stdout.strip().splitlines()[-1]
     kept = follow(stack, id)
     revoked = follow(stack, id, token=token)
-    weakened = Listener(stack, "events/stream", token=stack.manage("shell", "-c", _ISSUE).stdout.split()[-1])
+    weakened = StreamClient(
+        stack, "events/stream", token=stack.manage("shell", "-c", _ISSUE).stdout.split()[-1]
+    )
     assert (revoked.event().name, kept.event().name, weakened.status) == ("open", "open", 200)
     stack.manage("shell", "-c", _REVOKE)
     assert revoked.is_ended(20)
@@ -224,7 +228,7 @@ def test_login_to_the_admin_opens_streams_until_it_is_ended(busy: Stack) -> None
     assert browser.post(page, data=form, headers={"Referer": page}, timeout=30).ok
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
     headers = {"Authorization": "", "Cookie": cookies}
-    with Listener(stack, "events/stream", headers=headers) as listener:
+    with StreamClient(stack, "events/stream", headers=headers) as listener:
         assert listener.status == 200
         form = {"csrfmiddlewaretoken": browser.cookies[f"hoody_csrf_{stack.port}"]}
         assert browser.post(f"{stack.url}/admin/logout/", data=form, timeout=30).ok
@@ -240,12 +244,12 @@ User.objects.create_superuser("watcher", password={PASSWORD!r})
 def test_stop_of_the_stack_ends_streams_at_once(own_stack: Stack) -> None:
     stack = own_stack.start()
     id = stack.api.add()
-    opened = [follow(stack, id), Listener(stack, "events/stream")]
+    opened = [follow(stack, id), StreamClient(stack, "events/stream")]
     os.kill(api_pid(stack.api), signal.SIGTERM)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     for listener in opened:
         assert listener.is_ended(10)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - started_at < 3
 
 
 def test_streams_are_refused_while_the_system_has_no_more_inotify(monkeypatch: pytest.MonkeyPatch) -> None:

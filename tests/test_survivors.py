@@ -15,7 +15,7 @@ import pytest
 from daemon_programs.supervisor.processes import notes, survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.survivors import Found
-from tests.children import is_root
+from tests.processes import is_root
 from tests.stack import Stack, eventually
 
 WEB = Owner("program-1", "program-1")
@@ -218,18 +218,18 @@ def as_user(account: pwd.struct_passwd, call: Callable[[], None]) -> int:
 
 
 def test_each_has_its_own_grace_period(table: Table, tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    marker = tmp_path / "marker"
     stubborn = "trap '' TERM; echo > {0}-{1}; while :; do sleep 0.05; done"
-    tidy = f"trap 'echo bye > {told}; exit' TERM; echo > {tmp_path}/ready-3; while :; do sleep 0.05; done"
+    tidy = f"trap 'echo bye > {marker}; exit' TERM; echo > {tmp_path}/ready-3; while :; do sleep 0.05; done"
     owners = {Owner("program-1", "a"): 0.0, Owner("program-2", "b"): 1.0, Owner("program-3", "c"): 60.0}
     for number, (owner, script) in enumerate(zip(owners, [stubborn, stubborn, tidy], strict=True), 1):
         table.run(script.format(tmp_path / "ready", number), owner=owner)
     eventually(lambda: len(list(tmp_path.glob("ready-*"))) == 3)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     survivors.end(table.find, owners.__getitem__)
-    assert 1 <= time.monotonic() - begun < 30
+    assert 1 <= time.monotonic() - started_at < 30
     assert table.find() == {}
-    assert told.read_text() == "bye\n"
+    assert marker.read_text() == "bye\n"
 
 
 def test_process_that_is_made_while_its_parent_is_being_ended_is_ended_too(

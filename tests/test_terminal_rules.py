@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
 from daemon_programs.supervisor import terminals
-from tests.rooms import numbers
 from tests.stack import OWN_USER, Api
+from tests.terminal_programs import numbers
 
 
 def refusals(api: Api, fields: dict[str, Any], **before: Any) -> set[str]:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.children import PATIENT, arguments, is_root, python, shell, started, tree
-from tests.rooms import Room, of_each_shell, of_each_shell_and_tmux
+from tests.processes import LONG_RUNNING, arguments, is_root, python, shell, started, tree
 from tests.stack import Api, Stack, eventually
+from tests.terminal_programs import TerminalPrograms, of_each_shell, of_each_shell_and_tmux
 
 # What each start-up file sets, and which of them each shell has to load.
 START_UP = {
@@ -36,31 +36,31 @@ ARGUMENTS = [
 
 
 @pytest.fixture
-def room(api: Api, tmp_path: Path) -> Room:
+def terminals(api: Api, tmp_path: Path) -> TerminalPrograms:
     for name, line in START_UP.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{line}\n")
-    return Room(api, tmp_path)
+    return TerminalPrograms(api, tmp_path)
 
 
 @of_each_shell
 @pytest.mark.parametrize("interactive", [None, False, True])
 def test_start_up_files_are_loaded_before_the_command(
-    room: Room, name: str, interactive: bool | None
+    terminals: TerminalPrograms, name: str, interactive: bool | None
 ) -> None:
     code = "import os; print(*[key for key in os.environ if key.startswith('FROM_')], 'END')"
-    id = room.run(name, python(code), terminal_interactive=interactive)
-    line = next(line for line in room.api.logs(id).splitlines() if line.endswith("END"))
+    id = terminals.run(name, python(code), terminal_interactive=interactive)
+    line = next(line for line in terminals.api.logs(id).splitlines() if line.endswith("END"))
     assert set(line.split()) == {*LOADED[name], "END"}
 
 
 @of_each_shell_and_tmux
 @pytest.mark.parametrize("interactive", [None, False, True])
 def test_arguments_arrive_byte_for_byte(
-    room: Room, tmp_path: Path, name: str, interactive: bool | None
+    terminals: TerminalPrograms, tmp_path: Path, name: str, interactive: bool | None
 ) -> None:
-    room.run(name, telling(tmp_path / "told", ARGUMENTS), terminal_interactive=interactive)
-    assert (tmp_path / "told").read_bytes() == "\0".join(ARGUMENTS).encode()
+    terminals.run(name, telling(tmp_path / "arguments", ARGUMENTS), terminal_interactive=interactive)
+    assert (tmp_path / "arguments").read_bytes() == "\0".join(ARGUMENTS).encode()
 
 
 def telling(file: Path, texts: list[str]) -> str:
@@ -77,35 +77,37 @@ texts = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["
 @of_each_shell_and_tmux
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_texts=st.lists(texts, max_size=5))
-def test_any_arguments_arrive(room: Room, tmp_path: Path, name: str, given_texts: list[str]) -> None:
-    id = room.run(name, telling(tmp_path / "told", given_texts))
-    assert (tmp_path / "told").read_bytes() == "\0".join(given_texts).encode()
-    room.api.ok(f"programs/remove/{id}")
+def test_any_arguments_arrive(
+    terminals: TerminalPrograms, tmp_path: Path, name: str, given_texts: list[str]
+) -> None:
+    id = terminals.run(name, telling(tmp_path / "arguments", given_texts))
+    assert (tmp_path / "arguments").read_bytes() == "\0".join(given_texts).encode()
+    terminals.api.ok(f"programs/remove/{id}")
 
 
 @of_each_shell_and_tmux
-def test_long_arguments_arrive(room: Room, tmp_path: Path, name: str) -> None:
+def test_long_arguments_arrive(terminals: TerminalPrograms, tmp_path: Path, name: str) -> None:
     long = ["x" * 100_000, "y" * 100_000]
-    room.run(name, telling(tmp_path / "told", long))
-    assert (tmp_path / "told").read_bytes() == "\0".join(long).encode()
+    terminals.run(name, telling(tmp_path / "arguments", long))
+    assert (tmp_path / "arguments").read_bytes() == "\0".join(long).encode()
 
 
 @of_each_shell_and_tmux
 @pytest.mark.parametrize("interactive", [None, True])
 def test_command_is_a_program_never_a_word_of_the_shell(
-    room: Room, name: str, interactive: bool | None
+    terminals: TerminalPrograms, name: str, interactive: bool | None
 ) -> None:
     """Most shells have an ``echo`` of their own that reads backslashes; start-up files may have others."""
     for file in (".profile", ".zshrc"):
-        (room.home / file).write_text("echo() { printf function; }\n")
-    id = room.run(name, "echo 'a\\nb' END", terminal_interactive=interactive)
-    assert room.api.logs(id).splitlines()[0] == "a\\nb END"
+        (terminals.home / file).write_text("echo() { printf function; }\n")
+    id = terminals.run(name, "echo 'a\\nb' END", terminal_interactive=interactive)
+    assert terminals.api.logs(id).splitlines()[0] == "a\\nb END"
 
 
 @of_each_shell_and_tmux
-def test_program_has_a_real_terminal(room: Room, name: str) -> None:
+def test_program_has_a_real_terminal(terminals: TerminalPrograms, name: str) -> None:
     code = "import os; open('/dev/tty'); print(*[os.ttyname(each) for each in (0, 1, 2)], 'END')"
-    lines = room.api.logs(room.run(name, python(code))).splitlines()
+    lines = terminals.api.logs(terminals.run(name, python(code))).splitlines()
     assert re.fullmatch(r"(/dev/pts/\d+) \1 \1 END", lines[0])
 
 
@@ -117,41 +119,45 @@ def test_without_a_terminal_there_is_none(api: Api) -> None:
 
 
 @pytest.mark.skipif(not is_root(), reason="only root runs programs as others")
-def test_terminal_belongs_to_the_user_of_the_program(room: Room) -> None:
+def test_terminal_belongs_to_the_user_of_the_program(terminals: TerminalPrograms) -> None:
     command = shell('stat -c "%U END" "$(tty)"; echo again > "$(tty)"')
-    id = room.run("sh", command, user="nobody", directory="/")
-    eventually(lambda: room.api.logs(id) == "nobody END\nagain")
+    id = terminals.run("sh", command, user="nobody", directory="/")
+    eventually(lambda: terminals.api.logs(id) == "nobody END\nagain")
 
 
 @of_each_shell
-def test_output_and_errors_are_one_stream_without_carriage_returns(room: Room, name: str) -> None:
-    id = room.run(name, shell("echo out; echo err >&2; echo END"))
-    log = room.api.get(f"programs/{id}/logs").json()["log_file"]
+def test_output_and_errors_are_one_stream_without_carriage_returns(
+    terminals: TerminalPrograms, name: str
+) -> None:
+    id = terminals.run(name, shell("echo out; echo err >&2; echo END"))
+    log = terminals.api.get(f"programs/{id}/logs").json()["log_file"]
     assert Path(log).read_bytes() == b"out\nerr\nEND\n"
-    assert room.api.logs(id, type="stderr") == ""
+    assert terminals.api.logs(id, type="stderr") == ""
 
 
 @of_each_shell_and_tmux
 @pytest.mark.parametrize("interactive", [None, False])
-def test_exit_code_survives(room: Room, name: str, interactive: bool | None) -> None:
-    id = room.run(name, shell("echo END; exit 7"), terminal_interactive=interactive)
-    assert room.api.until(id, "exited")["last_run"]["exit_code"] == 7
+def test_exit_code_survives(terminals: TerminalPrograms, name: str, interactive: bool | None) -> None:
+    id = terminals.run(name, shell("echo END; exit 7"), terminal_interactive=interactive)
+    assert terminals.api.until(id, "exited")["last_run"]["exit_code"] == 7
 
 
 @of_each_shell
-def test_signal_that_ends_the_command_is_told(room: Room, name: str) -> None:
-    id = room.run(name, shell("echo END; kill -9 $$"))
-    assert room.api.until(id, "exited")["last_run"]["signal"] == "SIGKILL"
+def test_signal_that_ends_the_command_is_told(terminals: TerminalPrograms, name: str) -> None:
+    id = terminals.run(name, shell("echo END; kill -9 $$"))
+    assert terminals.api.until(id, "exited")["last_run"]["signal"] == "SIGKILL"
 
 
 @of_each_shell
-def test_interactive_true_keeps_the_shell_after_the_command(room: Room, stack: Stack, name: str) -> None:
-    id = room.run(name, shell("echo END; exit 7"), terminal_interactive=True)
-    pid = room.api.until(id, "running")["status"]["pid"]
+def test_interactive_true_keeps_the_shell_after_the_command(
+    terminals: TerminalPrograms, stack: Stack, name: str
+) -> None:
+    id = terminals.run(name, shell("echo END; exit 7"), terminal_interactive=True)
+    pid = terminals.api.until(id, "running")["status"]["pid"]
     eventually(lambda: arguments(pid) == [name.encode(), b"-i"])
     assert terminal_of(pid).startswith("/dev/pts/")
     # An interactive shell doesn't heed SIGTERM, and is stopped all the same.
-    room.api.ok(f"programs/{id}/stop")
+    terminals.api.ok(f"programs/{id}/stop")
     assert tree(stack, id) == []
 
 
@@ -162,19 +168,21 @@ def terminal_of(pid: int) -> str:
 @of_each_shell
 @pytest.mark.parametrize("interactive", [None, False])
 def test_otherwise_the_command_takes_the_place_of_the_shell(
-    room: Room, name: str, interactive: bool | None
+    terminals: TerminalPrograms, name: str, interactive: bool | None
 ) -> None:
-    id = room.add(name, PATIENT, terminal_interactive=interactive)
-    pid = started(room.api, id)
-    expected = [each.encode() for each in shlex.split(PATIENT)]
+    id = terminals.add(name, LONG_RUNNING, terminal_interactive=interactive)
+    pid = started(terminals.api, id)
+    expected = [each.encode() for each in shlex.split(LONG_RUNNING)]
     eventually(lambda: arguments(pid) == expected)
-    assert room.api.status(id)["stats"]["process_count"] == 1
+    assert terminals.api.status(id)["stats"]["process_count"] == 1
 
 
 @of_each_shell
 @pytest.mark.parametrize("command", ["bash", "/bin/sh"])
-def test_shell_stays_with_a_command_that_is_of_no_use_without_it(room: Room, name: str, command: str) -> None:
-    pid = started(room.api, room.add(name, command))
+def test_shell_stays_with_a_command_that_is_of_no_use_without_it(
+    terminals: TerminalPrograms, name: str, command: str
+) -> None:
+    pid = started(terminals.api, terminals.add(name, command))
     eventually(lambda: child_of(pid, command)).kill()
     eventually(lambda: arguments(pid) == [name.encode(), b"-i"])
 
@@ -186,22 +194,22 @@ def child_of(pid: int, command: str) -> psutil.Process | None:
 
 
 @of_each_shell
-def test_interactive_false_takes_the_shell_away_even_then(room: Room, name: str) -> None:
-    pid = started(room.api, room.add(name, "/bin/sh", terminal_interactive=False))
+def test_interactive_false_takes_the_shell_away_even_then(terminals: TerminalPrograms, name: str) -> None:
+    pid = started(terminals.api, terminals.add(name, "/bin/sh", terminal_interactive=False))
     eventually(lambda: arguments(pid) == [b"/bin/sh"])
 
 
-def test_each_start_gives_a_new_terminal(room: Room) -> None:
-    id = room.add("sh", "sh")
-    first = started(room.api, id)
-    room.api.ok(f"programs/{id}/stop")
-    second = started(room.api, id)
+def test_each_start_gives_a_new_terminal(terminals: TerminalPrograms) -> None:
+    id = terminals.add("sh", "sh")
+    first = started(terminals.api, id)
+    terminals.api.ok(f"programs/{id}/stop")
+    second = started(terminals.api, id)
     assert first != second
     assert terminal_of(second).startswith("/dev/pts/")
 
 
-def test_without_a_shell_it_is_bash_or_sh(room: Room) -> None:
-    id = room.run(None, python("import os; print('FROM_BASHRC' in os.environ, 'END')"))
-    assert room.api.logs(id) == f"{bool(shutil.which('bash'))} END"
-    program = room.api.get(f"programs/{id}").json()["program"]
+def test_without_a_shell_it_is_bash_or_sh(terminals: TerminalPrograms) -> None:
+    id = terminals.run(None, python("import os; print('FROM_BASHRC' in os.environ, 'END')"))
+    assert terminals.api.logs(id) == f"{bool(shutil.which('bash'))} END"
+    program = terminals.api.get(f"programs/{id}").json()["program"]
     assert {"terminal_shell", "terminal_interactive"} & set(program) == set()

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hoody_site.access.models import ApiToken
-from tests.desk import TOKENS, Desk, hire
+from tests.admin_client import TOKENS, AdminClient, create_users
 from tests.stack import Api, Stack, eventually, temporary_stack
 
 
@@ -181,36 +181,36 @@ def test_rotation_says_what_it_can_not_find(other: Stack) -> None:
 
 
 def test_admin_rotates_and_shows_new_tokens_once(other: Stack) -> None:
-    hire(other)
-    desk = Desk(other)
+    create_users(other)
+    admin = AdminClient(other)
     old = other.client(printed(other, "create_token", "viewer", "at the desk"))
     id = rows(other, "SELECT id FROM hoody_site_apitoken WHERE name = 'at the desk'")[0][0]
-    page = desk.post(TOKENS, {"action": "rotate", "_selected_action": id}, follow=True)
+    page = admin.post(TOKENS, {"action": "rotate", "_selected_action": id}, follow=True)
     (shown,) = re.findall(r"hdt_[\w-]{20,}", page.text)
     assert "no-store" in page.headers["Cache-Control"]
     assert (code(old), code(other.client(shown))) == (401, 200)
-    assert shown not in desk.page(TOKENS)
+    assert shown not in admin.page(TOKENS)
     dump = (other.folder / "db.sqlite3").read_bytes() + (other.folder / "db.sqlite3-wal").read_bytes()
     assert shown.encode() not in dump, "shown by the page itself, not by way of a session"
 
 
 def test_admin_sets_when_a_token_expires(other: Stack) -> None:
-    hire(other)
-    desk = Desk(other)
+    create_users(other)
+    admin = AdminClient(other)
     fields = {"user": "1", "name": "until then", "expires_at_0": "2099-01-01", "expires_at_1": "12:00:00"}
-    issued = desk.post(f"{TOKENS}add/", fields, follow=True)
+    issued = admin.post(f"{TOKENS}add/", fields, follow=True)
     client = other.client(re.findall(r"hdt_[\w-]{20,}", issued.text)[0])
     assert code(client) == 200
     id = rows(other, "SELECT id FROM hoody_site_apitoken WHERE name = 'until then'")[0][0]
     past = {"name": "until then", "expires_at_0": "2001-01-01", "expires_at_1": "12:00:00"}
-    desk.post(f"{TOKENS}{id}/change/", past)
+    admin.post(f"{TOKENS}{id}/change/", past)
     assert client.get("programs").json()["error"] == "The API token has expired"
 
 
 @pytest.mark.parametrize("person", ["viewer", "operator", "clerk"])
 def test_rotation_is_for_those_who_may_change_users(other: Stack, person: str) -> None:
-    hire(other)
-    answer = Desk(other, person).post(TOKENS, {"action": "rotate", "_selected_action": 1})
+    create_users(other)
+    answer = AdminClient(other, person).post(TOKENS, {"action": "rotate", "_selected_action": 1})
     assert answer.status_code == 403
     assert code(other.api) == 200
 

@@ -8,7 +8,7 @@ import pytest
 
 from daemon_programs.programs import usage
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import python, shell, started, tree
+from tests.processes import python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 FORK = "import os, time\nif os.fork() == 0: {}\ntime.sleep(1000)"

@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from tests.children import PATIENT, environment, is_root, shell, started
+from tests.processes import LONG_RUNNING, environment, is_root, shell, started
 from tests.stack import OWN_USER, Api, Stack
 
 needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to run programs as somebody else")
@@ -17,7 +17,7 @@ def somebody() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody" if is_root() else OWN_USER)
 
 
-def told(api: Api, command: str, **fields: object) -> str:
+def output_of(api: Api, command: str, **fields: object) -> str:
     """What a command prints."""
     id = api.add(command, **{"user": somebody().pw_name, "directory": "/", **fields})
     api.ok(f"programs/{id}/start", {"wait": True})
@@ -26,7 +26,7 @@ def told(api: Api, command: str, **fields: object) -> str:
 
 def test_program_runs_as_its_user_with_its_groups(api: Api) -> None:
     account = somebody()
-    shown = told(api, "cat /proc/self/status")
+    shown = output_of(api, "cat /proc/self/status")
     assert re.search(r"^Uid:\s+(.*)$", shown, re.M)[1].split() == [str(account.pw_uid)] * 4
     assert re.search(r"^Gid:\s+(.*)$", shown, re.M)[1].split() == [str(account.pw_gid)] * 4
     groups = {int(each) for each in re.search(r"^Groups:(.*)$", shown, re.M)[1].split()}
@@ -35,7 +35,7 @@ def test_program_runs_as_its_user_with_its_groups(api: Api) -> None:
 
 def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stack: Stack) -> None:
     account = somebody()
-    id = api.add(PATIENT, user=account.pw_name, directory="/", environment={"MINE": "1"})
+    id = api.add(LONG_RUNNING, user=account.pw_name, directory="/", environment={"MINE": "1"})
     shown = environment(started(api, id))
     assert shown[b"HOME"] == account.pw_dir.encode()
     assert shown[b"USER"] == shown[b"LOGNAME"] == account.pw_name.encode()
@@ -55,20 +55,20 @@ def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stac
 
 def test_program_may_set_what_it_would_be_given(api: Api) -> None:
     mine = {"HOME": "/x", "USER": "x", "LOGNAME": "y", "SHELL": "/z", "PATH": "/usr/bin:/bin", "LANG": "C"}
-    shown = environment(started(api, api.add(PATIENT, environment=mine)))
+    shown = environment(started(api, api.add(LONG_RUNNING, environment=mine)))
     assert {name: shown[name.encode()].decode() for name in mine} == mine
 
 
 def test_directory_is_the_users_home_or_the_root_folder(api: Api) -> None:
     home = somebody().pw_dir
     expected = home if os.path.isdir(home) else "/"  # noqa: PTH112
-    assert told(api, "pwd", directory=None) == expected
-    assert told(api, "pwd", directory="/usr") == "/usr"
+    assert output_of(api, "pwd", directory=None) == expected
+    assert output_of(api, "pwd", directory="/usr") == "/usr"
 
 
 def test_signals_are_as_a_program_expects_them(api: Api) -> None:
     """Python, and so supervisord, ignores SIGPIPE; a program that inherits that never ends in a pipe."""
-    shown = told(api, "grep -E '^Sig(Blk|Ign)' /proc/self/status")
+    shown = output_of(api, "grep -E '^Sig(Blk|Ign)' /proc/self/status")
     masks = dict(line.split(":\t") for line in shown.splitlines())
     # The C library keeps signals 32 and 33 to itself: nobody can set them, whoever ignored them before.
     everybodys = ~(0b11 << 31)
@@ -76,23 +76,23 @@ def test_signals_are_as_a_program_expects_them(api: Api) -> None:
 
 
 def test_program_leads_a_session_of_its_own(api: Api) -> None:
-    pid = started(api, api.add(PATIENT))
+    pid = started(api, api.add(LONG_RUNNING))
     assert os.getsid(pid) == os.getpgid(pid) == pid
 
 
 def test_nothing_that_the_stack_has_open_is_passed_on(api: Api) -> None:
-    shown = told(api, shell("ls /proc/$$/fd"))
+    shown = output_of(api, shell("ls /proc/$$/fd"))
     assert set(shown.split()) == {"0", "1", "2"}
 
 
 def test_files_that_a_program_makes_can_be_read_by_others(api: Api) -> None:
-    assert told(api, shell("umask")) == "0022"
+    assert output_of(api, shell("umask")) == "0022"
 
 
 @needs_root
 def test_state_folder_is_closed_to_programs(api: Api, stack: Stack) -> None:
     for file in ("api-token", "secret-key", "db.sqlite3", "supervisor.sock", "conf.d"):
-        shown = told(api, shell('cat "$1" 2>&1; true', str(stack.folder / file)))
+        shown = output_of(api, shell('cat "$1" 2>&1; true', str(stack.folder / file)))
         assert shown.endswith("Permission denied"), file
 
 
@@ -107,6 +107,6 @@ def test_programs_of_different_users_run_side_by_side(api: Api) -> None:
 def test_limits_are_those_that_the_stack_was_started_with(api: Api) -> None:
     """supervisord raises its own limit of open files; programs keep what was."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert told(api, shell("ulimit -Sn; ulimit -Hn")).split() == [
+    assert output_of(api, shell("ulimit -Sn; ulimit -Hn")).split() == [
         str(limit) if limit != resource.RLIM_INFINITY else "unlimited" for limit in (soft, hard)
     ]

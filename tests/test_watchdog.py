@@ -9,8 +9,8 @@ import pytest
 from daemon_programs.supervisor.client import Supervisor
 from hoody_site.stack.watchdog import QUEUE, STALLED_AFTER_SECONDS, Watchdog
 from tests.drills import ROUNDS
-from tests.launches import own_processes
 from tests.stack import Stack, eventually, temporary_stack
+from tests.temporary_programs import own_processes
 
 
 class Clock:
@@ -96,11 +96,11 @@ def test_queue_that_does_not_run_is_started(other: Stack) -> None:
 @pytest.mark.parametrize("how", ["killed", "suspended"])
 def test_stalled_queue_is_noticed_and_started_again(other: Stack, how: str) -> None:
     old = whole_queue(other)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     for process in old:
         if how == "suspended":
             process.suspend()
         elif not process.children() and process.ppid() != other.supervisord_pid:
             process.kill()  # idle: it takes the lock of the queue that it waits on with it
     check_replaced(other, old, STALLED_AFTER_SECONDS + 120)
-    print(f"queue {how}: replaced after {time.monotonic() - begun:.0f} seconds")
+    print(f"queue {how}: replaced after {time.monotonic() - started_at:.0f} seconds")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import is_root
+from tests.processes import is_root
 from tests.stack import PROJECT
 
 pytestmark = pytest.mark.skipif(
@@ -69,31 +69,31 @@ def test_name_of_a_private_address_is_refused(tmp_path: Path) -> None:
         *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
         *("::1", "::", "fd00::1", "fe80::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1"),
     ]
-    for told in deliver(tmp_path, *([address] for address in private)):
-        assert told["code"] is None
-        assert told["error"].startswith(PRIVATE)
-        assert told["connections"] == []
+    for result in deliver(tmp_path, *([address] for address in private)):
+        assert result["code"] is None
+        assert result["error"].startswith(PRIVATE)
+        assert result["connections"] == []
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(tmp_path: Path) -> None:
     private = ["127.0.0.1", "10.0.0.1", "::1"]
     first = [[each, PUBLIC, PUBLIC_6] for each in private]
     last = [[PUBLIC, PUBLIC_6, each] for each in private]
-    told = deliver(tmp_path, *first, *last)
-    assert [each["error"] for each in told] == [f"{PRIVATE}{each}" for each in private * 2]
-    assert not any(each["connections"] for each in told)
+    result = deliver(tmp_path, *first, *last)
+    assert [each["error"] for each in result] == [f"{PRIVATE}{each}" for each in private * 2]
+    assert not any(each["connections"] for each in result)
 
 
 def test_name_that_changes_to_a_private_address_is_asked_for_once_and_connected_as_it_was(
     tmp_path: Path,
 ) -> None:
-    [told] = deliver(tmp_path, [], answers=[PUBLIC, LOOPBACK])
-    assert (told["code"], told["error"], told["connections"]) == (204, None, [PUBLIC])
-    assert told["asked"] == 1
-    assert told["later"] == [LOOPBACK]  # whoever had asked again would have gone there
+    [result] = deliver(tmp_path, [], answers=[PUBLIC, LOOPBACK])
+    assert (result["code"], result["error"], result["connections"]) == (204, None, [PUBLIC])
+    assert result["asked"] == 1
+    assert result["later"] == [LOOPBACK]  # whoever had asked again would have gone there
 
 
 def test_name_that_changes_from_a_private_address_is_refused(tmp_path: Path) -> None:
-    [told] = deliver(tmp_path, [], answers=[LOOPBACK, PUBLIC])
-    assert (told["error"], told["asked"]) == (f"{PRIVATE}{LOOPBACK}", 1)
-    assert told["connections"] == []
+    [result] = deliver(tmp_path, [], answers=[LOOPBACK, PUBLIC])
+    assert (result["error"], result["asked"]) == (f"{PRIVATE}{LOOPBACK}", 1)
+    assert result["connections"] == []

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from daemon_programs.webhooks.request import Connection, post
-from tests import hooks
-from tests.receivers import Receiver
+from tests import webhook_programs
 from tests.stack import Api, Stack
 from tests.test_settings import check
 from tests.test_webhook_addresses import ADDRESSES, NAMES
+from tests.webhook_receivers import Receiver
 
 
 @pytest.fixture
@@ -42,15 +42,15 @@ def test_block_that_was_saved_unchecked_delivers_nothing_to_a_private_address(
     """As if it had been saved before the rules were what they are, or by another hand."""
     urls = [f"https://{host}:{trap.port}/hook" for host in (*ADDRESSES, *NAMES)]
     urls += [f"http://localhost:{trap.port}", f"http://127.0.0.1:{trap.port}"]
-    id = api.add(hooks.PATIENT)
+    id = api.add(webhook_programs.LONG_RUNNING)
     block = {"enabled": True, "urls": urls, "events": ["STARTING"], "headers": {}, "timeout": 5, "retry": 0}
-    hooks.run(
+    webhook_programs.run(
         stack,
         "import json; from daemon_programs.models import Program;"
         f"Program.objects.filter(pk={id}).update(webhooks=json.loads({json.dumps(block)!r}))",
     )
-    hooks.start(api, id)
-    found = hooks.settled(api, id, len(urls), timeout=60)
+    webhook_programs.start(api, id)
+    found = webhook_programs.settled(api, id, len(urls), timeout=60)
     assert len(found) == len(urls)
     for delivery in found:
         assert delivery["state"] == "failed", delivery

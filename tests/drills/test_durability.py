@@ -21,9 +21,9 @@ import pytest
 import requests
 
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree, unfinished
-from tests.launches import api_pid
+from tests.drills.consistency import agree, unfinished
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+from tests.temporary_programs import api_pid
 
 SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 KILLS = 3 * ROUNDS

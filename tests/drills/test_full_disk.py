@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.children import is_root, shell, started
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree, unfinished
-from tests.launches import Quick
-from tests.sets import failed
+from tests.drills.consistency import agree, unfinished
+from tests.processes import is_root, shell, started
+from tests.program_sets import failed
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_folder
+from tests.temporary_programs import Quick
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="only root can mount a small disk")
 

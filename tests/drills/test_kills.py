@@ -23,12 +23,12 @@ from typing import Any
 import psutil
 import requests
 
-from tests.children import environment, shell
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree, complaints, events, explained, marked, rows, settle, unfinished
-from tests.drills.answers import Client, Tally
-from tests.launches import api_pid
+from tests.drills.clients import Client, Tally
+from tests.drills.consistency import agree, complaints, events, explained, marked, rows, settle, unfinished
+from tests.processes import environment, shell
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+from tests.temporary_programs import api_pid
 
 SHOTS = 3 if ROUNDS < 2 else ROUNDS
 LONGEST_PAUSE = 1 if ROUNDS < 2 else 8  # a call of the API to supervisord waits for 5 seconds

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree, complaints, explained
-from tests.drills.answers import Client, Tally
+from tests.drills.clients import Client, Tally
+from tests.drills.consistency import agree, complaints, explained
 from tests.stack import OWN_USER, Api, Stack, temporary_stack
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "4" if ROUNDS < 2 else "60"))
@@ -218,9 +218,9 @@ def median_latency(ask: Callable[[], Any]) -> float:
     """Of fifty requests, one after the other."""
 
     def measure() -> float:
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         ask()
-        return time.perf_counter() - begun
+        return time.perf_counter() - started_at
 
     return statistics.median(measure() for _ in range(50))
 
@@ -230,9 +230,9 @@ def test_health_is_answered_at_once_whatever_the_others_do(busy: Stack, tmp_path
     api = busy.api
     client = busy.client(None)
     idle = median_latency(lambda: client.get("health"))
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     exchange_all(busy, [program(id, **HELD_UP) for id in range(1, PROGRAMS + 1)])
-    print(f"{PROGRAMS} programs imported in {time.perf_counter() - begun:.1f} s")
+    print(f"{PROGRAMS} programs imported in {time.perf_counter() - started_at:.1f} s")
     with chatter(api, 2), waiting(busy, list(range(1, WAITS + 1))):
         health = median_latency(lambda: client.get("health"))
         status = median_latency(lambda: api.get(f"status/{PROGRAMS}"))

@@ -24,11 +24,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.children import is_alive
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree, explained, marked, settle
-from tests.launches import api_pid
+from tests.drills.consistency import agree, explained, marked, settle
+from tests.processes import is_alive
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+from tests.temporary_programs import api_pid
 
 IS_SHORT = ROUNDS < 2
 EXAMPLES = int(os.environ.get("DRILL_EXAMPLES", "2" if IS_SHORT else "50"))

@@ -17,9 +17,10 @@ import psutil
 import pytest
 import requests
 
-from tests.children import shell
 from tests.drills import ROUNDS
-from tests.launches import (
+from tests.processes import shell
+from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+from tests.temporary_programs import (
     EXPIRED,
     FORKS,
     LOST,
@@ -35,9 +36,8 @@ from tests.launches import (
     reconcile,
     records,
     running,
-    told_at,
+    time_written,
 )
-from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 
 LONG = pytest.mark.skipif(ROUNDS < 2, reason="it waits for timeouts: DRILL_ROUNDS=2 or more runs it")
 PARTS = ("api", "scheduler", "listener")
@@ -69,7 +69,7 @@ def test_time_is_kept_while_a_part_is_killed_again_and_again(
     launched = {quick.run(NOTES_ITS_END.format(tmp_path / str(ttl)), ttl=ttl): ttl for ttl in (1, 2, 5)}
     with killed(fleeting, part):
         for id, ttl in launched.items():
-            late = told_at(tmp_path / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
+            late = time_written(tmp_path / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
             print(f"{part} killed, ttl {ttl}: told to stop {late * 1000:.0f} ms after its time")
             assert -0.01 < late < 2
         eventually(lambda: not running(fleeting), what="they are gone")

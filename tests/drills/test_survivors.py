@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import is_alive, python, shell, tree
 from tests.drills import ROUNDS
-from tests.drills.agreement import agree
-from tests.launches import Quick
+from tests.drills.consistency import agree
+from tests.processes import is_alive, python, shell, tree
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
+from tests.temporary_programs import Quick
 
 TOKEN = str(700_000_000 + os.getpid())  # what all processes of these drills have among their arguments
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.children import PATIENT, tree
 from tests.drills import ROUNDS
-from tests.rooms import Room
+from tests.processes import LONG_RUNNING, tree
 from tests.stack import Api, Stack, eventually
+from tests.terminal_programs import TerminalPrograms
 
 SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 KILLS = 5 * ROUNDS
@@ -35,19 +35,19 @@ def server_of(socket: Path) -> psutil.Process | None:
 def test_kill_at_any_moment_of_the_beginning(api: Api, stack: Stack, tmp_path: Path) -> None:
     print(f"DRILL_SEED={SEED}")
     chance = random.Random(SEED)
-    room = Room(api, tmp_path)
+    terminals = TerminalPrograms(api, tmp_path)
     for _ in range(KILLS):
-        kill_once(room, stack, chance)
+        kill_once(terminals, stack, chance)
     print(f"{KILLS} kills: each program ended")
 
 
-def kill_once(room: Room, stack: Stack, chance: random.Random) -> None:
-    id = room.add("tmux", PATIENT)
-    room.api.ok(f"programs/{id}/start")
-    socket = Path(shlex.split(room.api.status(id)["status"]["attach"])[2])
+def kill_once(terminals: TerminalPrograms, stack: Stack, chance: random.Random) -> None:
+    id = terminals.add("tmux", LONG_RUNNING)
+    terminals.api.ok(f"programs/{id}/start")
+    socket = Path(shlex.split(terminals.api.status(id)["status"]["attach"])[2])
     server = eventually(lambda: server_of(socket))
     time.sleep(chance.random() * BEGINNING)
     server.send_signal(chance.choice([signal.SIGTERM, signal.SIGKILL]))
-    assert room.api.until(id, "exited")["last_run"]["exit_code"] == 1
+    assert terminals.api.until(id, "exited")["last_run"]["exit_code"] == 1
     eventually(lambda: tree(stack, id) == [])
     eventually(lambda: not socket.parent.exists())

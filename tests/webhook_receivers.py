@@ -27,12 +27,12 @@ class Received:
     at: float = field(default_factory=time.monotonic)
 
     @property
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         return json.loads(self.body)  # type: ignore[no-any-return]
 
     @property
     def event(self) -> str:
-        return str(self.told["event"])
+        return str(self.payload["event"])
 
     @property
     def id(self) -> str:

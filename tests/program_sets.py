@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.children import PATIENT
+from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 # Of everything something, and every field at least once.
@@ -42,7 +42,7 @@ SET: list[dict[str, Any]] = [
     },
     {
         "name": "hooked",
-        "command": PATIENT,
+        "command": LONG_RUNNING,
         "ready_port": 65535,
         "webhooks": {
             "urls": ["https://example.com/ü"],
@@ -85,7 +85,7 @@ def write(file: Path, *documents: dict[str, Any]) -> Path:
 
 
 def document(id: int, name: str, **fields: Any) -> dict[str, Any]:
-    return {"id": id, "name": name, "command": PATIENT, "user": OWN_USER, **fields}
+    return {"id": id, "name": name, "command": LONG_RUNNING, "user": OWN_USER, **fields}
 
 
 def names(api: Api) -> dict[int, str]:

@@ -12,7 +12,7 @@ from tests.stack import Api, Stack
 _PATH = "/api/v1/daemon/"
 
 
-class Told(NamedTuple):
+class StreamEvent(NamedTuple):
     """An event of a stream."""
 
     name: str
@@ -24,7 +24,7 @@ class StreamEnded(AssertionError):
     """The server has closed the stream."""
 
 
-class Listener:
+class StreamClient:
     """An open stream. Its head is read at once, its events as they are asked for."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Listener:
         self.status = int(status.split()[1])
         self.headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
 
-    def __enter__(self) -> "Listener":
+    def __enter__(self) -> "StreamClient":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -61,20 +61,20 @@ class Listener:
     def close(self) -> None:
         self.socket.close()
 
-    def event(self, timeout: float = 15) -> Told:
+    def event(self, timeout: float = 15) -> StreamEvent:
         """The next event; StreamEnded, or TimeoutError if none comes."""
         deadline = time.monotonic() + timeout
         while True:
-            told = self._parse(self._until(b"\n\n", deadline).decode())
-            if told is not None:
-                return told
+            parsed = self._parse(self._until(b"\n\n", deadline).decode())
+            if parsed is not None:
+                return parsed
 
-    def until(self, name: str, timeout: float = 15) -> Told:
+    def until(self, name: str, timeout: float = 15) -> StreamEvent:
         """The next event of a name; what comes before it is passed over."""
         deadline = time.monotonic() + timeout
-        while (told := self.event(deadline - time.monotonic())).name != name:
+        while (parsed := self.event(deadline - time.monotonic())).name != name:
             pass
-        return told
+        return parsed
 
     def line(self, timeout: float = 15) -> str:
         return str(self.until("line", timeout).data["line"])
@@ -82,7 +82,7 @@ class Listener:
     def lines(self, number: int, timeout: float = 15) -> list[str]:
         return [self.line(timeout) for _ in range(number)]
 
-    def rest(self, timeout: float = 15) -> Iterator[Told]:
+    def rest(self, timeout: float = 15) -> Iterator[StreamEvent]:
         """All events until the server closes the stream."""
         while True:
             try:
@@ -103,7 +103,7 @@ class Listener:
             self._receive(time.monotonic() + 15)
         return json.loads(self._received[:length])  # type: ignore[no-any-return]
 
-    def _parse(self, block: str) -> Told | None:
+    def _parse(self, block: str) -> StreamEvent | None:
         fields: dict[str, str] = {}
         for line in block.strip("\n").split("\n"):
             name, _, value = line.partition(": ")
@@ -115,7 +115,7 @@ class Listener:
         self.last_id = fields.get("id", self.last_id)
         if "data" not in fields:
             return None
-        return Told(fields["event"], json.loads(fields["data"]), fields.get("id"))
+        return StreamEvent(fields["event"], json.loads(fields["data"]), fields.get("id"))
 
     def _until(self, end: bytes, deadline: float) -> bytes:
         while end not in self._received:
@@ -134,9 +134,9 @@ class Listener:
         self._received += received
 
 
-def follow(stack: Stack, id: int, **options: Any) -> Listener:
+def follow(stack: Stack, id: int, **options: Any) -> StreamClient:
     """The log of a program."""
-    return Listener(stack, f"programs/{id}/logs/stream", **options)
+    return StreamClient(stack, f"programs/{id}/logs/stream", **options)
 
 
 def proc_of_api(stack: Stack) -> Any:

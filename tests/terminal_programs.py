@@ -22,7 +22,7 @@ of_each_shell = pytest.mark.parametrize("name", SHELLS)
 of_each_shell_and_tmux = pytest.mark.parametrize("name", ALL_SHELLS)
 
 
-class Room:
+class TerminalPrograms:
     """Adds programs, each in a terminal of its own number."""
 
     def __init__(self, api: Api, home: Path) -> None:

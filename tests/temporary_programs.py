@@ -14,7 +14,7 @@ import requests
 
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.supervisor.client import Supervisor
-from tests.children import carriers, shell
+from tests.processes import carriers, shell
 from tests.stack import OWN_USER, Stack, eventually
 
 LOST = "daemon restarted before the program finished"
@@ -243,7 +243,7 @@ def reconcile(stack: Stack) -> str:
     return done.stdout.strip()
 
 
-def told_at(file: Path, timeout: float = 10) -> float:
+def time_written(file: Path, timeout: float = 10) -> float:
     """The moment that a program has noted in a file."""
 
     def noted() -> float | None:

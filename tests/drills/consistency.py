@@ -180,11 +180,11 @@ def _history(stack: Stack, states: dict[str, Any]) -> Iterator[str]:
     present = {process: state["state"] for process, state in _processes(states)}
     known = events(stack)
     for process in sorted(present.keys() | known.keys()):
-        told = known[process][-1]["state"] if process in known else "stopped"
+        recorded = known[process][-1]["state"] if process in known else "stopped"
         now = present.get(process, "stopped")
         # What supervisord has forgotten, or never knew, is at rest: the history keeps how it came to.
-        if told != now and not (now == "stopped" and told in AT_REST):
-            yield f"{':'.join(process)} is {now}, and the history says {told}"
+        if recorded != now and not (now == "stopped" and recorded in AT_REST):
+            yield f"{':'.join(process)} is {now}, and the history says {recorded}"
         yield from _broken_links(process, known.get(process, []))
 
 

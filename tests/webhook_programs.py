@@ -4,14 +4,14 @@ import sqlite3
 from itertools import pairwise
 from typing import Any
 
-from tests.receivers import Receiver
 from tests.stack import Api, Stack, eventually
+from tests.webhook_receivers import Receiver
 
-PATIENT = "sleep 1000"
+LONG_RUNNING = "sleep 1000"
 
 
 def add(
-    api: Api, *urls: str, command: str = PATIENT, fields: dict[str, Any] | None = None, **block: Any
+    api: Api, *urls: str, command: str = LONG_RUNNING, fields: dict[str, Any] | None = None, **block: Any
 ) -> int:
     """A program whose starts are told of: one event each, unless the block says otherwise."""
     block = {"urls": list(urls), "events": "STARTING", **block}

@@ -32,7 +32,7 @@ person("registrar", "view_user", "change_user", *tokens)
 """
 
 
-def hire(stack: Stack) -> None:
+def create_users(stack: Stack) -> None:
     """Make the people of the tests: ``boss`` may do everything, the others what they are called."""
     done = stack.manage("shell", "--no-imports", "-c", _PEOPLE)
     assert done.returncode == 0, done.stderr
@@ -81,7 +81,7 @@ class Form(HTMLParser):
             self._inside = False
 
 
-class Desk:
+class AdminClient:
     """One person's session."""
 
     def __init__(self, stack: Stack, person: str = "boss") -> None:

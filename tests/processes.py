@@ -13,7 +13,7 @@ from daemon_programs.supervisor.processes.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
 # It lives until it is told to end, without a process besides its own, and doesn't mind arguments.
-PATIENT = "sh -c 'read line'"
+LONG_RUNNING = "sh -c 'read line'"
 
 
 def python(code: str, *arguments: str) -> str:
