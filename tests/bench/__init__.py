@@ -1,1 +1,1 @@
-"""`make bench`: this project beside what its users would pick instead. See docs/benchmarks.md."""
+"""`make bench`: compare this project with its alternatives. See docs/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: boot everything, measure, print a table, leave nothing behind."""
+"""``python -m tests.bench``: boot everything, measure, print a table, and clean up."""
 
 import argparse
 import contextlib
@@ -63,7 +63,7 @@ def _at_least(least: int, text: str) -> int:
 
 
 def _run(sizes: list[int], rounds: int) -> Times:
-    """All sizes are up side by side: whatever else the machine does hits each of them alike."""
+    """Run all sizes at the same time, so that other load on the machine affects them alike."""
     with contextlib.ExitStack() as running:
         try:
             arenas = {}
@@ -72,7 +72,7 @@ def _run(sizes: list[int], rounds: int) -> Times:
                 arenas[size] = running.enter_context(contenders(size))
             return measure(arenas, rounds, _tell)
         finally:
-            # A second Ctrl-C must not keep anything from being stopped.
+            # A second Ctrl-C must not interrupt the clean-up.
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(signum, signal.SIG_IGN)
             _tell("stopping everything")

@@ -1,6 +1,6 @@
-"""Who is compared: the same three operations over HTTP, over stock XML-RPC and with supervisorctl.
+"""The contenders: the same three operations over HTTP, over stock XML-RPC and with supervisorctl.
 
-An operation is what its user has to do and no more: the others are measured at their best.
+An operation has only the steps that its user needs: the others are measured at their best.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ class Contender(Protocol):
     supervisord_pid: int
 
     def add_and_start(self, program: str) -> None:
-        """The process may appear a little later: it is waited for."""
+        """Start a program. The process may appear later; the benchmark waits for it."""
 
     def list_with_status(self) -> int:
-        """How many programs were listed."""
+        """List the programs, and return their number."""
 
     def stop_and_remove(self, program: str) -> None: ...
 
     def settle(self) -> None:
-        """Wait for what goes on after an operation: it must not disturb the next contender's."""
+        """Wait for work that continues after an operation, so that it can't disturb the next contender's."""
 
 
 class DaemonApi:
@@ -63,7 +63,7 @@ class DaemonApi:
         self.api.ok(f"programs/remove/{self.ids.pop(program)}")
 
     def settle(self) -> None:
-        """``programs.json`` is written a moment after a change."""
+        """Wait until ``programs.json`` is written, a moment after a change."""
         eventually(lambda: self.mirror.read_text().count('"name": ') == len(self.ids), what="it is written")
 
 
@@ -121,7 +121,7 @@ class Supervisorctl:
         """Nothing goes on."""
 
     def _run(self, action: str, expected: str = "") -> str:
-        # Its exit code tells nothing here: `status` has one of its own if any program is stopped.
+        # The exit code does not matter: `status` fails if any program is stopped.
         result = subprocess.run([*self.command, action], capture_output=True, text=True)
         assert expected in result.stdout, f"supervisorctl {action}: {result.stdout}{result.stderr}"
         return result.stdout
@@ -129,6 +129,6 @@ class Supervisorctl:
 
 @contextlib.contextmanager
 def contenders(size: int) -> Iterator[list[Contender]]:
-    """All of them, running, each with so many idle programs."""
+    """Yield all contenders, running, each with ``size`` idle programs."""
     with temporary_stack() as stack, plain_supervisord(size) as one, plain_supervisord(size) as other:
         yield [DaemonApi(stack.start(), size), XmlRpc(one), Supervisorctl(other)]

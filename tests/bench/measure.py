@@ -1,4 +1,4 @@
-"""Operation by operation, size by size, contender by contender, so that noise hits all of them alike."""
+"""Operation by operation, size by size, contender by contender, so that noise affects them alike."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -15,15 +15,15 @@ Key = tuple[str, str, int]  # operation, contender's name, size
 Times = dict[Key, list[float]]  # milliseconds of each round
 
 
-def measure(arenas: dict[int, list[Contender]], rounds: int, tell: Callable[[str], None]) -> Times:
-    """Run the rounds and one more before them, which is not counted: the first of everything is slow."""
+def measure(arenas: dict[int, list[Contender]], rounds: int, report: Callable[[str], None]) -> Times:
+    """Run the rounds, after a first one that is not counted, since first operations are slow."""
     times: Times = {}
     for number in range(rounds + 1):
-        tell(f"round {number} of {rounds}" if number else "warming up")
+        report(f"round {number} of {rounds}" if number else "warming up")
         counted = times if number else {}
         for operation in OPERATIONS:
-            for size, everybody in arenas.items():
-                for contender in _rotated(everybody, number):
+            for size, contenders in arenas.items():
+                for contender in _rotated(contenders, number):
                     milliseconds = _run(operation, contender, size, f"measured-{number}")
                     contender.settle()
                     counted.setdefault((operation, contender.name, size), []).append(milliseconds)
@@ -34,14 +34,14 @@ def medians(times: Times) -> dict[Key, float]:
     return {key: median(values) for key, values in times.items()}
 
 
-def _rotated(everybody: list[Contender], number: int) -> Iterable[Contender]:
-    """Nobody always comes first, or always after the same neighbour."""
-    first = number % len(everybody)
-    return everybody[first:] + everybody[:first]
+def _rotated(contenders: list[Contender], number: int) -> Iterable[Contender]:
+    """Rotate the order, so that no contender is always first or always follows the same one."""
+    first = number % len(contenders)
+    return contenders[first:] + contenders[:first]
 
 
 def _run(operation: str, contender: Contender, size: int, program: str) -> float:
-    """Milliseconds of one operation. It is over when its process is there, or gone."""
+    """Return the milliseconds of one operation, until its process has appeared or gone."""
     before = _children_of(contender)
     if operation == "list with status":
         milliseconds, listed = _timed(contender.list_with_status)
@@ -66,12 +66,12 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _children_of(contender: Contender) -> set[int]:
-    """Read from the process table, so that looking costs no contender anything."""
+    """Read the process table, which puts no load on a contender."""
     return set(children(contender.supervisord_pid))
 
 
 def _wait(check: Callable[[], Any]) -> None:
-    """Finer than what is measured."""
+    """Check at shorter intervals than what is measured."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not check():
         assert time.monotonic() < deadline, "the operation had no effect"

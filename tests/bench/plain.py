@@ -21,7 +21,7 @@ def idle_names(size: int) -> list[str]:
 
 
 class PlainSupervisord:
-    """It runs as soon as it is made."""
+    """A supervisord that runs as soon as the object is created."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class PlainSupervisord:
         self.configuration = folder / "supervisord.conf"
         self.configuration.write_text(
             f"[supervisord]\nnodaemon=true\nlogfile={folder}/supervisord.log\npidfile={folder}/pid\n"
-            # It cleans up there, and in its default, the temporary folder, are other people's logs.
+            # supervisord removes old logs there; its default, the temporary folder, holds logs of others.
             f"childlogdir={folder}\n"
             f"[unix_http_server]\nfile={self.socket}\n"
             f"[supervisorctl]\nserverurl=unix://{self.socket}\n"
@@ -72,7 +72,7 @@ class PlainSupervisord:
         return self.folder / "conf.d" / f"{name}.conf"
 
     def end(self) -> None:
-        """With its children: those of a supervisord that is killed would live on."""
+        """End it with its children, which would survive a killed supervisord."""
         tree = descend([self.pid])
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -84,7 +84,7 @@ class PlainSupervisord:
 
 @contextlib.contextmanager
 def plain_supervisord(size: int) -> Iterator[PlainSupervisord]:
-    """A running one with so many idle programs, in a temporary folder."""
+    """Run one with ``size`` idle programs, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="daemon-bench-"))
     try:
         plain = PlainSupervisord(folder, size)

@@ -32,7 +32,7 @@ def table(medians: Medians) -> str:
 
 
 def promises(medians: Medians) -> list[str]:
-    """What the project promises of adding and starting, and whether it has held in this run."""
+    """State what the project promises for adding and starting, and whether this run has kept it."""
     first, last = sizes_of(medians)[0], sizes_of(medians)[-1]
 
     def add(contender: type[Contender], size: int) -> float:
@@ -53,7 +53,7 @@ def sizes_of(medians: Medians) -> list[int]:
 
 
 def circumstances(rounds: int, load: float) -> str:
-    """When, with what, and on how busy a machine (``load`` as it was before); nothing that names it."""
+    """Describe the run: when, with which versions, and the load before it. Nothing names the machine."""
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {rounds} rounds on {os.cpu_count()} CPUs with a load of {load:.1f}: "
         f"this project {__version__}, supervisor {version('supervisor')}, Django {version('django')}, "
@@ -62,7 +62,7 @@ def circumstances(rounds: int, load: float) -> str:
 
 
 def write(text: str) -> None:
-    """Put a new measurement in the place of the document's last one."""
+    """Replace the measurement in the document."""
     before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
     _, end, after = rest.partition(_END)
     assert end, f"{DOCUMENT.name} has no place for the table"

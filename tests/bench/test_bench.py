@@ -1,4 +1,4 @@
-"""The benchmark itself: it measures everybody, says so, and leaves nothing behind. No figure is judged."""
+"""The benchmark itself: it measures and reports all contenders, and cleans up. Figures are not checked."""
 
 import os
 import shutil
