@@ -1,4 +1,4 @@
-"""Drills: what takes long, or comes out differently each time. ``DRILL_ROUNDS`` makes them longer."""
+"""Drills: tests that take long or are randomized. ``DRILL_ROUNDS`` makes them longer."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Clients of drills: what they are answered must be what the OpenAPI document says, whatever happens."""
+"""Clients of drills, which check each response against the OpenAPI document."""
 
 import threading
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.stack import Stack
 
 
 def strict_document() -> dict[str, Any]:
-    """The document that stacks serve; answers must not have properties that it doesn't name."""
+    """Return the document that stacks serve, without additional properties in responses."""
     document: dict[str, Any] = SchemaGenerator().get_schema(public=True)
     for component in document["components"]["schemas"].values():
         if component.get("type") == "object":
@@ -30,7 +30,7 @@ def _operations() -> dict[str, Any]:
 
 
 def check_documented(operation_id: str, response: requests.Response) -> None:
-    """The status is one of the operation's, and the body is what it says for that status."""
+    """Check that the operation documents the response's status and body."""
     operation = _operations()[operation_id]
     codes = operation.definition.raw["responses"]
     assert str(response.status_code) in codes, f"{operation_id}: {response.status_code} {response.text}"
@@ -38,9 +38,9 @@ def check_documented(operation_id: str, response: requests.Response) -> None:
 
 
 class Client:
-    """One client with a connection of its own, for one thread. ``tally`` counts what it was answered.
+    """A client with a connection of its own, for one thread. ``tally`` counts its responses.
 
-    ``patience``: a server that dies may leave a connection that nobody will ever answer on.
+    ``patience`` limits the wait, in seconds: a server that dies may leave a connection open.
     """
 
     def __init__(self, stack: Stack, tally: "Tally", *, patience: float = 60) -> None:
@@ -68,7 +68,7 @@ class Client:
 
 
 class Tally:
-    """How often what was answered, by all clients of a drill."""
+    """The number of responses by outcome, of all clients of a drill."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, int | str]] = Counter()

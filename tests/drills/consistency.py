@@ -1,9 +1,9 @@
-"""What must be true of a stack once nobody asks anything of it, whatever has happened before.
+"""Check that an idle stack is consistent, whatever has happened before.
 
-The rows of the database, the configuration folder, the mirrors, supervisord, the process table and the
-history tell of the same programs, and nothing is left behind that belongs to none. All of it is read from
-where it is, by the tests' own means. The programs of drills are single processes: that makes "nothing runs
-twice" something to count.
+The database, the configuration folder, the mirrors, supervisord, the process table and the history must hold
+the same programs, and nothing that belongs to no program may be left. The tests read all of it themselves,
+without the project's code where possible. The programs of drills are single processes, so that a program that
+runs twice can be counted.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ Process = tuple[str, str]  # group and process, as supervisord calls them
 
 
 def agree(stack: Stack, timeout: float = 30) -> None:
-    """Wait until everything that tells of the stack's programs tells the same."""
+    """Wait until all sources agree on the stack's programs."""
     settle(lambda: differences(stack), timeout)
 
 
 def settle(problems: Callable[[], list[str]], timeout: float) -> None:
-    """Wait until there are no problems; an AssertionError that names those that stay."""
+    """Wait until there are no problems; raise AssertionError with those that stay."""
     deadline = time.monotonic() + timeout
     while found := problems():
         assert time.monotonic() < deadline, "\n".join(["this does not agree:", *found])
@@ -43,7 +43,7 @@ def settle(problems: Callable[[], list[str]], timeout: float) -> None:
 
 
 def differences(stack: Stack) -> list[str]:
-    """A sentence for each thing that disagrees with the database, or belongs to nothing in it."""
+    """Return a sentence for each difference from the database."""
     try:
         states = Supervisor(stack.folder / "supervisor.sock").states()["programs"]
     except DaemonError as problem:
@@ -87,12 +87,12 @@ def events(stack: Stack) -> dict[Process, list[Row]]:
 
 
 def unfinished(stack: Stack) -> list[Path]:
-    """Files that were being written when somebody was killed: they may lie there until the next start."""
+    """Return files that a killed process was writing, which may stay until the next start."""
     return [*stack.folder.rglob(".*.tmp")]
 
 
 def marked(stack: Stack) -> dict[Process, list[psutil.Process]]:
-    """The living processes of the stack, by what supervisord has started them as."""
+    """Return the living processes of the stack, by group and process name in supervisord."""
     found = defaultdict(list)
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
@@ -103,7 +103,7 @@ def marked(stack: Stack) -> dict[Process, list[psutil.Process]]:
 
 
 def complaints(stack: Stack, pattern: str = r"database is locked|Traceback|\bERROR\b") -> list[str]:
-    """The lines of the stack's own logs that nobody wants to read."""
+    """Return the lines of the stack's own logs that report errors."""
     return [
         f"{file.name}: {line}"
         for file in sorted((stack.folder / "stack-logs").iterdir())
@@ -114,7 +114,7 @@ def complaints(stack: Stack, pattern: str = r"database is locked|Traceback|\bERR
 
 @contextlib.contextmanager
 def explained(stack: Stack) -> Iterator[None]:
-    """A failure in here is told with the ends of the stack's own logs: its folder will be gone."""
+    """Add the ends of the stack's own logs to a failure, since its folder will be removed."""
     try:
         yield
     except BaseException as problem:
@@ -143,12 +143,12 @@ def _mirrored(stack: Stack, name: str) -> set[tuple[Any, ...]]:
 
 
 def _described(documents: Any, id: str) -> set[tuple[Any, ...]]:
-    """What a row and its mirror have in common."""
+    """Return the fields that a row and its mirror share."""
     return {(each[id], each["name"], each["command"], each.get("description")) for each in documents}
 
 
 def _process_table(stack: Stack, states: dict[str, Any]) -> Iterator[str]:
-    """Each program that supervisord runs is there once, and nobody else; so are the stack's own parts."""
+    """Check that each program of supervisord, and each part of the stack, runs exactly once."""
     alive = marked(stack)
     for part in PARTS:
         family = {process.pid for process in alive.pop((part, part), [])}
@@ -176,13 +176,13 @@ def _processes(states: dict[str, Any]) -> Iterator[tuple[Process, dict[str, Any]
 
 
 def _history(stack: Stack, states: dict[str, Any]) -> Iterator[str]:
-    """The last that was recorded of each process is what it is, and each change begins where one ended."""
+    """Check that the history ends with the present states and has no gaps."""
     present = {process: state["state"] for process, state in _processes(states)}
     known = events(stack)
     for process in sorted(present.keys() | known.keys()):
         recorded = known[process][-1]["state"] if process in known else "stopped"
         now = present.get(process, "stopped")
-        # What supervisord has forgotten, or never knew, is at rest: the history keeps how it came to.
+        # A process that supervisord doesn't know is at rest; the history keeps its last state.
         if recorded != now and not (now == "stopped" and recorded in AT_REST):
             yield f"{':'.join(process)} is {now}, and the history says {recorded}"
         yield from _broken_links(process, known.get(process, []))
@@ -191,7 +191,7 @@ def _history(stack: Stack, states: dict[str, Any]) -> Iterator[str]:
 def _broken_links(process: Process, history: list[Row]) -> Iterator[str]:
     before = "stopped"
     for event in history:
-        is_new = before in AT_REST and event["from_state"] == "stopped"  # registered anew
+        is_new = before in AT_REST and event["from_state"] == "stopped"  # registered again
         if event["from_state"] != before and not is_new and not event["is_gap"]:
             yield (
                 f"{':'.join(process)} was {before}, and event {event['id']} goes from "

@@ -1,4 +1,4 @@
-"""Killed at random moments while programs are being written: what was promised is there, whole, and agrees.
+"""Kills at random moments while programs are written: confirmed changes are complete and consistent.
 
 Clients add, change and remove programs of their own. Meanwhile the API, or everything at once, is killed
 with SIGKILL: in the middle of a transaction, of a file, of a call to supervisord.
@@ -32,7 +32,7 @@ LONGEST_WRITE = 1.5
 
 
 class Writer:
-    """A client that keeps count of what it was promised of each of its programs."""
+    """A client that records what was confirmed for each of its programs."""
 
     def __init__(self, stack: Stack, number: int) -> None:
         self.stack = stack
@@ -77,7 +77,7 @@ class Writer:
             self.promised[name] = {None}
 
     def ask(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer, if it is a promise; who is not answered doesn't know."""
+        """Return the response if it confirms a change; without a response the outcome is unknown."""
         try:
             response = self.api.session.post(f"{self.api.base}/{route}", json=body, timeout=30)
         except requests.RequestException:
@@ -140,7 +140,7 @@ def kill(stack: Stack, *, everything: bool) -> str:
 
 
 def check_whole(stack: Stack) -> None:
-    """Whatever is there can be read, at once: the database, each file of the configuration, the mirrors."""
+    """Check that the database, each configuration file and the mirrors can be read at once."""
     with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     for file in (*(stack.folder / "conf.d").glob("[!.]*"), stack.folder / "programs.json"):

@@ -47,7 +47,7 @@ def small() -> Iterator[Stack]:
 
 
 def fill(stack: Stack) -> Path:
-    """Take all the room there is, to the last byte."""
+    """Fill the disk to the last byte."""
     ballast = stack.folder / "ballast"
     with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
         while True:

@@ -1,8 +1,9 @@
 """Random kills under load: nothing lost, nothing twice, nothing left behind.
 
-In each round clients go on changing programs while somebody is shot at: killed, told to end, or stopped and
-let go on. Each client knows of its own programs what it was promised: what a 200 said is there, and what was
-refused or never answered is there as a whole or not at all. After each round everything agrees.
+In each round clients change programs while a process of the stack is killed, asked to end, or suspended and
+resumed. Each client knows what was confirmed for its own programs: a change that was answered with 200 is
+there, and one that was refused or not answered is there completely or not at all. After each round all
+sources agree.
 
 ``DRILL_ROUNDS`` is the number of rounds, ``DRILL_SEED`` repeats a run's choices.
 """
@@ -51,7 +52,7 @@ RECONCILE = (
     "from daemon_programs.tasks import *; from quick_start.tasks import *; "
     "reconcile_programs(); reconcile_temporary_programs()"
 )
-# One that was taken by somebody who is killed comes again after minutes: so it is asked for more than once.
+# A task whose worker is killed is repeated only after minutes, so it is queued more than once.
 DO_A_TASK = """
 from django_q.tasks import async_task, result
 print(next(filter(None, (result(async_task('math.sqrt', 1764), 10_000) for attempt in range(4))), None))
@@ -75,7 +76,7 @@ def test_random_kills_lose_nothing_run_nothing_twice_and_leave_nothing_behind(tm
 
 
 def test_queue_goes_on_after_its_idle_worker_was_killed() -> None:
-    """That one holds a lock while it waits, which nobody frees then."""
+    """The idle worker holds a lock while it waits, which stays locked when it is killed."""
     with temporary_stack() as stack, explained(stack.start()):
         check_that_the_queue_works(stack)
         family = sorted(marked(stack)["scheduler", "scheduler"], key=lambda process: process.pid)
@@ -91,7 +92,7 @@ def check_that_the_queue_works(stack: Stack) -> None:
 
 
 class Drill:
-    """A stack, those who use it, and those who shoot at it."""
+    """A stack with its clients, and the kills."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack
@@ -99,7 +100,7 @@ class Drill:
         self.chance = random.Random(SEED)
         self.tally = Tally()
         self.shots: list[str] = []
-        # When supervisord was last shot at, and was there again. What was said before counts no more.
+        # When supervisord was last killed, and was up again. Earlier states don't count.
         self.down_at = self.up_at = 0.0
         self.owners = [Owner(self, number) for number in range(CLIENTS)]
 
@@ -125,7 +126,7 @@ class Drill:
     def linger(self, most: float) -> None:
         time.sleep(self.chance.uniform(0.1, most))
 
-    # Who is shot at, and how
+    # The kills
 
     def shoot(self) -> None:
         name = self.chance.choice(VICTIMS)
@@ -143,7 +144,7 @@ class Drill:
                 process.send_signal(signal.SIGKILL if way == "kill" else signal.SIGTERM)
 
     def victims(self) -> dict[str, list[psutil.Process]]:
-        """Those who are there, by what they are."""
+        """Return the living targets by kind."""
         found = {"supervisord": [psutil.Process(self.stack.supervisord_pid)]}
         for (group, _), processes in marked(self.stack).items():
             for process in processes:
@@ -162,7 +163,7 @@ class Drill:
             process.resume()
 
     def end_supervisord(self, way: str) -> None:
-        """Then start the stack anew, as a container's init would."""
+        """Kill supervisord, then start the stack again, as a container's init would."""
         assert self.stack.process
         self.down_at, self.up_at = time.monotonic(), float("inf")
         if way == "kill":
@@ -174,14 +175,14 @@ class Drill:
             assert self.stack.processes() == []
         self.stack.start()
         self.up_at = time.monotonic()
-        # Clients go on, so somebody may write at this very moment.
+        # Clients go on, so that a file may be being written.
         eventually(lambda: not unfinished(self.stack), what="no file is left unfinished")
 
-    # What is true afterwards
+    # The checks
 
     def check(self) -> None:
         eventually(lambda: api_pid(self.stack), 60, "the API is back")
-        # What the queue does once a minute.
+        # As the queue does once a minute.
         done = self.stack.manage("shell", "--no-imports", "-c", RECONCILE)
         assert done.returncode == 0, done.stderr
         agree(self.stack, 60)
@@ -197,7 +198,7 @@ class Drill:
             row["id"]: row for row in self.stack.api.get("programs?include_status=true").json()["programs"]
         }
         promised = {id for owner in self.owners for id in owner.promises}
-        unknown = [f"nobody has added {id}" for id in kept if id >= FIRST_ID and id not in promised]
+        unknown = [f"{id} was never added" for id in kept if id >= FIRST_ID and id not in promised]
         return unknown + [problem for owner in self.owners for problem in owner.broken_promises(kept)]
 
     def check_that_nothing_ran_twice(self) -> None:
@@ -220,7 +221,7 @@ class Kept:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> "Kept":
-        """As it is kept; with a generation that nobody has sent if that is half of one."""
+        """Return a program as stored; half a change gives a generation that was never sent."""
         generation = document["environment"]["GENERATION"]
         whole = generation == document["description"]
         return cls(generation if whole else "half", document["enabled"], document["boot"])
@@ -228,7 +229,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Promise:
-    """What may be true of a program after an answer, or for want of one."""
+    """What may be true of a program after a response, or without one."""
 
     kept: frozenset[Kept | None]  # None: there is no such program
     runs: frozenset[bool]
@@ -279,7 +280,7 @@ class Owner:
         self.chance.choice(verbs)(id, kept)
 
     def look(self, id: int) -> None:
-        """What has become of a change that nobody has confirmed: it is there, or it is not."""
+        """Check that an unconfirmed change was made or not made, and record which."""
         response = self.client.get("getProgram", f"programs/{id}")
         if response.status_code == 503:
             return
@@ -291,7 +292,7 @@ class Owner:
     def ask(
         self, id: int, operation: str, route: str, body: Any, after: Kept | None, runs: frozenset[bool]
     ) -> None:
-        """Ask for a change, and note what is promised."""
+        """Request a change, and record what is confirmed."""
         before = self.promises[id]
         asked_at = time.monotonic()
         either = Promise(before.kept | {after}, self.may_run(before) | runs, asked_at, float("inf"))
@@ -305,7 +306,7 @@ class Owner:
             self.promises[id] = Promise(either.kept, either.runs, asked_at, answered_at)
 
     def may_run(self, promise: Promise) -> frozenset[bool]:
-        """Whether it runs by now: a supervisord that was started anew has started what boots."""
+        """Return whether it runs by now: a restarted supervisord starts programs with `boot`."""
         if promise.answered_at < self.drill.down_at:
             return frozenset(kept is not None and kept.enabled and kept.boot for kept in promise.kept)
         return promise.runs if promise.asked_at > self.drill.up_at else BOTH
@@ -375,7 +376,7 @@ class Owner:
         if response.status_code == 200:
             self.live.remove(id)
 
-    # What became of them
+    # Their outcomes
 
     def broken_promises(self, present: dict[int, dict[str, Any]]) -> Iterator[str]:
         for id, promise in self.promises.items():
@@ -395,7 +396,7 @@ class Owner:
         yield from (f"the launch {id} was lost" for id in self.launched if id not in known)
 
     def take_as_it_is(self) -> None:
-        """What is true now is what the next round begins with."""
+        """Take the present state as the start of the next round."""
         now = time.monotonic()
         present = {
             row["id"]: row for row in self.client.api.get("programs?include_status=true").json()["programs"]

@@ -28,8 +28,8 @@ SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 CLIENTS = 16
 WAITS = 32  # half of the threads: all that may wait
 PROGRAMS = 100 if ROUNDS < 2 else 1000
-EVERYBODYS = range(1, 6)
-# As fast as it can, and its log is rotated all the time.
+SHARED = range(1, 6)
+# It prints as fast as it can, so that its log is rotated all the time.
 CHATTER = {"command": "yes 'a line of a program that prints as fast as it can'", "log_max_bytes": 256 * 1024}
 HELD_UP = {"delay_seconds": 3600}
 
@@ -71,7 +71,7 @@ def test_clients_that_change_everything_at_once_get_no_errors_and_all_agrees(bus
     tally = Tally()
     over = threading.Event()
     hammers = [Hammer(Client(busy, tally), number) for number in range(CLIENTS)]
-    ids = set(EVERYBODYS).union(*(hammer.own for hammer in hammers))
+    ids = set(SHARED).union(*(hammer.own for hammer in hammers))
     exchange_all(busy, [program(id) for id in ids])
     with explained(busy), chatter(busy.api, 1), ThreadPoolExecutor(CLIENTS) as pool:
         hammering = [pool.submit(hammer.until, over) for hammer in hammers]
@@ -87,13 +87,13 @@ def test_clients_that_change_everything_at_once_get_no_errors_and_all_agrees(bus
 
 
 def check_that_each_change_was_useful(tally: Tally) -> None:
-    """No operation was refused all the time: then the drill would prove nothing of it."""
+    """Check that each operation succeeded at least once: otherwise the drill did not test it."""
     operations = {operation for operation, _ in tally.counts}
     assert {operation for operation in operations if tally.counts[operation, 200]} == operations
 
 
 class Hammer:
-    """One client, and what it may do next. Half of the time that is with what all of them share."""
+    """A client that does random operations, half of them on programs that all clients share."""
 
     def __init__(self, client: Client, number: int) -> None:
         self.client = client
@@ -121,14 +121,14 @@ class Hammer:
             assert self.answered("stopEphemeralProgram", f"quick-start/{id}/stop")
 
     def answered(self, operation: str, route: str, body: Any = None) -> dict[str, Any] | None:
-        """The answer of a success; None for a refusal. There is nothing else that may be answered."""
+        """Return the response of a success, or None for a refusal; fail for all else."""
         response = self.client.post(operation, route, body)
         assert response.status_code in (200, 400, 404), f"{operation}: {response.text}"
         return response.json() if response.status_code == 200 else None
 
     @property
     def id(self) -> int:
-        return self.chance.choice(self.chance.choice([EVERYBODYS, self.own]))
+        return self.chance.choice(self.chance.choice([SHARED, self.own]))
 
     def add(self) -> None:
         command = self.chance.choice(["sleep 1000", "true", "false"])
@@ -198,7 +198,7 @@ def chatter(api: Api, programs: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting(stack: Stack, ids: list[int]) -> Iterator[None]:
-    """As many requests as may wait do so; at the end all of them are answered."""
+    """Let as many requests wait as may, and check that all are answered in the end."""
     body = {"wait": True, "timeout": 300}
     with ThreadPoolExecutor(len(ids)) as pool:
         waits = [pool.submit(stack.api.post, f"programs/{id}/start", body) for id in ids]
@@ -215,7 +215,7 @@ def waiting(stack: Stack, ids: list[int]) -> Iterator[None]:
 
 
 def median_latency(ask: Callable[[], Any]) -> float:
-    """Of fifty requests, one after the other."""
+    """Return the median of fifty requests in sequence."""
 
     def measure() -> float:
         started_at = time.perf_counter()

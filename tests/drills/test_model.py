@@ -1,7 +1,7 @@
-"""Any sequence of calls and kills, compared with a small model of what should be.
+"""Random sequences of calls and kills, compared with a small model.
 
 The model knows of each program whether it is there, whether it is enabled, and whether it should run; and of
-each launch whether it lives. After each step the API must tell the same, after each sequence everything else.
+each launch whether it lives. After each step the API must agree, and after each sequence all other sources.
 ``DRILL_EXAMPLES`` is the number of sequences; ``DRILL_SEED`` gives others in a long run.
 """
 
@@ -57,7 +57,7 @@ FLAGS = st.booleans()
 
 @dataclass
 class Program:
-    """A program as it should be. ``up`` None: nobody can say, since it may have given up in time or not."""
+    """The expected state of a program. ``up`` is None if it can't be known whether it has given up yet."""
 
     id: int
     kind: str
@@ -67,15 +67,15 @@ class Program:
     description: str = ""
 
     def __post_init__(self) -> None:
-        self.begin_anew()
+        self.start_over()
 
-    def begin_anew(self) -> None:
-        """It is registered with a supervisord that did not have it."""
+    def start_over(self) -> None:
+        """Model the registration with a supervisord that does not know the program."""
         self.up = self.enabled and self.boot
 
     @property
     def document(self) -> dict[str, Any]:
-        """What it is added with."""
+        """Return the body of its add request."""
         fields = {**KINDS[self.kind].fields, "user": OWN_USER, "name": f"program {self.id}"}
         if self.kind == "ports":
             fields["port_range"] = {"start": 30000 + 2 * self.id, "end": 30001 + 2 * self.id}
@@ -88,7 +88,7 @@ class Program:
 
     @property
     def every(self) -> dict[str, bool]:
-        """What a verb needs that means all of it."""
+        """Return the body that addresses all instances."""
         return {"all": True} if self.kind == "ports" else {}
 
 
@@ -98,14 +98,14 @@ class Model:
     launches: dict[str, bool] = field(default_factory=dict)  # whether it lives
 
     def everything_ends(self) -> None:
-        """supervisord has ended: the next one starts what boots."""
+        """Model the end of supervisord: the next one starts programs with `boot`."""
         for program in self.programs.values():
-            program.begin_anew()
+            program.start_over()
         self.launches = dict.fromkeys(self.launches, False)
 
 
 class Machine(RuleBasedStateMachine):
-    """The steps. Each asks for something, whatever there is, and knows from the model what is answered."""
+    """The steps. Each makes a request and derives the expected response from the model."""
 
     stack: Stack
 
@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
         self.restarts = 0
 
     def ask(self, id: int, route: str, body: dict[str, Any]) -> Program | None:
-        """Ask for something that only a program that isn't there can be refused for."""
+        """Make a request that is refused only for an unknown program."""
         program = self.model.programs.get(id)
         if program is None:
             assert self.api.refused(route, body, 404) == f"Program with ID {id} not found"
@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
         return program
 
     def ask_enabled(self, id: int, verb: str, body: dict[str, Any]) -> Program | None:
-        """Ask for something that a disabled program is refused for too."""
+        """Make a request that is refused for an unknown or a disabled program."""
         program = self.model.programs.get(id)
         if program is None or program.enabled:
             every = program.every if program else {}
@@ -148,7 +148,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=IDS)
     def describe(self, id: int) -> None:
-        """A change that what runs does not notice."""
+        """Make a change that does not restart a running program."""
         self.steps += 1
         before = self.pids()
         if program := self.ask(id, f"programs/edit/{id}", {"description": str(self.steps)}):
@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=IDS)
     def change_environment(self, id: int) -> None:
-        """A change that what runs is restarted for; what has ended is not run again."""
+        """Make a change that restarts a running program, and leaves an ended one ended."""
         self.steps += 1
         program = self.ask(id, f"programs/edit/{id}", {"environment": {"STEP": str(self.steps)}})
         if program and program.enabled and program.up is not False:
@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
         program = self.ask(id, f"programs/{id}/enable", {})
         if program and not program.enabled:
             program.enabled = True
-            program.begin_anew()
+            program.start_over()
 
     @rule(id=IDS)
     def disable(self, id: int) -> None:
@@ -205,7 +205,7 @@ class Machine(RuleBasedStateMachine):
         program = self.model.programs.get(id)
         was_up = program and program.up
         if program := self.ask_enabled(id, "restart", {}):
-            # Of a port range what runs is restarted.
+            # Running instances of a port range are restarted.
             program.up = True if program.kind != "ports" else was_up
 
     @rule(id=IDS)
@@ -228,7 +228,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(sorted(KINDS)), boot=FLAGS)
     def bring_in(self, kind: str, boot: bool) -> None:
-        """Import a set of one program, which isn't there: it takes the place of all others."""
+        """Import a set of one new program, which replaces all others."""
         program = Program(max({13, *self.model.programs}) + 1, kind, enabled=True, boot=boot)
         exchange_all(self.stack, [program.document])
         self.model.programs = {program.id: program}
@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, 9))
     def end_launch(self, index: int) -> None:
-        """One of them, whether it lives or has ended."""
+        """Stop a launch, live or ended."""
         if not (ids := sorted(self.model.launches)):
             assert self.api.refused("quick-start/quick_1/stop", code=404).endswith("not found")
             return
@@ -257,7 +257,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=IDS)
     def kill_program(self, id: int) -> None:
-        """It comes back: nobody has asked for its end."""
+        """Kill a process, which is then restarted, since its stop was not requested."""
         for process in self.processes(f"program-{id}"):
             process.kill()
             eventually(lambda process=process: not is_alive(process))
@@ -277,7 +277,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(signum=st.sampled_from([signal.SIGKILL, signal.SIGTERM]))
     def restart_supervisord(self, signum: signal.Signals) -> None:
-        """Not too often: it takes its time."""
+        """Restart supervisord, but only a few times in a sequence, since it is slow."""
         self.restarts += 1
         if self.restarts > (1 if IS_SHORT else 3):
             return
@@ -299,7 +299,7 @@ class Machine(RuleBasedStateMachine):
         return sorted(found, key=lambda process: process.pid)
 
     def pids(self) -> dict[int, int]:
-        """The processes of programs that run and stay."""
+        """Return the processes of programs that run permanently."""
         statuses = self.api.get("status").json()["statuses"]
         return {
             each["id"]: each["status"]["pid"]
@@ -307,7 +307,7 @@ class Machine(RuleBasedStateMachine):
             if each["status"]["status"] == "running" and "pid" in each["status"]
         }
 
-    # What must be true
+    # The checks
 
     @invariant()
     def the_api_tells_what_the_model_says(self) -> None:
@@ -333,7 +333,7 @@ class Machine(RuleBasedStateMachine):
             yield f"the launches {live} live, and should {lives}"
 
     def teardown(self) -> None:
-        """Everything else tells it too, also of those who have ended; then all is cleared away."""
+        """Check all other sources, also for ended launches; then remove everything."""
         agree(self.stack)
         for id, lives in self.model.launches.items():
             assert lives or "last_run" in self.api.get(f"quick-start/{id}/status").json()
@@ -369,9 +369,9 @@ def test_any_sequence_of_calls_and_kills_leaves_what_it_should(modelled: Stack) 
         deadline=None,
         derandomize=IS_SHORT,
         database=None,
-        phases=[Phase.generate],  # a failure is told as it came: each step of a smaller one takes its time
+        phases=[Phase.generate],  # no shrinking, which is slow
         suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.debug,  # each step is printed as it is made: what follows takes it for flaky
+        verbosity=Verbosity.debug,  # print each step at once: Hypothesis may report the failure as flaky
     )
     run = machine if IS_SHORT else seed(SEED)(machine)
     with explained(modelled):

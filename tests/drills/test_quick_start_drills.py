@@ -1,4 +1,4 @@
-"""Temporary programs while the stack is shot at: afterwards everything that tells of them agrees."""
+"""Temporary programs while parts of the stack are killed: afterwards all sources agree."""
 
 import contextlib
 import json
@@ -54,7 +54,7 @@ def fleeting() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten(fleeting: Stack) -> dict[str, Any]:
-    """One that the queue is to purge while the other drills are held."""
+    """A program that the queue is to purge while the other drills run."""
     return Quick(fleeting).launch("echo one", wait="exit")
 
 
@@ -82,7 +82,7 @@ def test_time_is_kept_while_a_part_is_killed_again_and_again(
 
 @contextlib.contextmanager
 def killed(stack: Stack, part: str) -> Iterator[None]:
-    """A part of the stack is killed, and whatever comes after it too."""
+    """Kill a part of the stack, and its successors too."""
     over = threading.Event()
 
     def kill() -> None:
@@ -122,7 +122,7 @@ def test_after_any_mixture_of_kills_everything_agrees(round: int, tmp_path: Path
 
 
 class Drill:
-    """Fifty launches; at random ones of them somebody is shot at, and supervisord if it goes to the end."""
+    """Fifty launches, at six of which a process of the stack is killed; supervisord too if ``to_the_end``."""
 
     def __init__(self, stack: Stack, chance: random.Random, ran: Path, *, to_the_end: bool) -> None:
         self.stack = stack
@@ -137,7 +137,7 @@ class Drill:
         return self.stack.process.poll() is not None
 
     def launch(self, number: int) -> str | None:
-        """Launch until somebody answers; None when there is nobody any more who would."""
+        """Launch until the API answers; return None once the stack has ended."""
         for attempt in range(1000):
             if self.is_over:
                 return None
@@ -172,7 +172,7 @@ class Drill:
 
 
 def check_that_all_agrees(stack: Stack) -> None:
-    """Records, supervisord, configuration, mirror and process table tell of the same programs."""
+    """Check that records, supervisord, configuration, mirror and process table hold the same programs."""
     eventually(lambda: api_pid(stack), 60, "the API is back")
     reconcile(stack)
 
@@ -180,11 +180,11 @@ def check_that_all_agrees(stack: Stack) -> None:
         live = {id for id, record in records(stack).items() if not record["ended_at"]}
         return live == groups(stack) == files(stack) == set(mirrored(stack)) == running(stack)
 
-    eventually(agree, 30, "all tell of the same programs")
+    eventually(agree, 30, "all sources agree")
 
 
 def check_that_nothing_is_left(stack: Stack, ids: set[str]) -> None:
-    """After the next start: every launch has a record of its end, and there is nothing besides."""
+    """Check after the next start that every launch is recorded as ended, and that nothing else is left."""
     assert not left_of(stack)
     assert json.loads((stack.folder / "ephemeral.json").read_text()) == {"ephemeral_programs": []}
     assert not [file.name for file in (stack.folder / "conf.d").iterdir() if "quick_" in file.name]
@@ -200,7 +200,7 @@ def check_that_nothing_is_left(stack: Stack, ids: set[str]) -> None:
         )
 
 
-# What takes its time
+# Slow tests
 
 
 @LONG
@@ -249,7 +249,7 @@ def test_ends_are_found_after_the_database_was_locked_for_long(fleeting: Stack) 
         eventually(lambda: not left_of(fleeting), 30)
 
 
-# What has had its time meanwhile
+# The purge
 
 
 def test_queue_purges_by_itself(fleeting: Stack, forgotten: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""After ``kill -9`` of supervisord: what runs on is ended before it is started again, and nobody else is."""
+"""After ``kill -9`` of supervisord, its survivors are ended before the next start, and no other processes."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from tests.processes import is_alive, python, shell, tree
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 from tests.temporary_programs import Quick
 
-TOKEN = str(700_000_000 + os.getpid())  # what all processes of these drills have among their arguments
+TOKEN = str(700_000_000 + os.getpid())  # an argument of all processes of these drills
 
 _DAEMON = (
     "import os, time\n"
@@ -26,7 +26,7 @@ _DAEMON = (
     "os.execvp('sleep', ['sleep', '{token}'])"
 ).replace("{token}", TOKEN)
 
-# What survives in its own way; each comes to so many processes that have the token.
+# Kinds of survivors, with the number of their processes that have the token.
 KINDS = {
     "plain": (f"sleep {TOKEN}", 1),
     "without marks": (f"env -i sleep {TOKEN}", 1),
@@ -81,7 +81,7 @@ def populate(stack: Stack, kind: str, number: int) -> int:
 
 
 def kill_supervisord(stack: Stack, chance: random.Random) -> None:
-    """Alone, or with parts of the stack in one blow, as a host that is out of memory would do."""
+    """Kill supervisord alone or with parts of the stack, as on a host that is out of memory."""
     victims = [stack.supervisord_pid]
     victims += [process.pid for process in parts(stack) if chance.random() < 0.3]
     for pid in victims:
@@ -108,7 +108,7 @@ def living(stack: Stack) -> list[psutil.Process]:
 
 
 def of(stack: Stack, id: int) -> list[psutil.Process]:
-    """The processes with the token of one program: its own tree, and what was orphaned of it."""
+    """Return the processes of one program with the token: its tree and its orphans."""
     pid = stack.api.pid(id)
     own = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)] if pid else []
     session = [each for each in psutil.process_iter() if pid and _session(each) == pid and each not in own]
@@ -136,7 +136,7 @@ def pid_is_alive(pid: int) -> bool:
 def test_program_that_is_killed_with_supervisord_and_comes_back_at_once(
     own_stack: Stack, tmp_path: Path
 ) -> None:
-    """Killed and started again and again: there is never more than one of it."""
+    """However often it is killed and started, it never runs more than once."""
     seen = tmp_path / "seen"
     one_at_a_time = f"echo $$ >> {seen}; exec env -i sleep {TOKEN}"
     own_stack.start()

@@ -1,4 +1,4 @@
-"""A tmux server that is killed at whatever moment of its session's beginning ends its program."""
+"""A tmux server that is killed at any moment while its session starts ends its program."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ BEGINNING = 0.06  # seconds from the first sign of a server to a session whose o
 
 
 def server_of(socket: Path) -> psutil.Process | None:
-    """The session's server, once it is a process of its own and no more a client that forks."""
+    """Return the session's server, once it has forked from the client."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() == "tmux: server" and str(socket) in process.cmdline():
