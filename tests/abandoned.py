@@ -1,4 +1,4 @@
-"""What ``test_reaper`` lets pytest run, and kills it meanwhile. Not collected otherwise."""
+"""A test that ``test_reaper`` runs in a pytest of its own, which it then kills. Not collected otherwise."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.processes import python, started
 from tests.stack import OWN_USER, Stack
 
-# It detaches in every way there is and forgets whom it belongs to, so that only its descent tells.
+# It detaches in every way and drops its environment markers, so that only its parentage identifies it.
 DETACHED = (
     "import os, time\nif os.fork(): time.sleep(1000)\n"
     "os.setsid()\nif os.fork(): os._exit(0)\n"

@@ -1,4 +1,4 @@
-"""A person at the admin: logs in with a session, and fills in forms as a browser would."""
+"""A client of the admin, which logs in and fills in forms as a browser would."""
 
 import re
 from html.parser import HTMLParser
@@ -33,13 +33,13 @@ person("registrar", "view_user", "change_user", *tokens)
 
 
 def create_users(stack: Stack) -> None:
-    """Make the people of the tests: ``boss`` may do everything, the others what they are called."""
+    """Create the tests' users: ``boss`` has all permissions, the others those that their names say."""
     done = stack.manage("shell", "--no-imports", "-c", _PEOPLE)
     assert done.returncode == 0, done.stderr
 
 
 class Form(HTMLParser):
-    """The fields of one form of a page, and what a browser would send of them."""
+    """The fields of a form, with the values that a browser would send."""
 
     def __init__(self, html: str, id: str) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Form(HTMLParser):
 
 
 class AdminClient:
-    """One person's session."""
+    """The session of one user."""
 
     def __init__(self, stack: Stack, person: str = "boss") -> None:
         self.url = f"{stack.url}/admin/"
@@ -121,11 +121,11 @@ class AdminClient:
         return self.post(path, sent, follow=True)
 
     def act(self, action: str, *ids: int, **more: Any) -> requests.Response:
-        """Choose programs in the list, and one of the actions."""
+        """Run an action for programs selected in the list."""
         return self.post(PROGRAMS, {"action": action, "_selected_action": ids, **more}, follow=True)
 
     def press(self, id: int, button: str, value: str = "all") -> requests.Response:
-        """A button of the page of one program."""
+        """Press a button on a program's page."""
         return self.post(f"{PROGRAMS}{id}/operate/", {button: value}, follow=True)
 
 
@@ -134,32 +134,32 @@ TOKENS = "hoody_site/apitoken/"
 
 
 def messages_of(response: requests.Response) -> list[str]:
-    """What the page says at its top, as text."""
+    """Return the messages at the top of a page, as text."""
     block = re.search(r'<ul class="messagelist">(.*?)</ul>', response.text, re.S)
     return [text_of(item) for item in re.findall(r"<li[^>]*>(.*?)</li>", block[1], re.S)] if block else []
 
 
 def errors_of(response: requests.Response) -> list[str]:
-    """What the form says about its fields, as text."""
+    """Return the errors of a form, as text."""
     blocks = re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', response.text, re.S)
     return [text_of(item) for block in blocks for item in re.findall(r"<li>(.*?)</li>", block, re.S)]
 
 
 def row_of(page: str, id: int) -> str:
-    """The row of a program in the list, as text."""
+    """Return the row of a program in the list, as text."""
     rows = re.findall(r"<tr>(.*?)</tr>", page, re.S)
     return next(text_of(row) for row in rows if f"/{id}/change/" in row)
 
 
 def live_html(page: str) -> str:
-    """The part above the form, which tells what runs."""
+    """Return the live part of a page, above the form."""
     part = re.search(r'<section class="live.*?</section>', page, re.S)
     assert part
     return part[0]
 
 
 def live_of(page: str) -> str:
-    """The same, as text."""
+    """Return the live part of a page, as text."""
     return text_of(live_html(page))
 
 

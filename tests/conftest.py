@@ -1,4 +1,4 @@
-"""Fixtures. Django's settings read a state folder of the tests' own: nobody's installation is touched."""
+"""Fixtures. Django's settings use a state folder of the tests, so that no installation is touched."""
 
 import atexit
 import os
@@ -13,7 +13,7 @@ from tests.reaper import reaper
 
 for name in [name for name in os.environ if name.startswith("DAEMON_")]:
     del os.environ[name]
-# Hundreds of processes are started: each would compile everything anew.
+# Hundreds of processes are started: each would compile all modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 _state = Path(tempfile.gettempdir(), f"daemon-unit-{secrets.token_hex(4)}")
@@ -80,7 +80,7 @@ def quick(stack: Stack) -> Iterator[Quick]:
 
 @pytest.fixture(scope="session")
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trust]:
-    """What receivers of webhooks and the stacks that deliver to them have in common."""
+    """The certificates that receivers of webhooks and the stacks that deliver to them share."""
     with Receiver() as proxy:
         yield Trust(tmp_path_factory.mktemp("trust"), proxy)
 

@@ -1,4 +1,4 @@
-"""What has happened, for tests: read from the API as clients do, or row by row from the database."""
+"""Read recorded events from the API, as clients do, or from the database."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 def events(api: Api, id: int | None = None, **query: Any) -> list[Event]:
-    """All events, of a program or of everything, the oldest first."""
+    """Return all events, of one program or of all, oldest first."""
     route = "events" if id is None else f"programs/{id}/events"
     found: list[Event] = []
     cursor: dict[str, str] = {}
@@ -29,7 +29,7 @@ def changes(events: Iterable[Event]) -> list[tuple[str, str]]:
 
 
 def until_states(api: Api, id: int, *states: str, timeout: float = 15) -> list[Event]:
-    """Wait until a program has gone through exactly these states; its events."""
+    """Wait until a program has gone through exactly these states, and return its events."""
 
     def there() -> list[Event] | None:
         found = events(api, id)
@@ -39,14 +39,14 @@ def until_states(api: Api, id: int, *states: str, timeout: float = 15) -> list[E
 
 
 def rows(stack: Stack) -> list[sqlite3.Row]:
-    """The table itself, in the order of its ids."""
+    """Return the rows of the table, ordered by id."""
     with sqlite3.connect(f"file:{stack.folder}/db.sqlite3?mode=ro", uri=True) as database:
         database.row_factory = sqlite3.Row
         return database.execute("SELECT * FROM daemon_programs_event ORDER BY id").fetchall()
 
 
 def check_chains(events: Iterable[Any]) -> None:
-    """Each process goes on from the state that it was last told to be in: nothing is missing between."""
+    """Check that each event of a process begins with the state in which the last one ended."""
     by_process: dict[tuple[Any, Any], list[Any]] = {}
     for event in events:
         by_process.setdefault((event["group"], event["port"]), []).append(event)

@@ -1,4 +1,4 @@
-"""The marker ``stack``, given to each test that needs a running stack, so that nobody has to remember it.
+"""The marker ``stack``, which is added to each test that needs a running stack.
 
 A test needs one if it, a fixture that it uses, or a function of the tests that one of them calls makes a
 `Stack`. What this doesn't see is refused when it starts one.
@@ -14,8 +14,8 @@ import pytest
 
 from tests import stack
 
-# What takes longest, the longest first, so that no process is left with one of them at the end. What is not
-# named comes after these, and what needs no stack last: `make unit` gives out files in this order.
+# The slowest files, slowest first, so that none of them is started last. Files that are not listed follow,
+# and those that need no stack come last: `make unit` distributes files in this order.
 LONGEST = (
     "test_reconcile",
     "test_adoption",

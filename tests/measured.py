@@ -21,7 +21,7 @@ HEAD = """# Coverage
 
 `make coverage` runs all tests and measures which statements they reach, also those that run inside of
 stacks: the API, the queue, the event listener, and the plugin in supervisord. Processes that a test kills
-with SIGKILL, or that become another program, can't tell what they have run: what only they do is missing.
+with SIGKILL, or that become another program, can't report what they have run, so that it is missing here.
 
 {total} % of all statements are reached. These modules are below {goal} %:
 

@@ -1,4 +1,4 @@
-"""Scrapes for tests: read with the parsers of Prometheus' own client library."""
+"""Scrape the metrics, and parse them with Prometheus' own client library."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Programs for tests to run, and what the kernel tells of them."""
+"""Commands for test programs, and their processes as the kernel sees them."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import psutil
 from daemon_programs.supervisor.processes.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
-# It lives until it is told to end, without a process besides its own, and doesn't mind arguments.
+# It runs until it is stopped, in a single process, and ignores its arguments.
 LONG_RUNNING = "sh -c 'read line'"
 
 
@@ -55,12 +55,12 @@ def environment(pid: int) -> dict[bytes, bytes]:
 
 
 def tree(stack: Stack, id: int) -> list[psutil.Process]:
-    """The living processes of a program, whoever their parents are by now."""
+    """Return the living processes of a program, orphans included."""
     return list(carriers(stack, f"program-{id}"))
 
 
 def carriers(stack: Stack, group: str) -> Iterator[psutil.Process]:
-    """All that carry a group's mark, as soon as nobody is between fork and exec, without a mark yet."""
+    """Yield the processes with a group's environment marker, once none is between fork and exec."""
     eventually(lambda: not any(map(_is_like_its_parent, _children(stack))))
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
@@ -81,8 +81,10 @@ def _is_like_its_parent(process: psutil.Process) -> bool:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """False as well of what has ended and waits for a parent to take notice, as an orphan of a killed
-    supervisord does forever where the container's init doesn't care."""
+    """Return whether a process runs; zombies don't.
+
+    An orphan of a killed supervisord stays a zombie where the container's init does not reap it.
+    """
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
 
-# Of everything something, and every field at least once.
+# A variety of programs, with every field at least once.
 SET: list[dict[str, Any]] = [
     {
         "name": "日本 [x] %(ENV_PATH)s",
@@ -62,7 +62,7 @@ SET: list[dict[str, Any]] = [
 
 
 def done(stack: Stack, *command: object) -> str:
-    """Run a management command that succeeds: what it prints."""
+    """Run a management command that succeeds, and return its output."""
     ran = stack.manage(*map(str, command))
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
@@ -70,7 +70,7 @@ def done(stack: Stack, *command: object) -> str:
 
 
 def failed(stack: Stack, *command: object) -> str:
-    """Run a management command that fails: its one sentence."""
+    """Run a management command that fails, and return its error."""
     ran = stack.manage(*map(str, command))
     assert ran.returncode == 1, ran.stdout
     assert ran.stdout == ""
@@ -93,7 +93,7 @@ def names(api: Api) -> dict[int, str]:
 
 
 def everything(stack: Stack) -> tuple[object, ...]:
-    """All that a command that changes nothing leaves alone."""
+    """Return everything that a command without changes leaves alone."""
     configured = {file.name: file.read_bytes() for file in (stack.folder / "conf.d").iterdir()}
     kept = [file.name for file in stack.folder.glob("backups/*")]
     return stack.api.get("programs").text, configured, kept, pids(stack.api)

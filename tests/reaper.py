@@ -1,8 +1,8 @@
-"""Ends what a process has started and left behind, however that process has ended.
+"""End the stacks that a process has left behind, however it has ended.
 
-A process of its own, since whoever is killed can't clean up. It is told of folders as they come and go;
-when the process that it watches is over, it stops the stacks of the folders it still knows and removes
-them. It shares nothing with what it watches: no environment, no session, no output, no module.
+This is a process of its own, since a killed process can't clean up. The watched process reports its folders
+as it creates and removes them; when it has ended, the reaper stops the stacks of the remaining folders and
+removes those. The two share nothing: no environment, no session, no output, no module.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# What stacks, and all that they start, carry in their environment.
+# The environment markers of stacks and of all processes that they start.
 _OF_A_STACK = "DAEMON_STATE_DIR=", "SUPERVISOR_SERVER_URL=unix://"
-# An orderly end may take as long as the slowest program is given; nobody waits for the answer.
+# An orderly end may take as long as the longest grace period; no test waits for it.
 _PATIENCE_SECONDS = 5.0
 
 Identity = tuple[int, str]  # the pid, and when it was started
 
 
 class Reaper:
-    """The side of who is watched."""
+    """The side of the watched process."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +73,7 @@ def main(watched: int) -> None:
 
 
 def _known_at_the_end_of(watched: int) -> set[Path]:
-    """Follow what is told; the folders that are known when the other side has ended."""
+    """Read the reports until the watched process has ended, and return its remaining folders."""
     with contextlib.ExitStack() as open_files:
         waits_for: list[int] = [sys.stdin.fileno()]
         with contextlib.suppress(ProcessLookupError):  # it may be over by now
@@ -110,7 +110,7 @@ def _end_all(folders: set[Path]) -> None:
             break
         time.sleep(0.05)
     quiet = 0
-    while quiet < 3:  # what is between fork and exec carries no mark yet
+    while quiet < 3:  # a process between fork and exec has no marker yet
         found = set(_marked(marks)) | {each for each in _below(family) if _started(each[0]) == each[1]}
         for each in found:
             _signal(each, signal.SIGKILL)
@@ -120,7 +120,7 @@ def _end_all(folders: set[Path]) -> None:
 
 
 def _is_stack(pid: int, folders: set[Path]) -> bool:
-    """Whether it is supervisord, or what is about to become it: what the stack starts has its mark."""
+    """Return whether it is supervisord, or will become it: only what supervisord starts has its marker."""
     return not any(
         entry.startswith(os.fsencode(f"{_OF_A_STACK[1]}{folder}/"))
         for entry in _environment(pid)
@@ -137,7 +137,7 @@ def _marked(marks: list[bytes]) -> Iterator[Identity]:
 
 
 def _below(family: set[Identity]) -> set[Identity]:
-    """These, and all that descend from them, but for the reapers of workers: they have work to do."""
+    """Return these processes and their descendants, without the reapers of workers, which have work to do."""
     parents = {pid: fields[1] for pid in _pids() if (fields := _fields(pid)) and not _is_reaper(pid)}
     found = {pid for pid, _ in family}
     while more := {pid for pid, parent in parents.items() if int(parent) in found} - found:
@@ -164,7 +164,7 @@ def _environment(pid: int) -> list[bytes]:
 
 
 def _fields(pid: int) -> list[str]:
-    """From the state on; nothing for who has ended."""
+    """Return the fields from the state on; none if the process has ended."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return [] if fields[0] in "ZX" else fields
@@ -183,7 +183,7 @@ def _signal(each: Identity, number: int) -> None:
 
 
 def _unmount(folder: Path) -> None:
-    """A drill has a small disk of its own there."""
+    """Unmount the small disk of a drill in this folder."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         point = line.split()[1]
         if point.startswith(f"{folder}/"):

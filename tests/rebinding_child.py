@@ -21,7 +21,7 @@ PORT = 8443
 
 
 class NameServer:
-    """Answers each question for an IPv4 address with the next of its answers; the last one stays."""
+    """A name server that gives its answers to IPv4 queries in turn, and repeats the last one."""
 
     def __init__(self, answers: list[str]) -> None:
         self.answers = answers

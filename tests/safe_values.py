@@ -1,9 +1,8 @@
-"""What keeps generated programs harmless: they may be run by root.
+"""Replace generated values by safe ones, since root may run the generated programs.
 
-Whatever a generator makes up, what is sent has a command that sleeps (or ``true``), the tests' own user
-but not that user's start-up files, and log files below one folder. Only values that could be accepted are
-exchanged; what the API must refuse is sent as it was generated. ``DAEMON_LOG_ROOTS`` holds the log files a
-second time.
+Each program that is sent has a command that sleeps (or ``true``), the tests' own user without that user's
+start-up files, and log files below one folder. Only values that the API could accept are replaced; what it
+must refuse is sent as it was generated. ``DAEMON_LOG_ROOTS`` confines the log files as well.
 """
 
 import itertools
@@ -19,37 +18,37 @@ _ids = itertools.count(1)
 
 
 def command(value: Any) -> Any:
-    """The text becomes an argument that nobody reads; a blank command stays what must be refused."""
+    """Turn the text into an ignored argument; keep a blank command, which must be refused."""
     if not isinstance(value, str) or not value.strip() or value == "true":
         return value
     return f"sh -c 'exec sleep 1000' {shlex.quote(value)}"
 
 
 def user(value: Any) -> Any:
-    """Of all users only the tests' own is known to exist."""
+    """Return the tests' own user, the only one known to exist."""
     return OWN_USER if isinstance(value, str) and value.strip() and "\0" not in value else value
 
 
 def log_file(value: Any, folder: Path) -> Any:
-    """A path of its own below the folder; what is no absolute path of a file stays what must be refused."""
+    """Return a new path below the folder; keep what is not an absolute path, which must be refused."""
     if not isinstance(value, str) or not re.fullmatch(r"/[^\0-\x1f\x7f-\x9f]*[^/\0-\x1f\x7f-\x9f]", value):
         return value
     return str(folder / f"log {next(_ids)}" / "out.log")
 
 
 def directory(value: Any, folder: Path) -> Any:
-    """Of all folders this one is known to exist."""
+    """Return the folder, the only one known to exist."""
     is_path = isinstance(value, str) and value.startswith("/") and "\0" not in value
     return str(folder) if is_path else value
 
 
 def environment(value: Any, folder: Path) -> Any:
-    """With an empty home: the shell of a terminal finds no start-up files there."""
+    """Set an empty home, where the shell of a terminal finds no start-up files."""
     return {**value, "HOME": str(folder)} if isinstance(value, dict) else value
 
 
 def webhooks(value: Any) -> Any:
-    """Addresses that nobody has: what the API accepts may be called one day."""
+    """Use unused addresses, since URLs that the API accepts may be called."""
     urls = value.get("urls", []) if isinstance(value, dict) else None
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         return value
@@ -57,7 +56,7 @@ def webhooks(value: Any) -> Any:
 
 
 def body(value: Any, folder: Path) -> Any:
-    """The body of a request that adds or edits a program, made harmless."""
+    """Return the body of an add or edit request with safe values."""
     if not isinstance(value, dict):
         return value
     exchanged: dict[str, Callable[[Any], Any]] = {

@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def free_port() -> int:
-    """Below those that the system gives to clients: one of them would have it while a stack is down."""
+    """Return a port below those that the system gives to clients, which could take it from a stack."""
     while True:
         port = 10_240 + secrets.randbelow(20_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -212,7 +212,7 @@ class Stack:
         return self.process.wait(timeout)
 
     def destroy(self) -> None:
-        """Stop, and end whatever a failed test has left."""
+        """Stop, and end all that a failed test has left."""
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop(30)
@@ -237,7 +237,7 @@ def temporary_stack(**environment: str) -> Iterator[Stack]:
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that everybody can read; it goes even if this process is killed."""
+    """Yield a folder that all users can read; it is removed even if this process is killed."""
     folder = Path(tempfile.gettempdir(), f"daemon-test-{secrets.token_hex(4)}")
     reaper.remember(folder)
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Clients of live streams: a plain socket each, so that they can be as slow or as rude as tests need them."""
+"""Clients of live streams: a plain socket each, so that they can read slowly or close abruptly."""
 
 import json
 import socket
@@ -62,7 +62,7 @@ class StreamClient:
         self.socket.close()
 
     def event(self, timeout: float = 15) -> StreamEvent:
-        """The next event; StreamEnded, or TimeoutError if none comes."""
+        """Return the next event; raise StreamEnded, or TimeoutError if none comes."""
         deadline = time.monotonic() + timeout
         while True:
             parsed = self._parse(self._until(b"\n\n", deadline).decode())
@@ -70,7 +70,7 @@ class StreamClient:
                 return parsed
 
     def until(self, name: str, timeout: float = 15) -> StreamEvent:
-        """The next event of a name; what comes before it is passed over."""
+        """Return the next event of this name, and skip those before it."""
         deadline = time.monotonic() + timeout
         while (parsed := self.event(deadline - time.monotonic())).name != name:
             pass
@@ -97,7 +97,7 @@ class StreamClient:
         return True
 
     def body(self) -> dict[str, Any]:
-        """Of an answer that is no stream."""
+        """Return the body of a response that is not a stream."""
         length = int(self.headers["content-length"])
         while len(self._received) < length:
             self._receive(time.monotonic() + 15)

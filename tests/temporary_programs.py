@@ -1,4 +1,4 @@
-"""Temporary programs for tests: launched, looked at, and looked for after their end."""
+"""Launch and inspect temporary programs, and what is left after their end."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ from tests.stack import OWN_USER, Stack, eventually
 LOST = "daemon restarted before the program finished"
 EXPIRED = "stopped at the end of its time to live"
 
-# It leaves children in its own session, in sessions of their own, and some whose parents have gone.
+# It starts children in its own session and in sessions of their own, some of them orphans.
 FORKS = shell(
     "sleep 1001 & setsid sleep 1002 & (setsid sh -c 'sleep 1003 & sleep 1004; true' &); (sleep 1005 &); "
     "exec sleep 1006"
@@ -29,7 +29,7 @@ STUBBORN = shell("trap '' TERM; echo ready; while :; do sleep 1; done")
 
 
 class Quick:
-    """One client of a stack's quick start. What it has launched is stopped at the end."""
+    """A client of a stack's quick start, which stops what it has launched at the end."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -45,7 +45,7 @@ class Quick:
                 self.api.post(f"quick-start/{id}/stop")
 
     def launch(self, command: str = "sleep 1000", **fields: Any) -> dict[str, Any]:
-        """The answer of a launch that succeeds."""
+        """Launch successfully, and return the response."""
         fields.setdefault("user", OWN_USER)
         answer = self.api.ok("quick-start", {"command": command, **fields})
         self.ids.append(answer["temporary_id"])
@@ -67,7 +67,7 @@ class Quick:
         )
 
     def ended(self, id: str, timeout: float = 15) -> dict[str, Any]:
-        """Wait for its end without asking for its status, which would bring the end about; then ask."""
+        """Wait for its end without a status query, which would complete the record; return the status."""
         eventually(lambda: self.record(id)["ended_at"], timeout, f"{id} has ended")
         return self.status(id)
 
@@ -95,12 +95,12 @@ class Quick:
         return records(self.stack)[id]
 
     def is_cleaned_up(self, id: str) -> bool:
-        """Process tree, configuration, mirror and list have nothing of it any more."""
+        """Return whether process tree, configuration, mirror and list have no trace of it."""
         return id not in left_of(self.stack) and id not in self.listed()
 
 
 def tree(stack: Stack, id: str) -> list[psutil.Process]:
-    """The living processes of a temporary program, whoever their parents are by now."""
+    """Return the living processes of a temporary program, orphans included."""
     return list(carriers(stack, id))
 
 
@@ -114,12 +114,12 @@ def forked(stack: Stack, id: str) -> bool:
 
 
 def created(id: str) -> float:
-    """The moment of its creation, to the microsecond: that is what its id is made of."""
+    """Return the time of its creation to the microsecond, from its id."""
     return int(id.removeprefix("quick_")) / 1e6
 
 
 def mirrored(stack: Stack) -> dict[str, dict[str, Any]]:
-    """What ``ephemeral.json`` tells, by id."""
+    """Return the objects of ``ephemeral.json`` by id."""
     content = json.loads((stack.folder / "ephemeral.json").read_text())
     assert list(content) == ["ephemeral_programs"]
     return {each["temporary_id"]: each for each in content["ephemeral_programs"]}
@@ -140,7 +140,7 @@ def groups(stack: Stack) -> set[str]:
 
 
 def files(stack: Stack) -> set[str]:
-    """The ids that the configuration folder has files of, half written ones included."""
+    """Return the ids with files in the configuration folder, partial ones included."""
     return {file.name.lstrip(".").split(".")[0] for file in (stack.folder / "conf.d").glob("*quick_*")}
 
 
@@ -159,7 +159,7 @@ def running(stack: Stack) -> set[str]:
 
 
 def left_of(stack: Stack) -> set[str]:
-    """The ids of which anything but a record is there."""
+    """Return the ids of which more than a record is left."""
     known = set()
     with contextlib.suppress(SupervisorUnavailable):
         known = groups(stack)
@@ -167,7 +167,7 @@ def left_of(stack: Stack) -> set[str]:
 
 
 def api_pid(stack: Stack) -> int | None:
-    """The process that answers, if one does."""
+    """Return the process that answers requests, or None."""
     with contextlib.suppress(requests.RequestException):
         return int(stack.client(None).get("health").json()["pid"])
     return None
@@ -178,7 +178,7 @@ def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
     found = []
     for process in stack.processes():
         with contextlib.suppress(psutil.Error):
-            # Looked at again, it may have another environment by now, or none: it may be ending.
+            # Read the environment again: the process may be ending.
             if process.environ().get("SUPERVISOR_GROUP_NAME") in names:
                 found.append(process)
     return found
@@ -186,7 +186,7 @@ def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def suspended(stack: Stack, *names: str) -> Iterator[None]:
-    """Some of the stack's own processes stand still, with nothing in their hands that others wait for."""
+    """Suspend some of the stack's own processes while they hold no locks."""
     processes = own_processes(stack, *names)
     assert len(processes) >= len(names)
     eventually(lambda: _stand_still(stack, processes), what="they hold neither the database nor a mirror")
@@ -208,7 +208,7 @@ def _stand_still(stack: Stack, processes: list[psutil.Process]) -> bool:
 
 
 def _is_free(stack: Stack) -> bool:
-    """Whether nobody writes to the database or a mirror."""
+    """Return whether the database and the mirrors are unlocked."""
     database = sqlite3.connect(stack.folder / "db.sqlite3", timeout=0.1)
     try:
         database.execute("BEGIN IMMEDIATE")
@@ -223,12 +223,12 @@ def _is_free(stack: Stack) -> bool:
 
 
 def timestamp(iso: str) -> float:
-    """A time of an answer; it has whole seconds and a ``Z``."""
+    """Return a time of a response, which has whole seconds and a ``Z``, as a timestamp."""
     return datetime.strptime(iso, "%Y-%m-%dT%H:%M:%S%z").timestamp()
 
 
 def purge(stack: Stack) -> int:
-    """What the queue does once a minute."""
+    """Purge as the queue does once a minute, and return the number of records."""
     code = "from quick_start.tasks import *; print(purge_temporary_programs())"
     done = stack.manage("shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
@@ -236,7 +236,7 @@ def purge(stack: Stack) -> int:
 
 
 def reconcile(stack: Stack) -> str:
-    """What the queue does once a minute; the sentences about what was out of line."""
+    """Reconcile as the queue does once a minute, and return the differences."""
     code = "from quick_start.tasks import *; print(*reconcile_temporary_programs(), sep='\\n')"
     done = stack.manage("shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
@@ -244,7 +244,7 @@ def reconcile(stack: Stack) -> str:
 
 
 def time_written(file: Path, timeout: float = 10) -> float:
-    """The moment that a program has noted in a file."""
+    """Return the time that a program has written to a file."""
 
     def noted() -> float | None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Programs in terminals, with a home of their own: the start-up files of whoever runs the tests stay out."""
+"""Programs in terminals, with a home folder of their own instead of the tester's start-up files."""
 
 import itertools
 import shutil

@@ -1,4 +1,4 @@
-"""Who may do what: tokens, sessions, groups, and the Host header (contract, section 1)."""
+"""Access control: tokens, sessions, groups, and the Host header (docs/contract.md, section 1)."""
 
 import re
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def test_viewer_may_read(api: Api, users: dict[str, Api], route: str) -> None:
 
 
 def test_events_have_a_permission_of_their_own(api: Api, users: dict[str, Api]) -> None:
-    """They tell of temporary programs too."""
+    """The lists contain temporary programs too."""
     id = api.add()
     for route in ("events", "events/stream", f"programs/{id}/events"):
         assert users["looker"].get(route).status_code == 403

@@ -1,4 +1,4 @@
-"""The operator's desk: the list of programs, its actions, who may do what, and a supervisord that is away."""
+"""The admin: the list of programs, its actions, permissions, and a supervisord that can't be reached."""
 
 import os
 import re
@@ -116,7 +116,7 @@ def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: AdminClient)
     assert messages_of(boss.act("start", one, two)) == ["Started: one, two."]
     pids = [api.until(id, "running")["status"]["pid"] for id in (one, two)]
     assert messages_of(boss.act("restart", one)) == ["Restarted: one."]
-    eventually(lambda: api.word(one) == "running" and api.pid(one) != pids[0], what="one runs anew")
+    eventually(lambda: api.word(one) == "running" and api.pid(one) != pids[0], what="one runs again")
     assert api.pid(two) == pids[1]
     assert messages_of(boss.act("stop", one, two)) == ["Stopped: one, two."]
     assert [api.word(one), api.word(two)] == ["stopped", "stopped"]
@@ -188,7 +188,7 @@ def tree_of(api: Api, id: int) -> list[psutil.Process]:
     return [leader, *leader.children(recursive=True)]
 
 
-# Who may do what
+# Permissions
 
 
 def test_viewer_sees_everything_and_can_do_nothing(api: Api, viewer: AdminClient) -> None:

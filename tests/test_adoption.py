@@ -49,7 +49,7 @@ def test_later_starts_adopt_nothing(unborn: Stack) -> None:
     unborn.start()
     before = mirrored(unborn)
     unborn.stop()
-    write(unborn.folder / "programs.json", document(700, "of somebody else"))
+    write(unborn.folder / "programs.json", document(700, "of another one"))
     unborn.start()
     assert 700 not in names(unborn.api)
     assert mirrored(unborn) == before

@@ -1,4 +1,4 @@
-"""Allow-lists: whom programs may run as, and where; also for those that were there before the list was."""
+"""Allow-lists: the users and folders of programs, also of those registered before the list was set."""
 
 import os
 import pwd
@@ -117,7 +117,7 @@ def test_lists_that_are_narrowed_hold_for_what_was_there_before(work: Path, tmp_
     with temporary_stack() as stack:
         api = stack.start().api
         secret = tmp_path / "secret"
-        secret.write_text("not for everybody\n")
+        secret.write_text("not for all users\n")
         os.chown(secret, pwd.getpwnam(USER).pw_uid, -1)
         fields: dict[str, dict[str, Any]] = {
             "root": {"user": OWN_USER, "directory": str(work)},
@@ -128,7 +128,7 @@ def test_lists_that_are_narrowed_hold_for_what_was_there_before(work: Path, tmp_
         ids = {name: api.add("sleep 1000", name=name, boot=True, **given) for name, given in fields.items()}
         for id in ids.values():
             api.until(id, "running")
-        assert api.logs(ids["logging"]) == "not for everybody"
+        assert api.logs(ids["logging"]) == "not for all users"
         assert stack.stop() == 0
 
         stack.environment = {"DAEMON_ALLOWED_USERS": USER, "DAEMON_WORK_ROOTS": str(work)}
@@ -146,16 +146,16 @@ def test_lists_that_are_narrowed_hold_for_what_was_there_before(work: Path, tmp_
             api.ok(f"programs/edit/{ids[name]}", {**fields["fine"], "stdout_logfile": ""})
             eventually(lambda name=name: api.word(ids[name]) in ("stopped", "fatal"))
             api.ok(f"programs/{ids[name]}/start", {"wait": True})
-        assert secret.read_text() == "not for everybody\n"
+        assert secret.read_text() == "not for all users\n"
 
 
 def test_reading_a_log_ends_with_the_permission_to_have_it_there(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("not for everybody\n")
+    secret.write_text("not for all users\n")
     with temporary_stack() as stack:
         api = stack.start().api
         id = api.add(stdout_logfile=str(secret))
-        assert api.logs(id) == "not for everybody"
+        assert api.logs(id) == "not for all users"
         assert stack.stop() == 0
         stack.environment = {"DAEMON_LOG_ROOTS": "/var/log"}
         answer = stack.start().api.get(f"programs/{id}/logs")

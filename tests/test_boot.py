@@ -97,7 +97,7 @@ def add_those_to_be_damaged(api: Api, folder: Path) -> dict[str, int]:
 
 
 def damage(state: Path, id: int, folder: Path) -> None:
-    """What may happen to files while nobody looks."""
+    """Damage files, as may happen while the stack is down."""
     shutil.rmtree(folder / "directory")
     shutil.rmtree(folder / "logs")
     (folder / "logs").touch()

@@ -148,7 +148,7 @@ def test_delivery_is_signed_before_anybody_has_asked_for_the_secret(api: Api, re
     assert first.headers["webhook-signature"].startswith("v1,")
     with pytest.raises(WebhookVerificationError):
         first.verify(secret)
-    # What the first was signed with is still used: its receiver, had it been told of it, could follow.
+    # The first secret is still used too: a receiver that knows only that one can verify.
     assert len(second.headers["webhook-signature"].split()) == 2
 
 

@@ -154,7 +154,7 @@ DISPATCH = "from daemon_programs.webhooks import dispatch as d; d._DISPATCH_SECO
 
 
 def without_queue(stack: Stack) -> None:
-    """Let nobody else deliver."""
+    """Prevent other deliveries."""
     supervisorctl(stack, "stop")
     assert [each for each in stack.processes() if "run_queue" in each.cmdline()] == []
 

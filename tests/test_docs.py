@@ -107,13 +107,13 @@ def code(text: str) -> str:
 
 
 def told_together() -> list[str]:
-    """What is told at one place: each line of a shell block, each paragraph."""
+    """Return the units of text: each line of a shell block, each paragraph."""
     prose = re.sub(r"```.*?```", "", everything(), flags=re.DOTALL)
     return [*code(everything()).splitlines(), *re.split(r"\n\n|\n(?=[|-])", prose)]
 
 
 def documented_options(command: str) -> set[str]:
-    """The options that are told where this is the first of our commands to be named."""
+    """Return the options that are described where this is the first of our commands to be named."""
     names = "|".join(own_commands())
     found = set()
     for text in told_together():

@@ -158,7 +158,7 @@ def test_purged_events_are_a_reset(own_stack: Stack) -> None:
         assert listener.event().data["id"] == events[7]["id"]
     with StreamClient(stack, ROUTE, after=str(events[6]["id"])) as listener:
         assert listener.event().data["id"] == events[7]["id"]  # nothing in between was removed
-    with StreamClient(stack, ROUTE, after="1000000") as listener:  # of a history that began anew since
+    with StreamClient(stack, ROUTE, after="1000000") as listener:  # of a history that was reset since
         assert listener.event().name == "reset"
         assert listener.event().data["id"] == events[7]["id"]
 
@@ -232,7 +232,7 @@ def test_what_is_new_comes_in_as_many_blocks_as_it_takes(
 
 
 def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.RecentEvents) -> None:
-    """By and by, so that more than one block of it is known when somebody asks."""
+    """Record events in steps, so that more than one block is known at the next query."""
     position = happen(1)[0]
     received: list[int] = []
     for count in (8, 8, 3):

@@ -1,4 +1,4 @@
-"""``GET events``: what has happened, who asked for it, and that nothing of it is lost."""
+"""``GET events``: state changes and their actors, without losses."""
 
 import contextlib
 import os
@@ -191,7 +191,7 @@ def test_since_and_state(api: Api) -> None:
     assert events(api, id, since="2999-01-01T00:00:00Z") == []
     east = datetime.fromisoformat(stopping).astimezone(tz=None).isoformat()
     assert len(events(api, id, since=east)) == 2
-    # As curl would send what somebody has pasted: the + as a blank.
+    # As curl sends a pasted cursor: the + as a blank.
     assert len(events(api, id, since=stopping.replace("Z", " 00:00"))) == 2
     assert [event["state"] for event in events(api, id, state="running")] == ["running"]
 
@@ -220,7 +220,7 @@ def test_an_unknown_program_has_no_events(api: Api) -> None:
     assert (answer.status_code, answer.json()["error"]) == (404, "Program with ID 999999 not found")
 
 
-# Nothing is lost, nothing is told twice
+# No losses, no duplicates
 
 
 def burst(stack: Stack, ports: int, command: str, *, first_port: int = 30000) -> int:
@@ -325,7 +325,7 @@ def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.Monkey
     assert len(pokes) == 1
     batch = kept.batch()
     assert (batch["lost"], batch["entries"], batch["last"]) == (5, [], 5)
-    assert kept.batch()["lost"] == 5  # until somebody has dealt with it
+    assert kept.batch()["lost"] == 5  # until it is acknowledged
     kept.forget(5)
     kept.add({"change": 5})
     assert [entry["number"] for entry in kept.batch()["entries"]] == [6]

@@ -23,7 +23,7 @@ MOST_WAITS = 4  # half of the threads
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[Stack]:
-    """A second stack beside the session's, small, and killed at in many ways."""
+    """A second, small stack besides the session's, whose processes are killed in many ways."""
     odd = {"DAEMON_PASS_ENVIRONMENT": "ODD", "ODD": "no \udcff UTF-8"}
     with temporary_stack(DAEMON_THREADS=str(MOST_WAITS * 2), **odd) as stack:
         yield stack.start()
@@ -219,7 +219,7 @@ def test_folder_that_can_not_be_used_is_told(stack: Stack, tmp_path: Path) -> No
 
 def test_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    (tmp_path / ".somebody.1.tmp").touch()
+    (tmp_path / ".editor.1.tmp").touch()
     answer = Stack(tmp_path).manage("run_stack")
     assert answer.returncode == 1
     assert answer.stderr.strip() == (
@@ -227,7 +227,7 @@ def test_folder_of_others_is_not_taken_over(tmp_path: Path) -> None:
         "be a folder of its own"
     )
     assert tmp_path.stat().st_mode & 0o777 == 0o755
-    assert [file.name for file in tmp_path.iterdir()] == [".somebody.1.tmp"]
+    assert [file.name for file in tmp_path.iterdir()] == [".editor.1.tmp"]
 
 
 def test_two_stacks_run_side_by_side(api: Api, stack: Stack, other: Stack) -> None:
@@ -315,7 +315,7 @@ def test_waits_leave_room_for_others_and_end_with_the_stack(other: Stack) -> Non
         check_that_the_rest_goes_on(api, late)
         other.process.send_signal(signal.SIGINT)
         answers = list(waiting)
-    # Each was told at once, by whichever came first: the end of the API or that of its program.
+    # Each was answered at once, at the end of the API or of its program, whichever came first.
     ends = [(503, "The daemon is shutting down; what was asked for is under way")]
     ends += [(400, f"Program with ID {id} was stopped while it was starting") for id in ids]
     assert {(answer.status_code, answer.json()["error"]) for answer in answers} <= set(ends)

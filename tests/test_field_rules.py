@@ -1,4 +1,4 @@
-"""The rules of the fields (contract, section 3): each with its sentence, on ``add`` and on ``edit``."""
+"""The rules of the fields (docs/contract.md, section 3), each with its sentence, for add and edit."""
 
 from pathlib import Path
 from typing import Any

@@ -44,7 +44,7 @@ BEYOND_THE_SCHEMA = re.compile(
 )
 
 
-# The programs that requests are about. Those to be looked at run, and nobody changes them.
+# The programs that requests are about. Those that are only read keep running unchanged.
 HOOKED = {"webhooks": {"urls": ["https://hook.daemon.example/"], "retry": 0, "timeout": 1}}
 LOOKED_AT: dict[str, dict[str, Any]] = {
     "alive": {"boot": True, **HOOKED},
@@ -122,7 +122,7 @@ class World:
         return {"id": id, "delivery_id": webhook_programs.settled(self.stack.api, id)[0]["id"]}
 
     def come_alive(self) -> None:
-        """Lists and statuses shall have something to tell."""
+        """Make sure that lists and statuses are not empty."""
         for kind in LOOKED_AT:
             self.program(kind)
         for kind in LAUNCHED:

@@ -1,4 +1,4 @@
-"""``GET programs``, ``GET programs/{id}`` and the filters (contract, section 3)."""
+"""``GET programs``, ``GET programs/{id}`` and the filters (docs/contract.md, section 3)."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Logs that lie where others may write: nobody gets the stack to open, empty or rename what isn't theirs."""
+"""Logs in folders where others may write: the stack opens, empties and renames only the user's own."""
 
 import os
 import pwd
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.skipif(not is_root(), reason="it takes root to have sev
 
 USER = pwd.getpwnam("nobody")
 ACCESS = Access(USER.pw_uid, USER.pw_gid)
-SECRET = "not for everybody"
+SECRET = "not for all users"
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder of the program's user, who may put anything there."""
+    """A folder of the program's user, who can put anything there."""
     folder = Path(tempfile.mkdtemp(prefix="daemon-test-"))
     folder.chmod(0o755)
     yield theirs(folder / "home")
@@ -36,7 +36,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def ours() -> Iterator[Path]:
-    """A folder that nobody but root can have anything to do with."""
+    """A folder that only root can access."""
     folder = Path(tempfile.mkdtemp(prefix="daemon-test-", dir="/run"))
     folder.chmod(0o755)
     yield folder
@@ -127,7 +127,7 @@ def test_folders_that_are_made_are_as_open_as_the_one_they_are_in(home: Path, ou
     for folder in (home, ours):
         write(folder / "a" / "b" / "out.log")
     assert owner_and_mode(home / "a" / "b") == (USER.pw_uid, 0o750)
-    assert owner_and_mode(ours / "a" / "b") == (0, 0o755), "nobody can plant anything in it"
+    assert owner_and_mode(ours / "a" / "b") == (0, 0o755), "other users can plant nothing in it"
 
 
 def test_log_in_the_stacks_own_folder_goes_to_the_present_user(ours: Path) -> None:

@@ -17,7 +17,7 @@ from tests.stack import OWN_USER
 
 
 class Log:
-    """A log that the plugin writes, and those who follow it."""
+    """A log that the plugin writes, and its followers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -59,7 +59,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 
 def read_events(follower: Follower) -> list[LogEvent]:
-    """Everything that there is to tell at the moment."""
+    """Return all events that are available."""
     news: list[LogEvent] = []
     while more := follower.next_events():
         news += more
@@ -337,7 +337,7 @@ def test_going_on_in_a_log_that_was_emptied(log: Log) -> None:
 
 
 def test_going_on_in_another_file_of_the_same_inode(log: Log) -> None:
-    """Their lines are the same, so only the generation of the inode tells them apart."""
+    """The lines are equal, so that only the inode's generation distinguishes the files."""
     log.write(b"tick\n" * 10)
     cursor = place(read_events(log.follow(10)))
     assert cursor is not None
@@ -402,7 +402,7 @@ def test_fifo_has_no_lines_and_is_not_opened(log: Log) -> None:
     os.mkfifo(log.path)
     follower = log.follow(10)
     assert read_events(follower) == [Opened(True, 0, None)]
-    with pytest.raises(OSError, match="No such device"):  # nobody reads it
+    with pytest.raises(OSError, match="No such device"):  # it has no reader
         os.open(log.path, os.O_WRONLY | os.O_NONBLOCK)
 
 

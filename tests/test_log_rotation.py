@@ -1,4 +1,4 @@
-"""How the plugin rotates logs: between lines, and not from under those who follow them."""
+"""How the plugin rotates logs: between lines, and not before their followers are ready."""
 
 import contextlib
 import fcntl
@@ -137,7 +137,7 @@ def test_follower_can_hold_up_a_rotation_for_some_mebibytes_only(path: Path, bac
         assert path.stat().st_size == 8 * MIB
         emit(log, block, b"next")
         assert path.read_bytes() == b"next"
-        # Only this tells that something has been between the two, once the backups are gone.
+        # Once the backups are gone, only this shows that lines between the two are missing.
         assert not os.fstat(slow).st_mode & stat.S_IWUSR
     log.close()
 

@@ -138,7 +138,7 @@ def test_each_number_comes_once_and_in_order_however_often_the_client_is_killed(
     api: Api, stack: Stack, tmp_path: Path
 ) -> None:
     stop = tmp_path / "stop"
-    # Enough backups for the time that a client is away: nothing can be told of what is gone.
+    # Enough backups for the time that a client is away: removed lines can't be sent.
     id = api.add(python(COUNTS, str(stop), "0.02"), log_max_bytes=8000, log_backups=100)
     started(api, id)
     listener = follow(stack, id, lines=0)
@@ -240,8 +240,8 @@ def test_errors_are_ordinary_answers(api: Api, stack: Stack) -> None:
     id = api.add()
     assert api.post(f"programs/{id}/logs/stream").status_code == 405
     assert api.session.head(f"{api.base}/programs/{id}/logs/stream").status_code == 405
-    nobody = stack.client(None).get(f"programs/{id}/logs/stream")
-    assert (nobody.status_code, nobody.json()["success"]) == (401, False)
+    anonymous = stack.client(None).get(f"programs/{id}/logs/stream")
+    assert (anonymous.status_code, anonymous.json()["success"]) == (401, False)
     assert api.get(f"programs/{id}").status_code == 200  # on the same connection as before
 
 

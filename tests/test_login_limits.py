@@ -1,4 +1,4 @@
-"""Failed logins and tokens are limited for each client address, and for nobody else."""
+"""Failed logins and tokens are limited for each client address separately."""
 
 import re
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def other() -> Iterator[Stack]:
 
 
 class Client(requests.Session):
-    """Somebody at an address of their own."""
+    """A client at an address of its own."""
 
     def __init__(self, stack: Stack, address: str) -> None:
         super().__init__()

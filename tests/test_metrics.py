@@ -1,4 +1,4 @@
-"""``GET /metrics``: its formats, and that what it tells agrees with what the API tells."""
+"""``GET /metrics``: its formats, and that its values agree with the API."""
 
 import os
 import re

@@ -142,7 +142,7 @@ def test_scrape_makes_one_call_however_many_programs(admin_client: Client, calls
     assert len(found.by("id", "daemon_program_up")) == 300
 
 
-# What is told
+# The values
 
 
 def test_enabled_program_that_supervisord_does_not_have_is_unknown(
@@ -166,7 +166,7 @@ def test_any_text_in_a_name_is_escaped(admin_client: Client, calls: list[str]) -
 def test_program_that_is_just_being_given_ports_breaks_nothing(
     admin_client: Client, stack: Stack, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until the change is carried out, supervisord tells of processes as they were before."""
+    """Until a change is carried out, supervisord reports the processes as they were before."""
     program = Program(name="ports", command="true", user="root", port_start=9000, port_end=9001)
     Program.objects.bulk_create([program])
     running = {"state": "running", "started_at": 1.0}

@@ -31,7 +31,7 @@ def test_killed_supervisord_is_told_with_what_is_known_all_the_same(own_stack: S
     assert states["unknown"] == sum(states.values()) == sum(before.by("state", "daemon_programs").values())
     assert found.by("state", "daemon_temporary_programs")["unknown"] == 1
     for name in ("daemon_program_up", "daemon_program_processes", "daemon_component_up"):
-        assert name not in {sample for sample, _ in found.samples}  # nobody knows
+        assert name not in {sample for sample, _ in found.samples}  # unknown
     assert (found.value("daemon_events_recorded_total") or 0) > 0
     assert found.value("process_open_fds")
 

@@ -1,4 +1,4 @@
-"""What the metrics tell of requests, and that nobody can make them grow by asking for what there isn't."""
+"""The metrics of requests, which requests for unknown paths can't make grow."""
 
 import time
 from collections.abc import Callable
@@ -128,5 +128,5 @@ def test_middleware_costs_microseconds() -> None:
 
 
 def test_nothing_is_registered_for_everybody() -> None:
-    """Whatever else there is in the process, only what is ours is told."""
+    """Only the project's own metrics are exported, whatever else the process registers."""
     assert "daemon" not in "".join(REGISTRY._names_to_collectors)

@@ -23,7 +23,7 @@ WAITS = python(
     f"if not os.fork(): exec({BURN!r}); os._exit(0)\n"
     f"os.wait(); print('ended', flush=True); time.sleep(1000)"
 )
-# As before, but what it has used goes to nobody: the parent has said that it doesn't care.
+# As before, but its usage is lost: the parent ignores SIGCHLD.
 IGNORES = python(
     f"import os, signal, time\n"
     f"signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
@@ -95,7 +95,7 @@ def test_children_that_were_waited_for_are_counted(api: Api, stack: Stack) -> No
     id = api.add(WAITS)
     started(api, id)
     eventually(lambda: api.logs(id) == "ended", 30)
-    assert (cpu_seconds(stack, id) or 0) >= 0.25  # nobody had looked at it before
+    assert (cpu_seconds(stack, id) or 0) >= 0.25  # it was not measured before
     assert api.status(id)["stats"]["process_count"] == 1
 
 
@@ -128,7 +128,7 @@ def test_restarted_program_begins_anew(api: Api, stack: Stack) -> None:
 
 
 def test_many_looks_at_once_agree(api: Api, stack: Stack) -> None:
-    """Whoever looks later never sees less, and nothing is counted for each of those who look."""
+    """Later readers never see less, and concurrent readers don't count usage twice."""
     id = api.add(python("while True: pass"))
     pid = started(api, id)
     with ThreadPoolExecutor(8) as pool:

@@ -1,4 +1,4 @@
-"""``programs.json``: the programs for other tools (contract, section 7)."""
+"""``programs.json``: the programs for other tools (docs/contract.md, section 7)."""
 
 import fcntl
 import json
@@ -83,11 +83,11 @@ def test_readers_never_see_half_a_file(api: Api, file: Path) -> None:
     assert [each for each in file.parent.iterdir() if each.name.endswith(".tmp")] == []
 
 
-# Who writes at the same time
+# Concurrent writers
 
 
 class Writer(threading.Thread):
-    """Writes a file as another process would; what it reads for that is what there is at that moment."""
+    """Write a file as another process would, with the data of that moment."""
 
     def __init__(self, path: Path, database: list[str]) -> None:
         super().__init__(daemon=True)
@@ -105,13 +105,13 @@ class Writer(threading.Thread):
 
 
 def waits(lock: Path) -> bool:
-    """Whether somebody waits for the lock."""
+    """Return whether a process waits for the lock."""
     inode = f":{lock.stat().st_ino} "
     return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def test_who_comes_second_waits_and_only_then_reads(tmp_path: Path) -> None:
-    """Else it would put what it has read before in the place of what is newer."""
+    """Otherwise it would overwrite newer data with what it has read before."""
     path, database = tmp_path / "mirror.json", ["old"]
     lock = tmp_path / ".mirror.json.lock"
     with lock.open("w") as held:

@@ -1,4 +1,4 @@
-"""Port ranges: one process for each port (contract, sections 3 and 4)."""
+"""Port ranges: one process for each port (docs/contract.md, sections 3 and 4)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The operator's desk of temporary programs: records to look at, and two verbs."""
+"""The admin of temporary programs: read-only records, and two actions."""
 
 import os
 import re

@@ -134,7 +134,7 @@ def test_what_can_not_be_run_is_fatal_once_with_the_reason(
     eventually(lambda: quick.is_cleaned_up(answer["temporary_id"]))
 
 
-@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as somebody else")
+@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 def test_directory_without_rights_is_fatal_once_with_the_reason(quick: Quick, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
@@ -255,7 +255,7 @@ def test_stops_at_once_are_one_stop(quick: Quick, stack: Stack) -> None:
 
 
 def test_stop_and_end_at_once_are_a_success(quick: Quick) -> None:
-    """The program ends at the moment at which it is told to."""
+    """The program ends by itself at the moment at which it is stopped."""
     outcomes = set()
     for number in range(40):
         id = quick.run(python("import time, sys; time.sleep(float(sys.argv[1]))", str(number / 1000)))
@@ -269,7 +269,7 @@ def test_stop_and_end_at_once_are_a_success(quick: Quick) -> None:
 
 
 def test_stops_and_ends_of_short_programs_cross_each_other(quick: Quick, stack: Stack) -> None:
-    """Whoever completes a record first, it is completed once and nobody is told of an error."""
+    """A record is completed once, and without errors, whichever process is first."""
 
     def launch_and_stop(number: int) -> dict[str, Any]:
         client = stack.api

@@ -70,7 +70,7 @@ def launch_all_kinds(quick: Quick) -> set[str]:
 
 
 def check_lost(quick: Quick, ids: set[str], ran: str) -> None:
-    """They have ended with the stack before, nothing is left of them, and nothing of them runs again."""
+    """Check that they ended with the previous stack, left nothing behind, and do not run again."""
     assert not left_of(quick.stack)
     assert quick.listed() == {}
     for id in ids:

@@ -1,4 +1,4 @@
-"""``POST quick-start``, the list, and ``ephemeral.json``: what is launched, and what is told of it."""
+"""``POST quick-start``, the list, and ``ephemeral.json``."""
 
 import json
 import re
@@ -113,7 +113,7 @@ def test_command_user_directory_and_environment_reach_the_program(quick: Quick, 
     eventually(lambda: quick.logs(id) == str(tmp_path))
 
 
-@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as somebody else")
+@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 def test_it_runs_as_its_user_from_their_home(quick: Quick) -> None:
     answer = quick.launch("sh -c 'id -un; pwd; echo $HOME'", user="nobody", wait="exit")
     name, folder, home = answer["stdout"].splitlines()
@@ -298,7 +298,7 @@ def test_any_legal_name_works(quick: Quick, stack: Stack, name: str) -> None:
     assert log.parent.parent == stack.folder / "logs"
 
 
-# Where it is told of, and where not
+# Where it appears, and where not
 
 
 @pytest.mark.parametrize(

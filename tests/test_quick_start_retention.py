@@ -1,4 +1,4 @@
-"""How long an ended program can be asked about, and that nothing at all is left of it afterwards."""
+"""The retention time of ended programs, after which nothing is left of them."""
 
 import contextlib
 import re
@@ -77,7 +77,7 @@ def test_two_hundred_concurrent_launches_leave_nothing_behind(
 
 
 def all_ended(stack: Stack, ids: set[str]) -> list[dict[str, Any]]:
-    """The records, once all of them tell of an end."""
+    """Return the records, once all are complete."""
     known = [record for id, record in records(stack).items() if id in ids]
     return known if len(known) == len(ids) and all(record["ended_at"] for record in known) else []
 
@@ -126,7 +126,7 @@ def test_purge_leaves_alone_the_logs_that_were_asked_for(quick: Quick, stack: St
 
 
 def test_purge_leaves_alone_the_logs_of_a_program_of_that_name(quick: Quick, api: Api, stack: Stack) -> None:
-    """Somebody has taken up the name that a launch was given."""
+    """Use the name that a launch was given for another program."""
     answer = quick.launch("echo temporary", wait="exit")
     lasting = api.add("echo lasting", name=answer["name"])
     api.ok(f"programs/{lasting}/start", {"wait": True})

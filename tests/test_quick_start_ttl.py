@@ -21,7 +21,7 @@ from tests.temporary_programs import (
     tree,
 )
 
-# It notes the moment at which it is told to end.
+# It writes the time at which it receives SIGTERM.
 NOTES_ITS_END = shell("trap 'date +%s.%N > $1; exit 0' TERM; echo ready; sleep 1000 & wait", "{}")
 
 
@@ -35,7 +35,7 @@ def launch_three(quick: Quick, folder: Path) -> dict[str, int]:
 
 
 def check_ends(launched: dict[str, int], folder: Path) -> None:
-    """Each was told to end when its time was over: never early, and late only as busy as the machine is."""
+    """Check that each received SIGTERM at the end of its time to live: never early, and hardly late."""
     for id, ttl in launched.items():
         late = time_written(folder / str(ttl), timeout=ttl + 20) - (created(id) + ttl)
         print(f"ttl {ttl}: told to stop {late * 1000:.0f} ms after its time")
@@ -82,7 +82,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(quick: Qu
         for id in (expiring, stopped):
             quick.until(id, "stopping")
             assert id in quick.listed()
-        assert quick.launch("true", wait=True)["status"] == "exited"  # everybody else is served
+        assert quick.launch("true", wait=True)["status"] == "exited"  # other requests are served
         stopping.result(60)
     assert 9 < time.monotonic() - started_at < 30
     assert last_run(quick.status(stopped)) == (None, "SIGKILL", None)

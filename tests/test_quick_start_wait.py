@@ -162,7 +162,7 @@ def test_without_room_to_wait_nothing_is_launched(quick: Quick, stack: Stack) ->
         answer = quick.api.post("quick-start", body)
         assert answer.status_code == 429
         assert answer.json()["error"] == "Too many requests are waiting already; try again later"
-        assert quick.run() not in live  # who doesn't wait is served
+        assert quick.run() not in live  # requests that don't wait are served
         assert set(quick.listed()) == live | set(quick.ids)
         for id in live:
             quick.api.post(f"quick-start/{id}/stop")

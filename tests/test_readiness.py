@@ -66,7 +66,7 @@ def test_port_that_never_opens_is_a_504(api: Api) -> None:
     id = api.add(LONG_RUNNING, ready_port=free_port())
     sentence = api.refused(f"programs/{id}/start", {"wait": True, "timeout": 2}, code=504)
     assert sentence == f"Program with ID {id} is not ready after 2 seconds"
-    # It runs all the same: whoever waited may look again.
+    # It runs all the same: the client may query it again.
     status = api.status(id)["status"]
     assert (status["status"], status["ready"]) == ("running", False)
 
@@ -149,7 +149,7 @@ def test_accepts_means_that_somebody_takes_the_connection() -> None:
 
 
 def test_probe_never_takes_itself_for_the_program() -> None:
-    """Asked often enough for a port that nobody has, the kernel connects a socket to itself."""
+    """When a socket connects to an unused port often enough, the kernel connects it to itself."""
     odd = next(port for port in range(40001, 60000, 2) if is_free(port) and is_free(port + 1))
     for port in (odd, odd + 1):
         assert not any(readiness.accepts(port) for _ in range(30_000))

@@ -85,7 +85,7 @@ def test_nothing_is_left(scenes: dict[str, Scene], end: str) -> None:
     eventually(lambda: not state.parent.exists(), 10, "the folder is removed")
     eventually(lambda: not _lives(worker), 10, "the worker has ended")
     assert scene.process.wait(30) != 0
-    eventually(lambda: _that_knows(state) == [], 10, "nobody is left who knows of the folder")
+    eventually(lambda: _that_knows(state) == [], 10, "no process knows the folder any more")
 
 
 def _lives(process: psutil.Process) -> bool:

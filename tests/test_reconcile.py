@@ -1,4 +1,4 @@
-"""``manage.py reconcile``: each difference is told and mended; and what can't be mended holds up nobody."""
+"""``manage.py reconcile``: differences are reported and repaired, even if one of them can't be."""
 
 import json
 import os
@@ -27,7 +27,7 @@ LINE = "No differences found.\n"
 
 @pytest.fixture(scope="module")
 def quiet() -> Iterator[Stack]:
-    """A stack whose queue stands still: nobody else reconciles."""
+    """A stack whose queue is suspended, so that it does not reconcile."""
     with temporary_stack() as stack:
         stack.start()
         eventually(lambda: len(own_processes(stack, "scheduler")) >= 6, 60)
@@ -36,7 +36,7 @@ def quiet() -> Iterator[Stack]:
 
 
 class OrphanedProcess:
-    """A process that carries the marks of a stack, and a child of it that doesn't."""
+    """A process with the environment markers of a stack, and a child without them."""
 
     def __init__(self, socket: str, group: str = "program-777") -> None:
         marks = {
@@ -140,7 +140,7 @@ def test_end_of_a_launch_that_nobody_has_told_of_is_recorded(quiet: Stack) -> No
 
 
 def test_what_runs_is_no_stray(quiet: Stack) -> None:
-    """Neither trees, nor orphans, nor what has lost its marks, nor what is being ended."""
+    """Process trees, orphans, processes without markers and ending processes are no differences."""
     command = "sh -c 'env -i sleep 1000 & (setsid sleep 1000 &); (env -i sleep 1000 &); exec sleep 1000'"
     ids = [quiet.api.add(command), quiet.api.add("sleep 1000", port_range={"start": 64200, "end": 64203})]
     pid = started(quiet.api, ids[0])

@@ -1,4 +1,4 @@
-"""How runs end, and what comes after (contract, sections 4 and 6): statuses, exit codes, restarts."""
+"""How runs end, and what comes after (docs/contract.md, sections 4 and 6): statuses, exit codes, restarts."""
 
 import os
 import re
@@ -98,7 +98,7 @@ def test_crash_loop_backs_off_and_ends_as_fatal(api: Api) -> None:
     assert answer["status"] == {"id": id, "status": "fatal"}
     assert answer["last_run"]["exit_code"] == 3
     assert count(api, id) == 4  # the start and three retries
-    api.ok(f"programs/{id}/start")  # and it may be tried anew
+    api.ok(f"programs/{id}/start")  # and it can be started again
     api.until(id, "backoff")
 
 
@@ -181,7 +181,7 @@ def test_directory_that_has_vanished_is_fatal_with_the_reason(api: Api, tmp_path
     assert api.status(id)["last_run"]["error"] == why
 
 
-@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as somebody else")
+@pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 def test_directory_without_rights_is_fatal_with_the_reason(api: Api, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)

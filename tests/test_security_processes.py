@@ -1,4 +1,4 @@
-"""What programs, and other users of the host, can and can't do to the stack and to each other."""
+"""What programs and other users of the host can't do to the stack and to each other."""
 
 import os
 import pwd
@@ -22,7 +22,7 @@ USER = pwd.getpwnam("nobody")
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that everybody may write."""
+    """A folder that all users may write."""
     folder = Path(tempfile.mkdtemp(prefix="daemon-test-"))
     folder.chmod(0o777)
     yield folder

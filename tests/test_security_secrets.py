@@ -27,7 +27,7 @@ COMMAND = "canary-command-21b9"
 LOGIN = "canary-password-0d6e"
 TOKEN = "hdt_canary-token-b8a7"
 SECRETS = (ENVIRONMENT, HEADER, ADDRESS, ARGUMENT, COMMAND, LOGIN, TOKEN, PASSWORD)
-# What is quoted to whoever may read it anyway: which command can't be run.
+# The command that can't be run is quoted for users who may read it anyway.
 SHOWN = {COMMAND}
 
 
@@ -182,7 +182,7 @@ def broken_files(scene: Scene, id: int) -> None:
 
 
 def broken_database(scene: Scene) -> None:
-    """A table that is gone: an exception that nobody has foreseen."""
+    """Rename a table, which causes an unexpected exception."""
     with sqlite3.connect(scene.stack.folder / "db.sqlite3", timeout=20) as database:
         database.execute("ALTER TABLE quick_start_ephemeralprogram RENAME TO gone")
     try:
@@ -223,7 +223,7 @@ def test_no_log_of_the_stack_has_a_secret(scene: Scene) -> None:
     secrets = [*SECRETS, scene.stack.token, (scene.stack.folder / "secret-key").read_text().strip()]
     for log in logs:
         shown = log.read_text(errors="replace")
-        if log == scene.stack.output:  # where the first start has introduced itself
+        if log == scene.stack.output:  # where the first start has printed them
             shown = shown.replace(scene.stack.token, "", 1)
         assert [line for line in shown.splitlines() if any(secret in line for secret in secrets)] == [], log
 
@@ -252,7 +252,7 @@ def test_nothing_in_the_state_folder_is_for_others(scene: Scene) -> None:
     assert open_to_others == {}
 
 
-@pytest.mark.skipif(not is_root(), reason="it takes root to be somebody else")
+@pytest.mark.skipif(not is_root(), reason="it takes root to become another user")
 def test_nobody_else_can_reach_what_is_in_it(scene: Scene) -> None:
     targets = ("", "/api-token", "/db.sqlite3", "/supervisor.sock", "/changes.sock", "/logs")
     for target in targets:

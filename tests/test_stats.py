@@ -98,7 +98,8 @@ def test_tree_is_counted_whole(api: Api) -> None:
     assert {each["pid"] for each in in_list["processes"]} == {pid, *below}
 
 
-# A grandchild in a session of its own, with a child; its parent has ended: only its environment tells.
+# A grandchild in a session of its own, with a child; its parent has ended, so that only its environment
+# identifies it.
 LEAVES_AN_ORPHAN = shell("(setsid sh -c 'sleep 1000; true' &); read line")
 
 
@@ -184,7 +185,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_busy_loop_is_a_core_kept_busy(api: Api) -> None:
-    """As much as the kernel lets it: beside other work that may be less than all of a core."""
+    """It uses what the kernel gives it, which may be less than a core under other load."""
     id = api.add(BUSY)
     pid = started(api, id)
     api.status(id)
@@ -206,7 +207,7 @@ def test_idle_program_uses_nothing_whatever_it_did_before(api: Api) -> None:
 
 
 def test_cpu_percent_means_the_same_in_every_answer(api: Api) -> None:
-    """Measured anew once a second, whoever asks: the answers in between have the same figure."""
+    """Usage is measured at most once a second for all requests; responses in between have the same figure."""
     id = api.add(BUSY)
     started(api, id)
 

@@ -1,4 +1,4 @@
-"""``GET status`` and ``GET status/{id}`` (contract, section 4)."""
+"""``GET status`` and ``GET status/{id}`` (docs/contract.md, section 4)."""
 
 import re
 from itertools import permutations

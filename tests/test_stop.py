@@ -116,7 +116,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace_period(api: Api,
         started_at = time.monotonic()
         stopping = pool.submit(stack.api.ok, f"programs/{id}/stop")
         api.until(id, "stopping")
-        # Meanwhile everybody else is served, and a start that is asked for is not lost.
+        # Meanwhile other requests are served, and a requested start is not lost.
         again = pool.submit(stack.api.ok, f"programs/{id}/start", {"wait": True})
         assert started(api, other)
         api.ok(f"programs/edit/{other}", {"environment": {"A": "1"}})

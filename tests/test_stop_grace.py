@@ -29,7 +29,7 @@ def stop(api: Api, route: str) -> float:
 
 
 def test_nothing_is_asked_without_grace(api: Api, stack: Stack, tmp_path: Path) -> None:
-    """SIGKILL at once, to the whole tree: nobody hears of a SIGTERM."""
+    """SIGKILL is sent to the whole tree at once, and SIGTERM to no process."""
     trace = tmp_path / "trace"
     tidy = (
         f"trap 'echo term > {trace}; exit' TERM; setsid sleep 1000 & echo ready; while :; do sleep 0.05; done"
@@ -81,7 +81,7 @@ def test_temporary_program_has_one_as_well(quick: Quick, stack: Stack) -> None:
 
 
 def test_slow_stops_leave_room_for_others(own_stack: Stack) -> None:
-    """A quarter of the threads may wait for them. Who finds no room is told soon that it goes on."""
+    """A quarter of the threads may wait for stops. Further requests are answered soon; the stop goes on."""
     own_stack.environment["DAEMON_THREADS"] = "8"
     api = own_stack.start().api
     ids = [api.add(STUBBORN, stop_grace_seconds=20) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""What all streams have in common: they cost no threads, hold up nobody, and end when they should."""
+"""All streams: they use no threads, block no other client, and end when they should."""
 
 import contextlib
 import errno
@@ -269,7 +269,7 @@ def test_streams_are_refused_while_the_system_has_no_more_inotify(monkeypatch: p
 
 
 class _Source:
-    """It tells nothing."""
+    """A source without events."""
 
 
 def test_other_servers_say_that_they_can_not_stream(db: None) -> None:

@@ -1,4 +1,4 @@
-"""Processes of a stack in the process table: who is found, who is left alone, and how they are ended."""
+"""Survivors in the process table: which are found, which are left alone, and how they are ended."""
 
 import os
 import pwd
@@ -78,7 +78,7 @@ def end(table: Table, grace: float) -> set[int]:
     return {identity.pid for identity in survivors.end(table.find, lambda owner: grace)}
 
 
-# Who is found
+# Processes that are found
 
 
 @pytest.mark.skipif(not is_root(), reason="it takes root to change the root folder")
@@ -110,7 +110,7 @@ def test_process_that_has_lost_its_marks_is_found_by_the_note_of_its_start(table
     eventually(lambda: len(table.of(token)) == 2 and not tree.environment(pid).get(tree.SERVER_URL))
     assert table.pids() == set()
     notes.write(str(table.noted), WEB, pid)
-    # Its orphan too, which is in the session that it has begun
+    # Its orphan too, which is in the session that it has created
     assert table.pids() == {pid, *table.of(token)}
     notes.forget(str(table.noted), WEB)
     assert table.pids() == set()
@@ -152,7 +152,7 @@ def test_signal_is_not_sent_to_a_later_process_of_the_same_pid(table: Table) -> 
     assert not tree.send(identity, signal.SIGKILL)
 
 
-# Who is left alone
+# Processes that are left alone
 
 
 def test_processes_of_another_stack_are_left_alone(table: Table, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_folder_that_its_program_has_filled_holds_up_no_stop(api: Api, stack: St
 
 
 class Person:
-    """Somebody at a second terminal who types the command that the API shows."""
+    """A user at a second terminal who types the command that the API shows."""
 
     def __init__(self, command: str) -> None:
         self.seen = b""
@@ -68,7 +68,7 @@ class Person:
         while select.select([self.screen], [], [], 0)[0]:
             try:
                 self.seen += os.read(self.screen, 65536)
-            except OSError:  # nobody is at the other end any more
+            except OSError:  # the other end is closed
                 break
         return text.encode() in self.seen
 
@@ -105,7 +105,7 @@ def test_people_attach_type_and_their_output_is_in_the_log(terminals: TerminalPr
         eventually(lambda: person.sees("42-typed"))
         eventually(lambda: "42-typed" in terminals.api.logs(id))
         terminals.api.ok(f"programs/{id}/stop")
-        person.process.wait(20)  # the session is over for everybody
+        person.process.wait(20)  # the session has ended for all users
     assert tree(stack, id) == []
     assert not socket.parent.exists()
 

@@ -147,7 +147,7 @@ def test_rotation_replaces_the_file_of_the_token_that_it_is(other: Stack) -> Non
 
 
 def test_token_that_can_not_be_kept_is_not_rotated(other: Stack) -> None:
-    """The file can't be replaced: the old token must go on working, nobody has seen the new one."""
+    """If the file can't be replaced, the old token must stay valid, since the new one was not shown."""
     file = other.folder / "api-token"
     before = other.token
     (other.folder / "kept").write_text(before)

@@ -18,7 +18,7 @@ class Failure(Exception):
 
 @contextlib.contextmanager
 def failing_change() -> Iterator[None]:
-    """A transaction that fails at its end, and tells so."""
+    """Run a transaction that fails at its end with an error."""
     try:
         with write_transaction():
             yield

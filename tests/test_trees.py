@@ -1,4 +1,4 @@
-"""Stop means the whole tree, and an end leaves nobody behind."""
+"""A stop ends the whole tree, and no process survives its program."""
 
 import os
 import signal
@@ -78,7 +78,7 @@ def test_trees_of_two_programs_are_told_apart(api: Api, stack: Stack) -> None:
     assert all(process.is_running() for process in others)
 
 
-# It has another pid whenever somebody looks. Not for ever: nobody else could catch it if the stack did not.
+# It has another pid at each check. It ends by itself, since only the stack could catch it.
 HOPPER = python(
     "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "until = time.monotonic() + 20\n"

@@ -10,22 +10,22 @@ import pytest
 from tests.processes import LONG_RUNNING, environment, is_root, shell, started
 from tests.stack import OWN_USER, Api, Stack
 
-needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to run programs as somebody else")
+needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 
 
-def somebody() -> pwd.struct_passwd:
+def other_user() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody" if is_root() else OWN_USER)
 
 
 def output_of(api: Api, command: str, **fields: object) -> str:
-    """What a command prints."""
-    id = api.add(command, **{"user": somebody().pw_name, "directory": "/", **fields})
+    """Run a command, and return its output."""
+    id = api.add(command, **{"user": other_user().pw_name, "directory": "/", **fields})
     api.ok(f"programs/{id}/start", {"wait": True})
     return api.logs(id)
 
 
 def test_program_runs_as_its_user_with_its_groups(api: Api) -> None:
-    account = somebody()
+    account = other_user()
     shown = output_of(api, "cat /proc/self/status")
     assert re.search(r"^Uid:\s+(.*)$", shown, re.M)[1].split() == [str(account.pw_uid)] * 4
     assert re.search(r"^Gid:\s+(.*)$", shown, re.M)[1].split() == [str(account.pw_gid)] * 4
@@ -34,7 +34,7 @@ def test_program_runs_as_its_user_with_its_groups(api: Api) -> None:
 
 
 def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stack: Stack) -> None:
-    account = somebody()
+    account = other_user()
     id = api.add(LONG_RUNNING, user=account.pw_name, directory="/", environment={"MINE": "1"})
     shown = environment(started(api, id))
     assert shown[b"HOME"] == account.pw_dir.encode()
@@ -60,7 +60,7 @@ def test_program_may_set_what_it_would_be_given(api: Api) -> None:
 
 
 def test_directory_is_the_users_home_or_the_root_folder(api: Api) -> None:
-    home = somebody().pw_dir
+    home = other_user().pw_dir
     expected = home if os.path.isdir(home) else "/"  # noqa: PTH112
     assert output_of(api, "pwd", directory=None) == expected
     assert output_of(api, "pwd", directory="/usr") == "/usr"
@@ -70,7 +70,7 @@ def test_signals_are_as_a_program_expects_them(api: Api) -> None:
     """Python, and so supervisord, ignores SIGPIPE; a program that inherits that never ends in a pipe."""
     shown = output_of(api, "grep -E '^Sig(Blk|Ign)' /proc/self/status")
     masks = dict(line.split(":\t") for line in shown.splitlines())
-    # The C library keeps signals 32 and 33 to itself: nobody can set them, whoever ignored them before.
+    # The C library reserves signals 32 and 33: they can't be set, even if they were ignored before.
     everybodys = ~(0b11 << 31)
     assert int(masks["SigBlk"], 16) & everybodys == int(masks["SigIgn"], 16) & everybodys == 0
 

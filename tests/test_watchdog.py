@@ -1,4 +1,4 @@
-"""The queue's watchdog: what has done nothing for too long is started again."""
+"""The queue's watchdog: a queue that has finished nothing for too long is restarted."""
 
 import time
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def check_replaced(stack: Stack, old: list[psutil.Process], timeout: float = 60)
 
 @pytest.mark.parametrize("stopped", ["all of it", "its main process", "a worker"])
 def test_revived_queue_is_a_new_one(other: Stack, stopped: str) -> None:
-    """Also one that stands still, which can't end by SIGTERM."""
+    """A suspended queue is restarted too, although it can't end by SIGTERM."""
     old = whole_queue(other)
     main = [process for process in old if process.ppid() == other.supervisord_pid]
     victims = {"all of it": old, "its main process": main, "a worker": old[-1:]}[stopped]

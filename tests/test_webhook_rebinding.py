@@ -90,7 +90,7 @@ def test_name_that_changes_to_a_private_address_is_asked_for_once_and_connected_
     [result] = deliver(tmp_path, [], answers=[PUBLIC, LOOPBACK])
     assert (result["code"], result["error"], result["connections"]) == (204, None, [PUBLIC])
     assert result["asked"] == 1
-    assert result["later"] == [LOOPBACK]  # whoever had asked again would have gone there
+    assert result["later"] == [LOOPBACK]  # a second lookup would have led there
 
 
 def test_name_that_changes_from_a_private_address_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.webhook_receivers import Receiver
 
 @pytest.fixture
 def trap() -> Iterator[Receiver]:
-    """A listener on this host, reached by everything that means it; nobody may connect."""
+    """A receiver on this host, which all its addresses reach; no connection may be made."""
     with Receiver() as listener:
         yield listener
         assert listener.connections == 0

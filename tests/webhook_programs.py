@@ -1,4 +1,4 @@
-"""Programs with webhooks, and what has become of these."""
+"""Programs with webhooks, and their deliveries."""
 
 import sqlite3
 from itertools import pairwise
@@ -13,26 +13,26 @@ LONG_RUNNING = "sleep 1000"
 def add(
     api: Api, *urls: str, command: str = LONG_RUNNING, fields: dict[str, Any] | None = None, **block: Any
 ) -> int:
-    """A program whose starts are told of: one event each, unless the block says otherwise."""
+    """Add a program with webhooks for its starts, one event each, unless the block says otherwise."""
     block = {"urls": list(urls), "events": "STARTING", **block}
     return api.add(command, webhooks=block, **(fields or {}))
 
 
 def start(api: Api, id: int) -> None:
-    """One event, of a program that `add` has made; a restart would join one that is under way."""
+    """Cause one event of a program that `add` has added. A restart joins one that is under way."""
     api.ok(f"programs/{id}/restart")
     eventually(lambda: api.word(id) != "stopping", what="it is started")
 
 
 def deliveries(api: Api, id: int, **query: Any) -> list[dict[str, Any]]:
-    """Those of a program, the oldest first."""
+    """Return the deliveries of a program, oldest first."""
     answer = api.get(f"programs/{id}/deliveries", **{"limit": 1000, **query})
     assert answer.status_code == 200, answer.text
     return list(reversed(answer.json()["deliveries"]))
 
 
 def settled(api: Api, id: int, number: int = 1, timeout: float = 30.0) -> list[dict[str, Any]]:
-    """All deliveries of a program, once there are so many and none is on its way."""
+    """Return the deliveries of a program, once there are at least ``number`` and none is pending."""
 
     def look() -> list[dict[str, Any]] | None:
         found = deliveries(api, id)
@@ -53,14 +53,14 @@ def gaps(receiver: Receiver) -> list[float]:
 
 
 def run(stack: Stack, script: str) -> str:
-    """Run a script inside the project, against the stack's database; what it prints."""
+    """Run a script in the project, with the stack's database, and return its output."""
     done = stack.manage("shell", "-v", "0", "--no-imports", "-c", script)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def rows(stack: Stack, query: str) -> list[tuple[Any, ...]]:
-    """What stands in the stack's database."""
+    """Return rows of the stack's database."""
     connection = sqlite3.connect(f"file:{stack.folder / 'db.sqlite3'}?mode=ro", uri=True, timeout=20)
     try:
         return connection.execute(query).fetchall()
@@ -69,7 +69,7 @@ def rows(stack: Stack, query: str) -> list[tuple[Any, ...]]:
 
 
 def export(stack: Stack) -> str:
-    """What ``export_programs`` writes."""
+    """Return the output of ``export_programs``."""
     done = stack.manage("export_programs")
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""Receivers of webhooks for tests: real servers, with certificates of an authority of their own."""
+"""Receivers of webhooks for tests: real servers, with certificates of a CA of their own."""
 
 import json
 import socket
@@ -39,18 +39,18 @@ class Received:
         return self.headers["webhook-id"]
 
     def verify(self, secret: str) -> None:
-        """With the public library, as a receiver would; raises if it isn't right."""
+        """Verify the signature with the public library, as a receiver would; raise if it is wrong."""
         Webhook(secret).verify(self.body, self.headers)
 
 
-# What a receiver does with a request: a status, or something odder.
+# How a receiver answers a request: with a status, or by a function.
 Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
 
 class Receiver:
-    """A server on a port of its own.
+    """A webhook receiver on a port of its own.
 
-    ``answers`` says what to do with the next requests, ``at`` with those for a path; else it is 204.
+    ``answers`` holds the answers to the next requests, ``at`` those by path; otherwise the answer is 204.
     """
 
     def __init__(
@@ -88,20 +88,20 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
     def until(self, number: int, timeout: float = 20.0) -> list[Received]:
-        """Wait for so many requests."""
+        """Wait for ``number`` requests, and return them."""
         eventually(lambda: len(self.received) >= number, timeout, f"{number} requests, not {self.received}")
         return self.received
 
     def wait(self, seconds: float) -> bool:
-        """Let time pass in an answer; False once the server is being closed."""
+        """Wait within an answer; return False once the server is being closed."""
         return not self._server.is_over.wait(seconds)
 
     def stay_silent(self, handler: BaseHTTPRequestHandler) -> None:
-        """An answer that doesn't come."""
+        """Never answer."""
         self.wait(120)
 
     def hesitate(self, handler: BaseHTTPRequestHandler) -> None:
-        """A good answer, but a late one."""
+        """Answer well, but late."""
         self.wait(1.5)
         status(handler, 204)
 
@@ -130,7 +130,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request_thread(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is none of ours."""
+        """Ignore clients that have gone."""
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
@@ -174,7 +174,7 @@ def _context(authority: trustme.CA, names: tuple[str, ...]) -> ssl.SSLContext:
 
 
 class Trust:
-    """Certificates that a stack trusts, and a proxy that it is told of and must not ask."""
+    """Certificates that a stack trusts, and a configured proxy that it must not use."""
 
     def __init__(self, folder: Path, proxy: Receiver) -> None:
         self.authority = trustme.CA()
@@ -184,7 +184,7 @@ class Trust:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a stack is started with, so that it delivers to receivers on this host."""
+        """Return the environment of a stack that delivers to receivers on this host."""
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
         return {
             "DAEMON_WEBHOOKS_DEVELOPMENT": "true",
