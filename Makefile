@@ -1,58 +1,58 @@
-# Two commands are all it takes: `make run` and `make test`.
+# The main targets are `make run` and `make test`.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests wait for processes most of the time, so more of them than there are processors run side by side.
+# Tests mostly wait for processes, so it pays to run more of them in parallel than there are processors.
 TEST_PROCESSES ?= 4
-# A file at a time, in the order of tests/marks.py: the longest first.
+# Distribute whole files, in the order of tests/marks.py: the slowest first.
 TEST_ORDER := --dist loadfile --no-loadscope-reorder
-# How often `make drills` does what `make test` does once.
+# How many rounds `make drills` runs of the drills that `make test` runs once.
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types unit coverage drills schema lock bench audit clean
 
-help: ## Show what can be made
+help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.installed ## Install what is missing and run the stack in the foreground
+run: $(VENV)/.installed ## Install missing requirements and run the stack in the foreground
 	@exec $(BIN)/python manage.py run_stack
 
-test: $(VENV)/.installed-dev lint types unit ## Everything that must pass: lint, types, tests
+test: $(VENV)/.installed-dev lint types unit ## Run all checks and tests: lint, types, unit
 
-check: $(VENV)/.installed-dev lint types ## What can be told within a minute: lint, types, tests that need no stack
+check: $(VENV)/.installed-dev lint types ## Run the checks of about a minute: lint, types, tests that need no stack
 	$(BIN)/python -m pytest -q -n 2 -m "not stack"
 
-lint: $(VENV)/.installed-dev ## Style, import rules, migrations
+lint: $(VENV)/.installed-dev ## Check style, import rules and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 
-types: $(VENV)/.installed-dev ## mypy
+types: $(VENV)/.installed-dev ## Check types with mypy
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-dev ## Unit and end-to-end tests, the latter against real stacks
+unit: $(VENV)/.installed-dev ## Run the unit and end-to-end tests; the latter start real stacks
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ORDER)
 
-coverage: $(VENV)/.installed-dev ## Run the tests and write what they cover by less than 90 % to docs/coverage.md
+coverage: $(VENV)/.installed-dev ## Run the tests and list the modules below 90 % coverage in docs/coverage.md
 	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) $(TEST_ORDER)
 
-drills: $(VENV)/.installed-dev ## The drills at length: DRILL_ROUNDS=20 (see docs/reliability.md)
+drills: $(VENV)/.installed-dev ## Run the drills for DRILL_ROUNDS=20 rounds (see docs/reliability.md)
 	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA
 
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-bench: $(VENV)/.installed-dev ## Measure beside supervisorctl and stock XML-RPC, in one run
+bench: $(VENV)/.installed-dev ## Measure the API against supervisorctl and stock XML-RPC, in one run
 	$(BIN)/python -m tests.bench
 
-audit: $(VENV)/.installed-dev ## Known vulnerabilities of the pinned requirements (asks pypi.org)
+audit: $(VENV)/.installed-dev ## Check the pinned requirements for known vulnerabilities (asks pypi.org)
 	$(BIN)/python .ci/audit.py
 
-lock: ## Pin the requirements anew (needs uv)
+lock: ## Pin the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.txt
 
@@ -61,7 +61,7 @@ clean: ## Remove the virtual environment and caches (not the state folder)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=python3.x make ...)"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The virtual environment can't be made: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The virtual environment can't be created: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 	@echo "Installing the requirements..."

@@ -21,7 +21,7 @@ def main() -> int:
     try:
         times = _run(options.sizes, options.rounds)
     except KeyboardInterrupt:
-        _tell("interrupted; everything is stopped and removed")
+        _report_progress("interrupted; everything is stopped and removed")
         return 130
     result = medians(times)
     table, circumstances = report.table(result), report.circumstances(options.rounds, load)
@@ -68,21 +68,21 @@ def _run(sizes: list[int], rounds: int) -> Times:
         try:
             arenas = {}
             for size in sizes:
-                _tell(f"starting everything with {size} programs")
+                _report_progress(f"starting everything with {size} programs")
                 arenas[size] = running.enter_context(contenders(size))
-            return measure(arenas, rounds, _tell)
+            return measure(arenas, rounds, _report_progress)
         finally:
             # A second Ctrl-C must not interrupt the clean-up.
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(signum, signal.SIG_IGN)
-            _tell("stopping everything")
+            _report_progress("stopping everything")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _tell(what: str) -> None:
+def _report_progress(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
