@@ -108,6 +108,7 @@ class Api:
 
 
 OWN_USER = psutil.Process().username()
+OTHER_USER = "nobody"  # a system user with no rights of its own
 
 
 class Stack:

@@ -28,7 +28,7 @@ MAKE_USERS = """
 from django.contrib.auth.models import Group, Permission, User
 from hoody_site.access.models import ApiToken
 for name, groups, permissions in [
-    ("viewer", ["viewers"], []), ("operator", ["operators"], []), ("nobody", [], []),
+    ("viewer", ["viewers"], []), ("operator", ["operators"], []), ("none", [], []),
     ("starter", [], ["view_program", "operate_program"]),
     ("looker", [], ["view_program"]),
     ("blind", [], ["operate_program", "change_program", "add_program", "delete_program"]),
@@ -112,16 +112,16 @@ def test_events_have_a_permission_of_their_own(api: Api, users: dict[str, Api]) 
 def test_user_without_permissions_may_do_nothing(
     api: Api, users: dict[str, Api], method: str, route: str
 ) -> None:
-    refused(send(users["nobody"], method, route, api.add()), 403)
+    refused(send(users["none"], method, route, api.add()), 403)
 
 
 @PROTECTED
-def test_user_who_is_not_active_is_401(api: Api, users: dict[str, Api], method: str, route: str) -> None:
+def test_inactive_user_is_401(api: Api, users: dict[str, Api], method: str, route: str) -> None:
     assert refused(send(users["inactive"], method, route, api.add()), 401) == "The API token is not valid"
 
 
 @PROTECTED
-def test_whoever_may_not_view_may_not_change(
+def test_change_permission_without_view_permission_is_not_enough(
     api: Api, users: dict[str, Api], method: str, route: str
 ) -> None:
     refused(send(users["blind"], method, route, api.add()), 403)

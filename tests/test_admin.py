@@ -235,7 +235,7 @@ def test_actions_are_those_that_the_person_may_do(
     assert api.get(f"programs/{id}").json()["program"]["enabled"] is ("disable" not in actions)
 
 
-def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
+def test_admin_requires_a_login(stack: Stack) -> None:
     anonymous = stack.client(None).session
     for path in ("", PROGRAMS, f"{PROGRAMS}1/change/", TOKENS):
         answer = anonymous.get(f"{stack.url}/admin/{path}", allow_redirects=False, timeout=60)
@@ -246,7 +246,7 @@ def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
 # Without supervisord
 
 
-def test_without_supervisord_the_desk_says_so_and_changes_nothing(own_stack: Stack) -> None:
+def test_without_supervisord_the_admin_says_so_and_changes_nothing(own_stack: Stack) -> None:
     own_stack.start()
     create_users(own_stack)
     api, admin = own_stack.api, AdminClient(own_stack)

@@ -154,7 +154,7 @@ REFUSED: list[dict[str, Any]] = [
     {"command": "sleep 'unclosed"},
     {"command": "a\nb"},
     {"command": "''"},
-    {"user": "nobody-of-that-name"},
+    {"user": "no-such-user"},
     {"user": f"{OWN_USER} "},
     {"directory": "/no/such/folder"},
     {"directory": "relative"},
@@ -289,7 +289,9 @@ def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: AdminC
 # It saves whole or not at all
 
 
-def test_change_that_cannot_be_written_is_told_and_undone(api: Api, boss: AdminClient, stack: Stack) -> None:
+def test_change_that_cannot_be_written_is_reported_and_undone(
+    api: Api, boss: AdminClient, stack: Stack
+) -> None:
     id = api.add(name="stuck", description="before", enabled=False)
     obstacle = stack.folder / "conf.d" / f"program-{id}.json"
     obstacle.mkdir()  # where the program's file has to go

@@ -46,7 +46,7 @@ def test_token_is_shown_once_and_opens_what_its_user_may(staffed: Stack, boss: A
 
 
 @pytest.mark.parametrize("person", ["viewer", "operator", "clerk"])
-def test_tokens_are_for_those_who_may_change_users(staffed: Stack, person: str) -> None:
+def test_tokens_require_the_permission_to_change_users(staffed: Stack, person: str) -> None:
     admin = AdminClient(staffed, person)
     assert "apitoken" not in admin.page()
     for path in (TOKENS, f"{TOKENS}add/", f"{TOKENS}1/change/", f"{TOKENS}1/delete/"):
@@ -54,7 +54,7 @@ def test_tokens_are_for_those_who_may_change_users(staffed: Stack, person: str) 
         assert admin.post(path, {"user": "1", "name": "mine", "post": "yes"}).status_code == 403, path
 
 
-def test_tokens_are_issued_by_those_who_may_change_users(staffed: Stack) -> None:
+def test_issuing_tokens_requires_the_permission_to_change_users(staffed: Stack) -> None:
     admin = AdminClient(staffed, "registrar")
     issued = admin.post(f"{TOKENS}add/", {"user": "1", "name": "for the first"}, follow=True)
     client = staffed.client(re.findall(r"hdt_[\w-]{20,}", issued.text)[0])

@@ -12,11 +12,11 @@ import pytest
 
 from tests.admin_client import AdminClient, create_users, errors_of
 from tests.processes import is_root, started, tree
-from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+from tests.stack import OTHER_USER, OWN_USER, Api, Stack, eventually, temporary_stack
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
 
-USER = "nobody"
+USER = OTHER_USER
 DENIED = f"Field 'user' must be one of those that programs may run as: {USER}"
 
 

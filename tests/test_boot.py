@@ -31,7 +31,7 @@ def test_secrets_are_long_and_kept_as_digests(stack: Stack) -> None:
         assert stack.token.encode() not in file.read_bytes(), file
 
 
-def test_nothing_in_the_logs_of_the_stack_tells_what_programs_were_given(api: Api, stack: Stack) -> None:
+def test_logs_of_the_stack_hold_nothing_that_programs_were_given(api: Api, stack: Stack) -> None:
     id = api.add(shell("true", "argument-of-mine"), environment={"V": "value-of-mine"})
     api.ok(f"programs/{id}/start", {"wait": True})
     api.refused(f"programs/edit/{id}", {"command": "true 'argument-of-mine"})

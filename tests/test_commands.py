@@ -105,7 +105,7 @@ def test_reset_loads_the_snapshot_and_can_be_undone(stack: Stack, api: Api) -> N
     assert mirrored(stack) == before
 
 
-def test_command_tells_how_to_undo_a_reset(stack: Stack, api: Api) -> None:
+def test_command_says_how_to_undo_a_reset(stack: Stack, api: Api) -> None:
     api.add(name="was here")
     printed = done(stack, "reset_programs")
     [kept] = newest_backups(stack)

@@ -128,7 +128,7 @@ def test_mirror_that_can_not_be_read_either_is_said(copy: Stack) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[", b'{"programs": 5}'])
-def test_corrupt_mirrors_are_made_anew_of_the_database(copy: Stack, content: bytes) -> None:
+def test_corrupt_mirrors_are_rewritten_from_the_database(copy: Stack, content: bytes) -> None:
     right = (copy.folder / "programs.json").read_bytes()
     for name in ("programs.json", "ephemeral.json"):
         (copy.folder / name).write_bytes(content)

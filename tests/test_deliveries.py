@@ -137,7 +137,7 @@ def test_old_secret_is_no_longer_used_after_a_day(api: Api, hooked: Stack, recei
         request.verify(old)
 
 
-def test_delivery_is_signed_before_anybody_has_asked_for_the_secret(api: Api, receiver: Receiver) -> None:
+def test_delivery_is_signed_before_the_secret_is_requested(api: Api, receiver: Receiver) -> None:
     id = webhook_programs.add(api, receiver.url())
     start(api, id)
     receiver.until(1)
@@ -216,7 +216,7 @@ def test_receiver_may_say_when_to_come_again(api: Api, receiver: Receiver, code:
     assert gaps(receiver)[0] >= 4
 
 
-def test_nobody_can_ask_for_more_patience_than_five_minutes(api: Api, receiver: Receiver) -> None:
+def test_retry_after_is_limited_to_five_minutes(api: Api, receiver: Receiver) -> None:
     id = webhook_programs.add(api, receiver.url())
     receiver.answers = [with_headers(503, Retry_After="999999")]
     start(api, id)
@@ -347,7 +347,7 @@ def test_certificate_for_another_name_is_refused(api: Api, trust: Trust) -> None
         assert other.received == []
 
 
-def test_who_refuses_connections_is_tried_again(api: Api, trust: Trust) -> None:
+def test_receiver_that_refuses_connections_is_tried_again(api: Api, trust: Trust) -> None:
     with trust.receiver() as gone:
         url = gone.url()
     id = webhook_programs.add(api, url, retry=1)

@@ -116,7 +116,7 @@ def test_query_that_cannot_be_read_is_refused(api: Api, query: dict[str, str], s
     api.ok(f"programs/remove/{id}")
 
 
-def test_delivery_is_repeated_with_the_same_id_and_retried_anew(api: Api, receiver: Receiver) -> None:
+def test_redelivery_has_the_same_id_and_new_retries(api: Api, receiver: Receiver) -> None:
     id = webhook_programs.add(api, receiver.url(), retry=1)
     secret = webhook_programs.new_secret(api, id)
     receiver.answers = [500, 500, 500, 204, 204]

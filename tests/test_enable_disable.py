@@ -73,7 +73,7 @@ def test_disabled_program_can_be_edited_and_enabled_with_the_change(api: Api) ->
     assert api.logs(id) == "edited"
 
 
-def test_going_off_and_on_again_disturbs_nobody(api: Api, stack: Stack) -> None:
+def test_going_off_and_on_again_disturbs_no_other_program(api: Api, stack: Stack) -> None:
     id, other = api.add(boot=True), api.add()
     pid = started(api, other)
     for _ in range(10):

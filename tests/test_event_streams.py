@@ -39,7 +39,7 @@ def recorded(api: Api, **query: Any) -> list[dict[str, Any]]:
         cursor = {"cursor": page["next"]}
 
 
-def test_changes_are_told_as_they_happen(api: Api, stack: Stack) -> None:
+def test_changes_are_sent_as_they_happen(api: Api, stack: Stack) -> None:
     with StreamClient(stack, ROUTE) as listener:
         id = api.add()
         api.ok(f"programs/{id}/start", {"wait": True})
@@ -58,7 +58,7 @@ def test_data_is_that_of_the_history(api: Api, stack: Stack) -> None:
         assert received.id == str(received.data["id"])
 
 
-def test_nothing_of_the_past_is_told_unless_it_is_asked_for(api: Api, stack: Stack) -> None:
+def test_past_events_are_sent_only_on_request(api: Api, stack: Stack) -> None:
     id = api.add()
     api.ok(f"programs/{id}/start", {"wait": True})
     eventually(lambda: recorded(api)[-1]["state"] == "running")
@@ -68,7 +68,7 @@ def test_nothing_of_the_past_is_told_unless_it_is_asked_for(api: Api, stack: Sta
         assert listener.event().data["id"] > last
 
 
-def test_who_had_no_event_yet_can_go_on_all_the_same(api: Api, stack: Stack) -> None:
+def test_client_without_an_event_yet_can_resume(api: Api, stack: Stack) -> None:
     with StreamClient(stack, ROUTE) as listener:
         eventually(lambda: listener._received or listener._receive(time.monotonic() + 10) or True)
         head, _, _ = listener._received.partition(b"\n\n")

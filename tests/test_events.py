@@ -33,7 +33,7 @@ def eventful() -> Iterator[Stack]:
 # What an event says
 
 
-def test_a_start_and_a_stop_are_told_with_who_asked(api: Api) -> None:
+def test_a_start_and_a_stop_are_recorded_with_their_actor(api: Api) -> None:
     id = api.add(name="web")
     api.ok(f"programs/{id}/start", {"wait": True})
     pid = api.pid(id)
@@ -82,7 +82,7 @@ def test_what_follows_from_the_configuration_is_supervisords(api: Api) -> None:
     assert "user" not in seen[3]
 
 
-def test_a_failing_start_is_told_try_by_try(api: Api) -> None:
+def test_each_attempt_of_a_failing_start_is_recorded(api: Api) -> None:
     id = api.add(shell("exit 7"))
     api.ok(f"programs/{id}/start")
     seen = eventually(lambda: (found := events(api, id))[-1:] and found[-1]["state"] == "fatal" and found)
@@ -90,14 +90,14 @@ def test_a_failing_start_is_told_try_by_try(api: Api) -> None:
     assert {event["exit_code"] for event in seen if event["state"] == "backoff"} == {7}
 
 
-def test_what_can_not_be_run_is_told_with_the_reason(api: Api) -> None:
+def test_what_can_not_be_run_is_recorded_with_the_reason(api: Api) -> None:
     id = api.add("/no/such/command", boot=True)
     seen = until_states(api, id, "starting", "fatal")
     assert seen[-1]["error"] == "command not found: /no/such/command"
     assert "exit_code" not in seen[-1]
 
 
-def test_a_kill_is_told_with_its_signal(api: Api) -> None:
+def test_a_kill_is_recorded_with_its_signal(api: Api) -> None:
     id = api.add(autorestart="false")
     api.ok(f"programs/{id}/start", {"wait": True})
     os.kill(int(api.pid(id) or 0), signal.SIGKILL)
@@ -106,27 +106,27 @@ def test_a_kill_is_told_with_its_signal(api: Api) -> None:
     assert seen[-1]["by"] == "supervisord"
 
 
-def test_instances_are_told_by_port(api: Api) -> None:
+def test_instances_are_recorded_by_port(api: Api) -> None:
     id = api.add("sleep {port}", name="range", port_range={"start": 21000, "end": 21001})
     api.ok(f"programs/{id}/start", {"port": 21001})
     seen = until_states(api, id, "starting", "running")
     assert {(event["name"], event["port"]) for event in seen} == {("range", 21001)}
 
 
-def test_temporary_programs_are_told_by_their_id(api: Api, quick: Quick) -> None:
+def test_temporary_programs_are_recorded_by_their_id(api: Api, quick: Quick) -> None:
     id = quick.run("true")
     seen = eventually(lambda: [e for e in events(api, state="exited") if e.get("temporary_id") == id])
     assert "program_id" not in seen[0]
     assert seen[0]["exit_code"] == 0
 
 
-def test_the_end_of_a_time_to_live_is_told(api: Api, quick: Quick) -> None:
+def test_the_end_of_a_time_to_live_is_recorded(api: Api, quick: Quick) -> None:
     id = quick.run(ttl=1)
     seen = eventually(lambda: [e for e in events(api, state="stopped") if e.get("temporary_id") == id])
     assert seen[0]["by"] == "ttl"
 
 
-def test_an_edit_is_told_as_the_editors(api: Api) -> None:
+def test_an_edit_is_recorded_with_its_actor(api: Api) -> None:
     id = api.add(boot=True)
     until_states(api, id, "starting", "running")
     api.ok(f"programs/edit/{id}", {"environment": {"A": "1"}})
@@ -278,7 +278,7 @@ def test_a_listener_killed_in_a_burst_loses_nothing(eventful: Stack) -> None:
     eventful.api.ok(f"programs/remove/{id}")
 
 
-def test_what_a_killed_supervisord_could_not_tell_is_marked_as_a_gap(own_stack: Stack) -> None:
+def test_what_a_killed_supervisord_could_not_report_is_marked_as_a_gap(own_stack: Stack) -> None:
     own_stack.start()
     runs, rests = own_stack.api.add(name="runs"), own_stack.api.add(name="rests")
     boots = own_stack.api.add(name="boots", boot=True)
@@ -315,7 +315,7 @@ def test_an_orderly_end_leaves_no_gap(own_stack: Stack) -> None:
     assert not any(event["gap"] for event in seen)
 
 
-def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_journal_leaves_the_present_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
     pokes: list[None] = []
     kept = journal.Journal()
@@ -332,7 +332,9 @@ def test_a_full_journal_leaves_the_present_to_be_told(monkeypatch: pytest.Monkey
     assert kept.batch()["lost"] == 0
 
 
-def test_a_loss_is_told_also_when_the_listener_goes_on_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_is_reported_also_when_the_listener_goes_on_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(journal, "_MOST_ENTRIES", 3)
     kept = journal.Journal()
     kept.add({})
@@ -346,7 +348,7 @@ def test_a_loss_is_told_also_when_the_listener_goes_on_in_between(monkeypatch: p
     assert kept.batch()["lost"] == 0
 
 
-def test_who_has_taken_everything_is_poked_again() -> None:
+def test_listener_that_has_fetched_everything_is_notified_again() -> None:
     pokes: list[None] = []
     kept = journal.Journal()
     kept.poke = lambda: pokes.append(None)
@@ -431,7 +433,7 @@ def change(number: int, state: str = "starting") -> StateChange:
 
 
 @pytest.mark.django_db
-def test_what_is_recorded_is_left_out_when_it_is_told_again() -> None:
+def test_recorded_changes_are_skipped_when_they_are_reported_again() -> None:
     first = store.record("boot", [change(number) for number in (1, 2, 3)])
     assert [event.number for event in first] == [1, 2, 3]
     assert store.record("boot", [change(number) for number in (1, 2, 3)]) == []
@@ -443,7 +445,7 @@ def test_what_is_recorded_is_left_out_when_it_is_told_again() -> None:
 
 
 @pytest.mark.django_db
-def test_another_supervisord_counts_anew() -> None:
+def test_another_supervisord_numbers_from_the_start() -> None:
     store.record("one boot", [change(1), change(2)])
     assert store.last_recorded("another boot") == 0
     assert [event.number for event in store.record("another boot", [change(1)])] == [1]

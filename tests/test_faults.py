@@ -197,7 +197,7 @@ def test_second_stack_on_the_same_folder_says_so(api: Api, stack: Stack) -> None
     assert health(stack)
 
 
-def test_taken_port_is_told(stack: Stack, tmp_path: Path) -> None:
+def test_taken_port_is_reported(stack: Stack, tmp_path: Path) -> None:
     second = Stack(tmp_path / "state")
     second.port = stack.port
     answer = second.manage("run_stack")
@@ -209,7 +209,7 @@ def test_taken_port_is_told(stack: Stack, tmp_path: Path) -> None:
     assert not second.processes()
 
 
-def test_folder_that_can_not_be_used_is_told(stack: Stack, tmp_path: Path) -> None:
+def test_folder_that_can_not_be_used_is_reported(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = Stack(tmp_path / "file" / "state").manage("run_stack")
     assert answer.returncode == 1
@@ -280,7 +280,7 @@ def test_killed_part_of_the_stack_is_replaced_by_one(other: Stack, name: str) ->
     assert health(other)
 
 
-def test_sighup_makes_the_stack_anew_and_keeps_its_folder(other: Stack) -> None:
+def test_sighup_restarts_the_stack_and_keeps_its_folder(other: Stack) -> None:
     boots, by_hand = other.api.add(boot=True), other.api.add()
     pids = eventually(lambda: other.api.pid(boots)), started(other.api, by_hand)
     worker = health(other)["pid"]

@@ -199,7 +199,7 @@ def test_missing_required_field_is_refused_by_add_only(api: Api, field: str) -> 
     api.ok(f"programs/edit/{api.add()}", body)
 
 
-def test_two_wrong_fields_are_both_told(api: Api) -> None:
+def test_two_wrong_fields_are_both_reported(api: Api) -> None:
     answer = api.post("programs/add", {"command": "true", "user": OWN_USER, "priority": 0}).json()
     assert answer["errors"] == {
         "name": [REQUIRED.format("name")],
@@ -243,7 +243,7 @@ def test_wrong_id_is_refused(api: Api, id: Any) -> None:
     assert api.refused("programs/add", body) == expected
 
 
-def test_hoody_kit_tells_of_the_directory_and_can_not_be_sent(api: Api, tmp_path: Path) -> None:
+def test_hoody_kit_follows_from_the_directory_and_can_not_be_sent(api: Api, tmp_path: Path) -> None:
     id = api.add(directory=str(tmp_path), hoody_kit=True)
     assert api.get(f"programs/{id}").json()["program"]["hoody_kit"] is False
     assert api.ok(f"programs/edit/{id}", {"hoody_kit": True})["program"]["hoody_kit"] is False
@@ -308,7 +308,7 @@ def test_home_counts_as_the_directory_of_a_program_that_names_none(settings: Any
         Program(name="a", command="true", user=OWN_USER).clean()
     assert list(refusal.value.message_dict) == ["directory"]
     Program(name="a", command="true", user=OWN_USER, directory=str(tmp_path)).clean()
-    Program(name="a", command="true", user="nobody at all").clean()  # its user is what is refused
+    Program(name="a", command="true", user="no such user").clean()  # its user is what is refused
 
 
 def test_a_setting_names_the_users_that_programs_may_run_as(settings: Any) -> None:

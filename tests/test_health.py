@@ -15,7 +15,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_health_tells_of_the_process_that_answers(stack: Stack) -> None:
+def test_health_describes_the_process_that_answers(stack: Stack) -> None:
     client = stack.client(None)
     health = client.session.get(f"{client.base}/health", headers={"User-Agent": "test/1.0"}).json()
     assert health.keys() == {

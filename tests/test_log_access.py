@@ -16,11 +16,11 @@ from daemon_programs.logs.tail import open_log, tail
 from daemon_programs.supervisor.logfiles import Access, LogRefused, located, open_to_write
 from daemon_programs.supervisor.plugin.output import RotatingLog
 from tests.processes import is_root, shell
-from tests.stack import Api, Stack, eventually
+from tests.stack import OTHER_USER, Api, Stack, eventually
 
 pytestmark = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
 
-USER = pwd.getpwnam("nobody")
+USER = pwd.getpwnam(OTHER_USER)
 ACCESS = Access(USER.pw_uid, USER.pw_gid)
 SECRET = "not for all users"
 
@@ -72,7 +72,7 @@ def test_folder_that_was_exchanged_while_it_was_made_stays_whose_it_is(
     assert (home / "away").stat().st_uid == USER.pw_uid
 
 
-def test_folder_is_made_for_a_user_who_has_vanished(home: Path) -> None:
+def test_folder_is_made_for_a_user_that_has_vanished(home: Path) -> None:
     uid = 54321
     os.chown(home, uid, uid)
     with located(str(home / "new" / "log"), Access(uid, uid), make=True):
@@ -112,7 +112,7 @@ def owner_and_mode(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_log_is_its_users_and_nobody_elses(home: Path, umask: int) -> None:
+def test_log_belongs_to_its_user_only(home: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write(home / "out.log")
@@ -168,7 +168,7 @@ def test_link_on_the_way_is_not_followed(home: Path, tmp_path: Path, secret: Pat
     assert not (tmp_path / "new").exists()
 
 
-def test_other_name_of_a_file_of_somebody_else_is_refused(home: Path, secret: Path) -> None:
+def test_hard_link_to_a_file_of_another_user_is_refused(home: Path, secret: Path) -> None:
     os.link(secret, home / "out.log")
     refuses(home / "out.log", "belongs to somebody else than the program's user")
     assert (secret.read_text(), owner_and_mode(secret)) == (SECRET, (0, 0o600))
@@ -189,13 +189,13 @@ def refuses(path: Path, why: str) -> None:
     assert str(reading.value) == f"The log can't be read: {path} {why}"
 
 
-def test_log_of_a_user_who_is_gone_is_nobodys_to_read(home: Path) -> None:
+def test_log_of_a_removed_user_is_not_readable(home: Path) -> None:
     theirs(home / "out.log", "line\n")
     with pytest.raises(Refused):
         open_log(str(home / "out.log"), "no such user")
 
 
-def test_fifo_holds_up_nobody(home: Path) -> None:
+def test_fifo_blocks_nothing(home: Path) -> None:
     os.mkfifo(home / "out.log")
     os.chown(home / "out.log", USER.pw_uid, USER.pw_gid)
     with pytest.raises(OSError, match="No such device or address"):
@@ -267,7 +267,7 @@ def emit(log: RotatingLog, *chunks: bytes) -> None:
         log.emit(SimpleNamespace(msg=chunk))
 
 
-def test_rotation_replaces_nothing_of_somebody_else(home: Path, secret: Path) -> None:
+def test_rotation_replaces_no_files_of_other_users(home: Path, secret: Path) -> None:
     os.link(secret, home / "out.log.1")
     log = RotatingLog(str(home / "out.log"), 4, 2, ACCESS)
     emit(log, b"one\n")

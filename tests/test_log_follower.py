@@ -100,7 +100,7 @@ def place(news: list[LogEvent]) -> Cursor | None:
         ("日本 🚀\u2028x\n".encode(), 1, ["日本 🚀\u2028x"], 0),
     ],
 )
-def test_it_begins_so_many_lines_before_the_end(
+def test_it_starts_so_many_lines_before_the_end(
     log: Log, written: bytes, lines: int, expected: list[str], offset: int
 ) -> None:
     log.write(written)
@@ -117,7 +117,7 @@ def test_lines_come_with_where_they_end(log: Log) -> None:
     assert [each.offset for each in lines] == [3, 8]
 
 
-def test_line_is_told_when_it_is_whole(log: Log) -> None:
+def test_line_is_sent_when_it_is_complete(log: Log) -> None:
     log.write(b"whole\nhal")
     follower = log.follow()
     assert texts(read_events(follower)) == []
@@ -135,7 +135,7 @@ def test_characters_are_whole_however_they_were_written(log: Log) -> None:
     assert texts(news) == ["🚀日é"]
 
 
-def test_log_that_appears_later_is_told_from_its_beginning(log: Log) -> None:
+def test_log_that_appears_later_is_read_from_its_beginning(log: Log) -> None:
     log.path = log.path.parent / "not" / "there" / "yet.log"
     follower = log.follow(100)
     first = read_events(follower)
@@ -148,7 +148,7 @@ def test_log_that_appears_later_is_told_from_its_beginning(log: Log) -> None:
     assert texts(news) == ["first"]
 
 
-def test_who_waited_for_a_log_loses_nothing_of_it(log: Log) -> None:
+def test_follower_that_waited_for_a_log_misses_nothing(log: Log) -> None:
     read_events(log.follow())
     log.write(b"one\ntwo\n")
     news = read_events(log.follow(0, BEGINNING))
@@ -200,7 +200,7 @@ def test_line_that_goes_on_in_the_next_file_is_one(log: Log) -> None:
 
 
 @pytest.mark.parametrize("backups", [0, 3])
-def test_slow_follower_is_told_that_it_may_miss_something(log: Log, backups: int) -> None:
+def test_slow_follower_is_notified_that_lines_may_be_missing(log: Log, backups: int) -> None:
     log.rotated(100_000, backups)
     log.write(b"0\n")
     follower = log.follow()
@@ -225,7 +225,7 @@ def test_slow_follower_finds_what_the_backups_still_have(log: Log) -> None:
     assert set(resets(news)) == {("rotated", False)}
 
 
-def test_old_backups_are_not_told_again(log: Log) -> None:
+def test_old_backups_are_not_read_again(log: Log) -> None:
     for number in (1, 2):
         log.path.with_name(f"out.log.{number}").write_text(f"old {number}\n")
     log.rotated(50, 0)
@@ -280,7 +280,7 @@ def test_emptied_log_is_read_from_its_beginning(log: Log, after: bytes) -> None:
 # Going on
 
 
-def test_going_on_begins_right_behind_a_line(log: Log) -> None:
+def test_resuming_starts_right_after_a_line(log: Log) -> None:
     log.write(b"one\ntwo\nthree\n")
     lines = [each for each in read_events(log.follow(10)) if isinstance(each, Line)]
     news = read_events(log.follow(10, lines[0].cursor))
@@ -300,7 +300,7 @@ def test_going_on_finds_the_file_under_its_new_name(log: Log) -> None:
     assert set(resets(news)) == {("rotated", False)}
 
 
-def test_going_on_after_everything_has_gone_begins_with_the_oldest_file(log: Log) -> None:
+def test_resuming_after_all_files_have_gone_starts_with_the_oldest(log: Log) -> None:
     log.rotated(8, 1)
     log.write(b"1\n2\n")
     first = log.follow(10)
@@ -314,7 +314,7 @@ def test_going_on_after_everything_has_gone_begins_with_the_oldest_file(log: Log
     assert resets(news)[0] == ("rotated", True)
 
 
-def test_going_on_when_there_is_no_file_any_more_tells_that_something_may_be_missing(log: Log) -> None:
+def test_resuming_without_any_file_reports_that_lines_may_be_missing(log: Log) -> None:
     log.write(b"one\n")
     first = log.follow(10)
     cursor = place(read_events(first))
@@ -369,7 +369,7 @@ def test_going_on_within_a_line_that_spans_files_has_it_whole(log: Log) -> None:
 
 @pytest.mark.parametrize("backups", [2, 5])
 @pytest.mark.parametrize("seed", range(8))
-def test_who_comes_and_goes_has_every_line_once(log: Log, seed: int, backups: int) -> None:
+def test_client_that_reconnects_gets_every_line_once(log: Log, seed: int, backups: int) -> None:
     """Chunks of any size, clients that leave anywhere in between and come back soon enough."""
     chance = random.Random(seed)
     log.rotated(chance.choice([1, 300, 5000]), backups)

@@ -96,7 +96,7 @@ def test_without_backups_a_new_file_takes_its_place(path: Path) -> None:
     log.close()
 
 
-def test_log_that_somebody_has_removed_is_made_anew(path: Path) -> None:
+def test_deleted_log_is_recreated(path: Path) -> None:
     log = RotatingLog(str(path), 0, 2)
     emit(log, b"one\n")
     path.unlink()
@@ -118,7 +118,7 @@ def test_file_is_not_rotated_away_before_its_follower_has_come_to_it(path: Path,
     log.close()
 
 
-def test_who_reads_only_the_newest_file_holds_up_nothing(path: Path) -> None:
+def test_follower_of_the_newest_file_only_delays_no_rotation(path: Path) -> None:
     log = RotatingLog(str(path), 1, 3)
     for number in range(3):
         with following(path):
@@ -142,7 +142,7 @@ def test_follower_can_hold_up_a_rotation_for_some_mebibytes_only(path: Path, bac
     log.close()
 
 
-def test_follower_that_keeps_up_is_not_told_that_it_may_miss_something(path: Path) -> None:
+def test_follower_that_keeps_up_is_not_notified_of_missing_lines(path: Path) -> None:
     log = RotatingLog(str(path), 4, 0)
     emit(log, b"one")
     with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
@@ -157,7 +157,7 @@ def test_follower_that_keeps_up_is_not_told_that_it_may_miss_something(path: Pat
     log.close()
 
 
-def test_nothing_is_kept_open_once_nobody_reads_it(path: Path) -> None:
+def test_nothing_is_kept_open_without_a_reader(path: Path) -> None:
     log = RotatingLog(str(path), 4, 2)
     emit(log, b"one\n")
     assert descriptors_of(path) == 1
@@ -183,7 +183,7 @@ def test_lock_that_excludes_others_holds_up_no_more(path: Path) -> None:
     log.close()
 
 
-def test_fifo_that_nobody_reads_is_written_again_when_somebody_does(path: Path) -> None:
+def test_fifo_without_a_reader_is_written_again_once_it_has_one(path: Path) -> None:
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     log = RotatingLog(str(path), 1, 2)
@@ -202,7 +202,7 @@ def test_device_is_never_rotated() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write every folder")
-def test_log_in_a_folder_of_somebody_else_is_emptied(path: Path) -> None:
+def test_log_in_a_folder_of_another_user_is_emptied(path: Path) -> None:
     log = RotatingLog(str(path), 4, 0)
     path.parent.chmod(0o500)
     try:

@@ -118,7 +118,7 @@ def test_unfinished_line_waits_for_its_end(api: Api, stack: Stack, tmp_path: Pat
         assert listener.line() == "half"
 
 
-def test_log_that_is_emptied_begins_anew(api: Api, stack: Stack, tmp_path: Path) -> None:
+def test_emptied_log_is_read_from_the_start(api: Api, stack: Stack, tmp_path: Path) -> None:
     log = tmp_path / "out.log"
     log.write_text("one\ntwo\n")
     with follow(stack, api.add(stdout_logfile=str(log))) as listener:
@@ -226,7 +226,7 @@ def test_wrong_header_is_refused(api: Api, stack: Stack) -> None:
     assert refused.body()["error"] == "Header 'Last-Event-ID' must be the id of an event of this stream"
 
 
-def test_wrong_query_is_refused_also_beside_a_header(api: Api, stack: Stack) -> None:
+def test_wrong_query_is_refused_also_with_a_header(api: Api, stack: Stack) -> None:
     refused = follow(stack, api.add(), after="0-0-0-0", last_event_id="nonsense")
     assert refused.status == 400
     assert refused.body()["error"] == (
@@ -307,7 +307,9 @@ def test_temporary_program_is_followed_to_its_end(quick: Quick, stack: Stack) ->
     assert (received[-1].name, received[-1].data) == ("end", {"status": "exited"})
 
 
-def test_temporary_program_that_has_ended_tells_its_last_lines_and_that(quick: Quick, stack: Stack) -> None:
+def test_stream_of_an_ended_temporary_program_sends_its_last_lines_and_ends(
+    quick: Quick, stack: Stack
+) -> None:
     id = quick.launch(shell("seq 10; exit 3"), wait="exit")["temporary_id"]
     with StreamClient(stack, f"quick-start/{id}/logs/stream", lines=2) as listener:
         received = [(each.name, each.data.get("line")) for each in listener.rest()]

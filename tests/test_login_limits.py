@@ -136,7 +136,7 @@ class Client(requests.Session):
         return self.get(url, headers={"Authorization": f"Bearer {token}"})
 
 
-def test_who_fails_too_often_has_to_wait_even_with_the_right_password(other: Stack) -> None:
+def test_client_that_fails_too_often_has_to_wait_even_with_the_right_password(other: Stack) -> None:
     attacker = Client(other, "127.0.1.1")
     for number in range(MOST):
         assert attacker.log_in(name=f"user{number}").status_code == 200
@@ -153,7 +153,7 @@ def test_who_fails_too_often_has_to_wait_even_with_the_right_password(other: Sta
     assert administrator.get(f"{other.url}/admin/").status_code == 200
 
 
-def test_login_that_succeeds_begins_anew(other: Stack) -> None:
+def test_successful_login_resets_the_count(other: Stack) -> None:
     person = Client(other, "127.0.1.3")
     for _ in range(2):
         for _ in range(MOST - 1):

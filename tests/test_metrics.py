@@ -37,7 +37,7 @@ def labels_of(api: Api, id: int, port: int | None = None) -> dict[str, Any]:
 # Formats
 
 
-def test_both_formats_are_valid_and_tell_the_same(api: Api, stack: Stack) -> None:
+def test_both_formats_are_valid_and_equivalent(api: Api, stack: Stack) -> None:
     started(api, api.add(LONG_RUNNING))
     plain, strict = scrape(stack), scrape_as_prometheus(stack)
     assert {name for name, _ in plain.samples} == {name for name, _ in strict.samples}
@@ -173,7 +173,7 @@ def test_renamed_program_is_known_by_its_new_name(api: Api, stack: Stack) -> Non
 
 
 @pytest.mark.parametrize("name", ["back\\slash \\n", "a=1,b=2", "{x} #1", "ünï 日本 \u2028 🐍", "  ", "\\"])
-def test_names_are_told_as_they_are(api: Api, stack: Stack, name: str) -> None:
+def test_names_are_exported_unchanged(api: Api, stack: Stack, name: str) -> None:
     id = api.add(name=f"{name}.")
     for found in (scrape(stack), scrape_as_prometheus(stack)):
         assert found.value("daemon_program_up", id=id, name=f"{name}.", port="") == 0
@@ -196,7 +196,7 @@ def test_temporary_programs_are_counted_and_not_named(quick: Quick, stack: Stack
 # The stack itself
 
 
-def test_parts_of_the_stack_are_told(stack: Stack) -> None:
+def test_parts_of_the_stack_are_reported(stack: Stack) -> None:
     found = scrape(stack)
     assert found.value("daemon_supervisord_up") == 1
     assert found.by("component", "daemon_component_up") == {"api": 1, "scheduler": 1, "listener": 1}

@@ -15,7 +15,7 @@ from tests.temporary_programs import Quick
 MANY = 100
 
 
-def test_killed_supervisord_is_told_with_what_is_known_all_the_same(own_stack: Stack) -> None:
+def test_killed_supervisord_is_reported_with_all_that_is_known(own_stack: Stack) -> None:
     stack = own_stack.start()
     ids = [stack.api.add(LONG_RUNNING), stack.api.add(enabled=False)]
     started(stack.api, ids[0])
@@ -49,7 +49,7 @@ def test_killed_part_of_the_stack_is_down_until_it_is_back(own_stack: Stack) -> 
     eventually(lambda: is_up() == 1, 30)
 
 
-def test_setting_opens_the_metrics_to_everybody() -> None:
+def test_setting_opens_the_metrics_to_all_clients() -> None:
     with temporary_stack(DAEMON_METRICS_OPEN="true") as stack:
         stack.start()
         answer = requests.get(f"{stack.url}/metrics", timeout=60)
@@ -58,7 +58,7 @@ def test_setting_opens_the_metrics_to_everybody() -> None:
         assert stack.client(None).get("programs").status_code == 401
 
 
-def test_three_hundred_programs_and_many_who_scrape(own_stack: Stack) -> None:
+def test_three_hundred_programs_and_many_scrapers(own_stack: Stack) -> None:
     stack = own_stack.start()
     for number in range(MANY):
         stack.api.ok(

@@ -127,6 +127,6 @@ def test_middleware_costs_microseconds() -> None:
     assert time.process_time() - started_at < 0.1  # 100 µs each, of the 1400 that an answer takes
 
 
-def test_nothing_is_registered_for_everybody() -> None:
+def test_nothing_is_registered_globally() -> None:
     """Only the project's own metrics are exported, whatever else the process registers."""
     assert "daemon" not in "".join(REGISTRY._names_to_collectors)

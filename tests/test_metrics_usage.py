@@ -67,7 +67,7 @@ def test_no_more_is_added_than_the_machine_can_do() -> None:
     assert 36_000 <= total <= 36_000 + 11 * (os.cpu_count() or 1)
 
 
-def test_next_process_begins_anew() -> None:
+def test_next_process_counts_from_zero() -> None:
     counter = usage.CpuCounter()
     counter.count({ROOT: 8.0}, now=0)
     assert counter.count({OTHER: 0.5}, now=10) == {OTHER: 0.5}
@@ -99,7 +99,7 @@ def test_children_that_were_waited_for_are_counted(api: Api, stack: Stack) -> No
     assert api.status(id)["stats"]["process_count"] == 1
 
 
-def test_children_that_nobody_waits_for_stay_counted(api: Api, stack: Stack) -> None:
+def test_children_that_are_not_waited_for_stay_counted(api: Api, stack: Stack) -> None:
     id = api.add(IGNORES)
     root = started(api, id)
     eventually(lambda: api.logs(id) == "burnt", 30)
@@ -114,7 +114,7 @@ def test_children_that_nobody_waits_for_stay_counted(api: Api, stack: Stack) -> 
     assert (cpu_seconds(stack, id) or 0) >= counted
 
 
-def test_restarted_program_begins_anew(api: Api, stack: Stack) -> None:
+def test_restarted_program_counts_from_zero(api: Api, stack: Stack) -> None:
     id = api.add(python(BURN.replace("\n", "\n") + "print('burnt', flush=True); time.sleep(1000)"))
     started(api, id)
     eventually(lambda: "burnt" in api.logs(id), 30)

@@ -110,7 +110,7 @@ def waits(lock: Path) -> bool:
     return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
 
 
-def test_who_comes_second_waits_and_only_then_reads(tmp_path: Path) -> None:
+def test_second_writer_waits_and_only_then_reads(tmp_path: Path) -> None:
     """Otherwise it would overwrite newer data with what it has read before."""
     path, database = tmp_path / "mirror.json", ["old"]
     lock = tmp_path / ".mirror.json.lock"
@@ -127,7 +127,7 @@ def test_who_comes_second_waits_and_only_then_reads(tmp_path: Path) -> None:
     assert (path.read_text(), writer.changed) == ("new", True)
 
 
-def test_lock_is_given_back_also_by_who_fails(tmp_path: Path) -> None:
+def test_lock_is_released_also_after_a_failure(tmp_path: Path) -> None:
     path = tmp_path / "mirror.json"
     with pytest.raises(ZeroDivisionError):
         Mirror(path, lambda: str(1 // 0)).write()

@@ -282,7 +282,7 @@ def test_lazy_range_starts_nothing(api: Api, stack: Stack) -> None:
     assert len(tree(stack, id)) == 1
 
 
-def test_thousand_ports_disturb_nobody(api: Api, stack: Stack) -> None:
+def test_thousand_ports_disturb_no_other_program(api: Api, stack: Stack) -> None:
     other = api.add()
     pid = started(api, other)
     id = api.add(SLEEP, port_range={"start": 50_000, "end": 50_999}, name="thousand")

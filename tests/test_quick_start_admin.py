@@ -180,7 +180,7 @@ def test_purge_removes_ended_ones_with_their_logs(quick: Quick, stack: Stack, bo
     ("person", "actions"),
     [("viewer", set()), ("operator", {"stop", "purge"}), ("boss", {"stop", "purge"}), ("starter", None)],
 )
-def test_verbs_are_for_those_who_may(
+def test_verbs_require_permissions(
     quick: Quick, staffed: Stack, person: str, actions: set[str] | None
 ) -> None:
     live, ended = quick.run(), quick.launch("true", wait="exit")["temporary_id"]
@@ -201,7 +201,7 @@ def test_verbs_are_for_those_who_may(
 # Without supervisord
 
 
-def test_list_makes_one_call_and_says_so_when_there_is_nobody_to_call(own_stack: Stack) -> None:
+def test_list_makes_one_call_and_says_so_without_supervisord(own_stack: Stack) -> None:
     quick = Quick(own_stack.start())
     create_users(own_stack)
     admin = AdminClient(own_stack)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.processes import is_root, python, shell
-from tests.stack import Stack, eventually
+from tests.stack import OTHER_USER, Stack, eventually
 from tests.temporary_programs import FORKS, Quick, created, forked, log_folders, timestamp, tree
 
 STOPPED = {"success": True, "cleaned_up": True, "message": "Program stopped and configuration removed"}
@@ -91,7 +91,7 @@ def test_autorestart_true_runs_until_it_is_stopped(quick: Quick) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN + 1])
-def test_signal_is_told(quick: Quick, signum: int) -> None:
+def test_signal_is_reported(quick: Quick, signum: int) -> None:
     id = quick.run(autorestart="false")
     os.kill(quick.pid(id), signum)
     name = signal.Signals(signum).name if signum < signal.SIGRTMIN else f"signal {signum}"
@@ -138,7 +138,7 @@ def test_what_can_not_be_run_is_fatal_once_with_the_reason(
 def test_directory_without_rights_is_fatal_once_with_the_reason(quick: Quick, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
-    answer = quick.ended(quick.run("echo ran", user="nobody", directory=str(folder)))
+    answer = quick.ended(quick.run("echo ran", user=OTHER_USER, directory=str(folder)))
     assert answer["status"] == "fatal"
     assert last_run(answer) == (
         None, None, f"Working directory '{folder}' can't be entered: permission denied",

@@ -201,7 +201,7 @@ def test_killed_api_harms_no_program(fragile: Stack) -> None:
 # The event listener, and the sweep
 
 
-def test_ends_that_nobody_has_heard_of_are_found_by_the_sweep(quick: Quick, stack: Stack) -> None:
+def test_unnoticed_ends_are_found_by_reconciliation(quick: Quick, stack: Stack) -> None:
     with suspended(stack, "listener", "scheduler"):  # whose own sweep might come first
         failed = quick.run(shell("exit 3"), autorestart="false")
         stopped = quick.run(ttl=1)
@@ -293,7 +293,7 @@ def test_sweeps_and_launches_do_not_get_in_each_others_way(quick: Quick, stack: 
     assert not [id for id in ids if quick.record(id)["ended_at"]]
 
 
-def test_launch_that_is_looked_at_before_it_has_begun_is_not_over(quick: Quick, stack: Stack) -> None:
+def test_launch_that_is_queried_before_it_has_started_is_not_over(quick: Quick, stack: Stack) -> None:
     with ThreadPoolExecutor(16) as pool:
         bodies = [{**BODY, "wait": True, "ttl": 60}] * 48
         answers = list(pool.map(lambda body: stack.api.ok("quick-start", body), bodies))
@@ -324,7 +324,7 @@ def test_end_that_comes_before_the_launch_is_recorded_is_not_missed(quick: Quick
     assert last_run(quick.ended(done.stdout.strip(), timeout=5)) == (0, None, None)
 
 
-def test_end_is_not_lost_while_somebody_else_writes(quick: Quick, stack: Stack) -> None:
+def test_end_is_not_lost_while_another_process_writes(quick: Quick, stack: Stack) -> None:
     id = quick.run("sleep 0.5")
     with ThreadPoolExecutor(1) as pool:
         with contextlib.closing(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.processes import arguments, environment, is_root, python, shell
-from tests.stack import OWN_USER, Api, Stack, eventually
+from tests.stack import OTHER_USER, OWN_USER, Api, Stack, eventually
 from tests.temporary_programs import Quick, created, files, mirrored, records, timestamp
 
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -56,7 +56,7 @@ def test_name_is_made_of_the_program_and_the_id(quick: Quick, command: str, word
     assert re.fullmatch(f"quick_{word}_{digits}", answer["name"])
 
 
-def test_display_is_told_in_its_one_form(quick: Quick) -> None:
+def test_display_is_returned_in_its_normal_form(quick: Quick) -> None:
     for display in ("1", ":1"):
         answer = quick.launch(display=display)
         assert answer["display"] == ":1"
@@ -77,7 +77,7 @@ def test_status_of_a_running_program(quick: Quick) -> None:
     }
 
 
-def test_list_tells_what_runs(quick: Quick) -> None:
+def test_list_has_what_runs(quick: Quick) -> None:
     launched = quick.launch("sleep 1000", ttl=1000, environment={"SECRET": "s"})
     id = launched["temporary_id"]
     other = quick.run("sleep 1001", name="a name of its own")
@@ -115,9 +115,9 @@ def test_command_user_directory_and_environment_reach_the_program(quick: Quick, 
 
 @pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 def test_it_runs_as_its_user_from_their_home(quick: Quick) -> None:
-    answer = quick.launch("sh -c 'id -un; pwd; echo $HOME'", user="nobody", wait="exit")
+    answer = quick.launch("sh -c 'id -un; pwd; echo $HOME'", user=OTHER_USER, wait="exit")
     name, folder, home = answer["stdout"].splitlines()
-    assert (name, home) == ("nobody", "/nonexistent")
+    assert (name, home) == (OTHER_USER, "/nonexistent")
     assert folder in (home, "/")
 
 
@@ -185,9 +185,7 @@ def test_delayed_launch_is_starting_meanwhile(quick: Quick) -> None:
     assert "pid" not in quick.status(later)
 
 
-def test_terminal_session_can_be_attached_to_and_is_nobody_elses(
-    quick: Quick, api: Api, tmp_path: Path
-) -> None:
+def test_terminal_session_can_be_attached_to_and_is_exclusive(quick: Quick, api: Api, tmp_path: Path) -> None:
     launched = quick.launch("sleep 1000", terminal_id=4100, terminal_shell="tmux", wait=True)
     assert re.fullmatch(r"tmux -S \S+ attach -t \S+", launched["attach"])
     taken = "Terminal 4100 is already in use by another program"
@@ -401,7 +399,7 @@ def test_mirror_has_the_live_ones_with_their_configuration(quick: Quick, stack: 
     eventually(lambda: id not in mirrored(stack))
 
 
-def test_mirror_is_text_for_other_tools_and_nobody_elses_business(quick: Quick, stack: Stack) -> None:
+def test_mirror_is_text_for_other_tools_and_private(quick: Quick, stack: Stack) -> None:
     id = quick.run(name="ünï")
     eventually(lambda: id in mirrored(stack))
     file = stack.folder / "ephemeral.json"

@@ -42,7 +42,7 @@ def check_ends(launched: dict[str, int], folder: Path) -> None:
         assert -0.01 < late < 2
 
 
-def test_program_is_told_to_stop_when_its_time_is_over(quick: Quick, tmp_path: Path) -> None:
+def test_program_is_stopped_when_its_time_is_over(quick: Quick, tmp_path: Path) -> None:
     launched = launch_three(quick, tmp_path)
     check_ends(launched, tmp_path)
     for id in launched:

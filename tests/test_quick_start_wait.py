@@ -74,7 +74,7 @@ def test_wait_for_what_never_runs_ends_with_its_end(quick: Quick) -> None:
 # wait: "exit"
 
 
-def test_run_to_completion_tells_the_outcome_and_what_was_printed(quick: Quick) -> None:
+def test_run_to_completion_returns_outcome_and_output(quick: Quick) -> None:
     answer = quick.launch(
         shell("echo one; echo two >&2; sleep 0.3; exit 3"), autorestart="false", wait="exit"
     )
@@ -88,7 +88,7 @@ def test_run_to_completion_tells_the_outcome_and_what_was_printed(quick: Quick) 
     assert 0.3 <= answer["duration_seconds"] < 30
 
 
-def test_run_to_completion_tells_the_last_hundred_lines_of_both_streams(quick: Quick) -> None:
+def test_run_to_completion_returns_the_last_hundred_lines_of_both_streams(quick: Quick) -> None:
     answer = quick.launch(shell("seq 20000; seq 30000 >&2; printf 'no end'"), wait="exit")
     out, err = answer["stdout"].splitlines(), answer["stderr"].splitlines()
     assert out == [*map(str, range(19902, 20001)), "no end"]

@@ -71,7 +71,7 @@ def test_port_that_never_opens_is_a_504(api: Api) -> None:
     assert (status["status"], status["ready"]) == ("running", False)
 
 
-def test_program_that_ends_while_it_is_waited_for_is_told(api: Api) -> None:
+def test_program_that_ends_while_it_is_waited_for_is_reported(api: Api) -> None:
     id = api.add("sh -c 'sleep 1.5; exit 3'", ready_port=free_port(), autorestart="false")
     sentence = api.refused(f"programs/{id}/start", {"wait": True})
     assert sentence == f"Program with ID {id} did not start: it ended with exit code 3"
@@ -89,7 +89,7 @@ def test_status_says_ready_as_it_is_at_the_moment(api: Api) -> None:
     eventually(lambda: api.status(id)["status"]["ready"] is False)
 
 
-def test_stopped_program_is_not_ready_though_somebody_else_has_its_port(api: Api) -> None:
+def test_stopped_program_is_not_ready_though_its_port_is_taken(api: Api) -> None:
     port = free_port()
     id = api.add(LONG_RUNNING, ready_port=port)
     with socket.create_server(("127.0.0.1", port)):
@@ -141,7 +141,7 @@ def test_port_range_has_no_ready_port(api: Api) -> None:
     )
 
 
-def test_accepts_means_that_somebody_takes_the_connection() -> None:
+def test_accepts_means_that_a_server_takes_the_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert readiness.accepts(port)

@@ -63,7 +63,7 @@ class OrphanedProcess:
         self.process.wait()
 
 
-def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
+def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
     quiet: Stack, tmp_path: Path
 ) -> None:
     api, folder = quiet.api, quiet.folder
@@ -128,7 +128,7 @@ def test_each_difference_is_told_and_mended_and_a_dry_run_changes_nothing(
     mirrored(quiet)
 
 
-def test_end_of_a_launch_that_nobody_has_told_of_is_recorded(quiet: Stack) -> None:
+def test_unnoticed_end_of_a_launch_is_recorded(quiet: Stack) -> None:
     quick = Quick(quiet)
     with suspended(quiet, "listener"):
         id = quick.run("true")
@@ -160,7 +160,7 @@ def test_what_runs_is_no_stray(quiet: Stack) -> None:
         quiet.api.ok(f"programs/remove/{id}")
 
 
-def test_what_can_not_be_mended_is_a_fault_and_holds_up_nobody(quiet: Stack) -> None:
+def test_what_can_not_be_repaired_is_a_fault_and_blocks_nothing_else(quiet: Stack) -> None:
     id = quiet.api.add(LONG_RUNNING)
     mirrored(quiet)
     stuck = quiet.folder / "conf.d" / "program-888888.json"
@@ -191,7 +191,7 @@ DAMAGE = {
 }
 
 
-def test_damaged_rows_keep_nobody_from_starting(own_stack: Stack) -> None:
+def test_damaged_rows_keep_no_other_program_from_starting(own_stack: Stack) -> None:
     api = own_stack.start().api
     ids = {name: api.add(name=name, boot=True) for name in (*DAMAGE, "well")}
     for name, (column, value) in DAMAGE.items():
@@ -277,7 +277,7 @@ def problems(away: Path) -> dict[str, str]:
     }
 
 
-def test_programs_that_can_not_be_run_are_marked_and_hold_up_nobody(haunted: Haunted) -> None:
+def test_programs_that_can_not_be_run_are_marked_and_block_no_other(haunted: Haunted) -> None:
     stack, ids, away = haunted
     stack.api.until(ids["well"], "running")
     reasons = {
@@ -294,7 +294,7 @@ def test_programs_that_can_not_be_run_are_marked_and_hold_up_nobody(haunted: Hau
     assert "problem" not in stack.api.status(ids["well"])
 
 
-def test_reconcile_tells_which_can_not_be_run_and_that_is_no_fault(haunted: Haunted) -> None:
+def test_reconcile_lists_programs_that_can_not_be_run_without_a_fault(haunted: Haunted) -> None:
     stack, ids, away = haunted
     expected = {f"'{name}' ({ids[name]}) can't be run: {why}" for name, why in problems(away).items()}
     assert expected <= set(stack.output.read_text().splitlines())
@@ -324,7 +324,8 @@ def test_edit_checks_only_what_it_changes(haunted: Haunted) -> None:
         assert problem
     edit = f"programs/edit/{ids['user']}"
     assert (
-        stack.api.refused(edit, {"user": "nobody-else"}) == 'User "nobody-else" does not exist on the system'
+        stack.api.refused(edit, {"user": "no-such-user"})
+        == 'User "no-such-user" does not exist on the system'
     )
     assert stack.api.refused(edit, {"priority": 0}) == "Field 'priority' must be between 1 and 999"
     sentence = stack.api.refused(f"programs/edit/{ids['folder']}", {"directory": "/also/gone"})

@@ -75,7 +75,7 @@ def test_of_concurrent_removals_one_succeeds(api: Api, stack: Stack) -> None:
     assert sorted(codes) == [200, *[404] * 5]
 
 
-def test_start_beside_a_removal_leaves_no_process(api: Api, stack: Stack) -> None:
+def test_start_during_a_removal_leaves_no_process(api: Api, stack: Stack) -> None:
     ids = [api.add() for _ in range(10)]
 
     def race(id: int) -> None:

@@ -136,7 +136,7 @@ def test_options_of_verbs_are_strict(api: Api, body: dict[str, Any], sentence: s
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_unknown_program_is_told_before_what_is_wrong_with_the_body(api: Api, verb: str) -> None:
+def test_unknown_program_is_reported_before_errors_of_the_body(api: Api, verb: str) -> None:
     assert api.refused(f"programs/{verb.format(999999)}", {"x": 1}, 404) == "Program with ID 999999 not found"
 
 

@@ -51,7 +51,7 @@ def test_restart_starts_what_does_not_run(api: Api, command: str) -> None:
     api.ok(f"programs/{id}/restart", {"wait": True})
 
 
-def test_restart_ends_a_crash_loop_and_tries_anew(api: Api, tmp_path: Path) -> None:
+def test_restart_ends_a_crash_loop_and_tries_again(api: Api, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     id = api.add(shell('test -e "$1" && read line; exit 1', str(ready)))
     api.ok(f"programs/{id}/start")
@@ -66,7 +66,7 @@ def test_restart_of_a_disabled_program_is_refused(api: Api) -> None:
     assert api.refused(f"programs/{id}/restart") == f"Program with ID {id} is disabled"
 
 
-def test_restart_that_fails_is_told_to_who_waits(api: Api, tmp_path: Path) -> None:
+def test_failed_restart_is_reported_to_a_waiting_client(api: Api, tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\necho ready; read line\n")
     program.chmod(0o755)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.processes import is_root, shell, started
-from tests.stack import Api, Stack, eventually
+from tests.stack import OTHER_USER, Api, Stack, eventually
 
 LINES = "echo ran"
 
@@ -76,13 +76,13 @@ def test_killed_program_shows_the_signal_and_comes_back(api: Api) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGSEGV, signal.SIGUSR1])
-def test_signal_that_nobody_asked_for_is_told(api: Api, signum: signal.Signals) -> None:
+def test_unrequested_signal_is_reported(api: Api, signum: signal.Signals) -> None:
     id = api.add(autorestart="false")
     os.kill(started(api, id), signum)
     assert api.until(id, "exited")["last_run"]["signal"] == signum.name
 
 
-def test_real_time_signal_is_told_by_its_number(api: Api) -> None:
+def test_real_time_signal_is_reported_by_its_number(api: Api) -> None:
     id = api.add(autorestart="false")
     os.kill(started(api, id), signal.SIGRTMIN + 1)
     assert api.until(id, "exited")["last_run"]["signal"] == f"signal {signal.SIGRTMIN + 1}"
@@ -185,7 +185,7 @@ def test_directory_that_has_vanished_is_fatal_with_the_reason(api: Api, tmp_path
 def test_directory_without_rights_is_fatal_with_the_reason(api: Api, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
-    id = api.add(user="nobody", directory=str(folder))
+    id = api.add(user=OTHER_USER, directory=str(folder))
     api.ok(f"programs/{id}/start")
     why = f"Working directory '{folder}' can't be entered: permission denied"
     assert api.until(id, "fatal")["last_run"]["error"] == why
@@ -199,7 +199,7 @@ def test_log_that_can_not_be_written_is_fatal_with_the_reason(api: Api, tmp_path
     assert api.until(id, "fatal")["last_run"]["error"] == f"the log is a folder: {log}"
 
 
-def test_log_folder_that_vanishes_disturbs_nobody(api: Api, stack: Stack, tmp_path: Path) -> None:
+def test_log_folder_that_vanishes_disturbs_no_other_program(api: Api, stack: Stack, tmp_path: Path) -> None:
     """The next rotation into it would end a stock supervisord."""
     folder = tmp_path / "logs"
     busy = shell("while :; do seq 100; sleep 0.01; done")

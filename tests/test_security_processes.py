@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from tests.processes import is_root, shell, started
-from tests.stack import PROJECT, Api, Stack, eventually
+from tests.stack import OTHER_USER, PROJECT, Api, Stack, eventually
 
 needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to have several users")
-USER = pwd.getpwnam("nobody")
+USER = pwd.getpwnam(OTHER_USER)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_program_can_not_signal_or_look_into_the_stack(api: Api, stack: Stack) -
 
 
 @needs_root
-def test_state_folder_of_somebody_else_is_refused(shared: Path) -> None:
+def test_state_folder_of_another_user_is_refused(shared: Path) -> None:
     folder = shared / "state"
     folder.mkdir()
     os.chown(folder, USER.pw_uid, USER.pw_gid)

@@ -17,7 +17,7 @@ import requests
 
 from tests.admin_client import PASSWORD, AdminClient, create_users
 from tests.processes import is_root
-from tests.stack import OWN_USER, Stack, eventually, free_port, temporary_stack
+from tests.stack import OTHER_USER, OWN_USER, Stack, eventually, free_port, temporary_stack
 
 ENVIRONMENT = "canary-environment-5c1b"
 HEADER = "canary-header-93ae"
@@ -112,7 +112,7 @@ def bad_input(scene: Scene, id: int) -> None:
     scene.refused("programs/add", data=b"\xff" + ENVIRONMENT.encode(), headers=json)
     scene.refused("programs/add", data=ENVIRONMENT, headers={"Content-Type": "text/plain"})
     admin = AdminClient(scene.stack)
-    admin.add(name="bad", command="true", user="nobody at all", environment=f'{{"KEY": "{ENVIRONMENT}"')
+    admin.add(name="bad", command="true", user="no such user", environment=f'{{"KEY": "{ENVIRONMENT}"')
     admin.change(id, webhooks=f'{{"headers": {{"Host": "{HEADER}"}}}}')
 
 
@@ -212,7 +212,7 @@ def test_every_kind_of_error_was_seen(scene: Scene) -> None:
     assert "Traceback" in log
 
 
-def test_no_error_tells_a_secret(scene: Scene) -> None:
+def test_no_error_reveals_a_secret(scene: Scene) -> None:
     for secret in set(SECRETS) - SHOWN:
         assert [error[:500] for error in scene.errors if secret in error] == []
 
@@ -253,14 +253,14 @@ def test_nothing_in_the_state_folder_is_for_others(scene: Scene) -> None:
 
 
 @pytest.mark.skipif(not is_root(), reason="it takes root to become another user")
-def test_nobody_else_can_reach_what_is_in_it(scene: Scene) -> None:
+def test_other_users_can_not_read_it(scene: Scene) -> None:
     targets = ("", "/api-token", "/db.sqlite3", "/supervisor.sock", "/changes.sock", "/logs")
     for target in targets:
         answer = scene.stack.api.ok(
             "quick-start",
             {
                 "command": f"sh -c 'ls {scene.stack.folder}{target} && cat {scene.stack.folder}{target}'",
-                "user": "nobody",
+                "user": OTHER_USER,
                 "directory": "/",
                 "wait": "exit",
             },

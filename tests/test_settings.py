@@ -235,7 +235,7 @@ def test_longest_path_still_takes_the_longest_socket() -> None:
     assert len(str(longest / "terminals" / "65535" / "socket")) <= 107
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     said = check(DAEMON_BIND="nowhere", DAEMON_DEBUG="maybe", DAEMON_DEBUGG="1")
     assert [said.count(id) for id in ("hoody.E001", "hoody.E002")] == [2, 1]
 

@@ -44,7 +44,7 @@ def test_wait_takes_a_run_that_has_ended_well_for_a_success(api: Api) -> None:
         (shell("kill -9 $$"), "it was ended by SIGKILL"),
     ],
 )
-def test_wait_tells_how_a_start_has_failed(api: Api, command: str, why: str) -> None:
+def test_wait_reports_how_a_start_has_failed(api: Api, command: str, why: str) -> None:
     id = api.add(command, autorestart="false")
     sentence = api.refused(f"programs/{id}/start", {"wait": True})
     assert sentence == f"Program with ID {id} did not start: {why}"

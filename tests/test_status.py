@@ -47,7 +47,7 @@ def test_list_and_single_status_say_the_same(api: Api) -> None:
             assert single["status"] == each["status"]
 
 
-def test_process_is_told_only_while_it_lives(api: Api) -> None:
+def test_process_is_shown_only_while_it_lives(api: Api) -> None:
     id = api.add()
     assert api.status(id)["status"].keys() == {"id", "status"}
     started(api, id)
@@ -56,7 +56,7 @@ def test_process_is_told_only_while_it_lives(api: Api) -> None:
     assert api.status(id)["status"].keys() == {"id", "status"}
 
 
-def test_every_way_of_a_program_is_told(api: Api) -> None:
+def test_every_status_of_a_program_is_shown(api: Api) -> None:
     """From stopped over starting, running and stopping, and the ends that a run can come to."""
     slow = shell("trap 'sleep 1; exit' TERM; echo ready; while :; do sleep 0.05; done")
     id = api.add(slow, delay_seconds=1)

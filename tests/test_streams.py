@@ -156,7 +156,7 @@ def test_silent_stream_is_kept_alive(stack: Stack, api: Api) -> None:
         assert listener.comments == 1
 
 
-def test_browser_is_told_when_to_come_again(stack: Stack, api: Api) -> None:
+def test_browser_gets_a_retry_delay(stack: Stack, api: Api) -> None:
     with follow(stack, api.add()) as listener:
         eventually(lambda: listener._received or listener._receive(time.monotonic() + 10) or True)
         assert listener._received.startswith(b"retry: 2000\n\n")

@@ -16,7 +16,7 @@ from daemon_programs.supervisor.processes import notes, survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.survivors import Found
 from tests.processes import is_root
-from tests.stack import Stack, eventually
+from tests.stack import OTHER_USER, Stack, eventually
 
 WEB = Owner("program-1", "program-1")
 
@@ -120,7 +120,7 @@ def test_process_that_has_lost_its_marks_is_found_by_the_note_of_its_start(table
 
 
 @pytest.mark.parametrize("changed", ["start time", "boot"])
-def test_pid_that_has_gone_to_somebody_else_is_left_alone(table: Table, changed: str) -> None:
+def test_reused_pid_is_left_alone(table: Table, changed: str) -> None:
     pid = table.run("exec env -i sleep 1000")
     notes.write(str(table.noted), WEB, pid)
     [note] = table.noted.iterdir()
@@ -191,13 +191,13 @@ def test_other_user_finds_nothing_that_it_may_not_end(table: Table, tmp_path: Pa
     pid = table.run("exec sleep 1000")
     notes.write(str(table.noted), WEB, pid)
     (table.noted / "program-1:program-1").chmod(0o600)
-    nobody = pwd.getpwnam("nobody")
-    theirs = table.run("exec sleep 1000", user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
+    other = pwd.getpwnam(OTHER_USER)
+    theirs = table.run("exec sleep 1000", user=other.pw_uid, group=other.pw_gid, extra_groups=[])
 
     def look() -> None:
         os._exit(0 if table.pids() == {theirs} else 1)
 
-    assert as_user(nobody, look) == 0
+    assert as_user(other, look) == 0
     assert table.pids() == {pid, theirs}
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.processes import LONG_RUNNING, arguments, is_root, python, shell, started, tree
-from tests.stack import Api, Stack, eventually
+from tests.stack import OTHER_USER, Api, Stack, eventually
 from tests.terminal_programs import TerminalPrograms, of_each_shell, of_each_shell_and_tmux
 
 # What each start-up file sets, and which of them each shell has to load.
@@ -121,8 +121,8 @@ def test_without_a_terminal_there_is_none(api: Api) -> None:
 @pytest.mark.skipif(not is_root(), reason="only root runs programs as others")
 def test_terminal_belongs_to_the_user_of_the_program(terminals: TerminalPrograms) -> None:
     command = shell('stat -c "%U END" "$(tty)"; echo again > "$(tty)"')
-    id = terminals.run("sh", command, user="nobody", directory="/")
-    eventually(lambda: terminals.api.logs(id) == "nobody END\nagain")
+    id = terminals.run("sh", command, user=OTHER_USER, directory="/")
+    eventually(lambda: terminals.api.logs(id) == f"{OTHER_USER} END\nagain")
 
 
 @of_each_shell
@@ -143,7 +143,7 @@ def test_exit_code_survives(terminals: TerminalPrograms, name: str, interactive:
 
 
 @of_each_shell
-def test_signal_that_ends_the_command_is_told(terminals: TerminalPrograms, name: str) -> None:
+def test_signal_that_ends_the_command_is_reported(terminals: TerminalPrograms, name: str) -> None:
     id = terminals.run(name, shell("echo END; kill -9 $$"))
     assert terminals.api.until(id, "exited")["last_run"]["signal"] == "SIGKILL"
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.processes import LONG_RUNNING, is_root, python, shell, started, tree
-from tests.stack import Api, Stack, eventually
+from tests.stack import OTHER_USER, Api, Stack, eventually
 from tests.terminal_programs import TerminalPrograms
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
@@ -121,7 +121,7 @@ def test_two_people_share_one_session(terminals: TerminalPrograms) -> None:
         eventually(lambda: second.sees("42-shared"))
 
 
-def test_people_who_leave_don_t_end_the_program(terminals: TerminalPrograms) -> None:
+def test_detaching_does_not_end_the_program(terminals: TerminalPrograms) -> None:
     id = terminals.add("tmux", LONG_RUNNING)
     pid = started(terminals.api, id)
     socket = ready(terminals, id)
@@ -215,15 +215,15 @@ def test_interactive_true_keeps_the_session_after_the_command(terminals: Termina
 
 @pytest.mark.skipif(not is_root(), reason="only root runs programs as others")
 def test_session_belongs_to_the_user_of_the_program(terminals: TerminalPrograms) -> None:
-    id = terminals.add("tmux", "sh -i", user="nobody", directory="/", terminal_interactive=True)
+    id = terminals.add("tmux", "sh -i", user=OTHER_USER, directory="/", terminal_interactive=True)
     started(terminals.api, id)
     socket = ready(terminals, id)
-    assert socket.parent.owner() == socket.owner() == "nobody"
+    assert socket.parent.owner() == socket.owner() == OTHER_USER
     assert socket.parent.stat().st_mode & 0o777 == 0o700
     # a user whose login shell is none has a shell all the same
     tmux(socket, "send-keys", "exit", "Enter")
     tmux(socket, "send-keys", "echo $((6 * 7))-$(id -un)", "Enter")
-    eventually(lambda: "42-nobody" in terminals.api.logs(id))
+    eventually(lambda: f"42-{OTHER_USER}" in terminals.api.logs(id))
 
 
 def test_not_a_line_of_much_output_is_lost(terminals: TerminalPrograms) -> None:

@@ -98,7 +98,7 @@ def test_create_prints_a_token_that_its_user_may_use(other: Stack) -> None:
     assert complaint(other, "create_token", "admin", "ci") == (
         "admin already has a token named 'ci': rotate it, or choose another name"
     )
-    assert complaint(other, "create_token", "nobody", "ci") == "There is no user 'nobody'"
+    assert complaint(other, "create_token", "no such", "ci") == "There is no user 'no such'"
     assert code(client) == 200
 
 
@@ -208,7 +208,7 @@ def test_admin_sets_when_a_token_expires(other: Stack) -> None:
 
 
 @pytest.mark.parametrize("person", ["viewer", "operator", "clerk"])
-def test_rotation_is_for_those_who_may_change_users(other: Stack, person: str) -> None:
+def test_rotation_requires_the_permission_to_change_users(other: Stack, person: str) -> None:
     create_users(other)
     answer = AdminClient(other, person).post(TOKENS, {"action": "rotate", "_selected_action": 1})
     assert answer.status_code == 403

@@ -39,7 +39,7 @@ def grown(api: Api, stack: Stack, id: int, size: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize(("command", "size"), TREES.values(), ids=TREES)
 @pytest.mark.parametrize("verb", ["{}/stop", "{}/disable", "remove/{}"])
-def test_nobody_of_a_tree_is_left(api: Api, stack: Stack, command: str, size: int, verb: str) -> None:
+def test_no_process_of_a_tree_is_left(api: Api, stack: Stack, command: str, size: int, verb: str) -> None:
     id = api.add(command)
     before = grown(api, stack, id, size)
     api.ok(f"programs/{verb.format(id)}")
@@ -68,7 +68,7 @@ def test_program_comes_back_only_when_its_old_tree_is_gone(api: Api, stack: Stac
     assert not any(process.is_running() for process in old)
 
 
-def test_trees_of_two_programs_are_told_apart(api: Api, stack: Stack) -> None:
+def test_trees_of_two_programs_are_distinguished(api: Api, stack: Stack) -> None:
     command = "(setsid sleep 1000 &) ; exec sleep 1000"
     first, second = api.add(shell(command)), api.add(shell(command))
     grown(api, stack, first, 2)
@@ -124,7 +124,7 @@ def test_process_whose_main_thread_has_ended_is_stopped(api: Api, stack: Stack, 
     assert api.word(id) == "stopped"
 
 
-def test_trees_of_two_instances_are_told_apart(api: Api, stack: Stack) -> None:
+def test_trees_of_two_instances_are_distinguished(api: Api, stack: Stack) -> None:
     id = api.add(shell("(setsid sleep 1000 &) ; exec sleep 1000"), port_range={"start": 64000, "end": 64001})
     started(api, id, 64000)
     eventually(lambda: len(tree(stack, id)) == 2)

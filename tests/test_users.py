@@ -8,13 +8,13 @@ import resource
 import pytest
 
 from tests.processes import LONG_RUNNING, environment, is_root, shell, started
-from tests.stack import OWN_USER, Api, Stack
+from tests.stack import OTHER_USER, OWN_USER, Api, Stack
 
 needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to run programs as another user")
 
 
 def other_user() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody" if is_root() else OWN_USER)
+    return pwd.getpwnam(OTHER_USER if is_root() else OWN_USER)
 
 
 def output_of(api: Api, command: str, **fields: object) -> str:
@@ -98,7 +98,7 @@ def test_state_folder_is_closed_to_programs(api: Api, stack: Stack) -> None:
 
 @needs_root
 def test_programs_of_different_users_run_side_by_side(api: Api) -> None:
-    for user in ("daemon", "nobody"):
+    for user in ("daemon", OTHER_USER):
         id = api.add("id -un", user=user, directory="/")
         api.ok(f"programs/{id}/start", {"wait": True})
         assert api.logs(id) == user

@@ -49,7 +49,7 @@ def test_queue_is_revived_when_it_has_made_no_progress_for_too_long() -> None:
     assert revived.times == 2
 
 
-def test_queue_that_never_begins_is_revived_too() -> None:
+def test_queue_that_never_starts_is_revived_too() -> None:
     clock, revived = Clock(), Revived()
     watchdog = Watchdog(lambda: None, revived, clock)
     clock.now += STALLED_AFTER_SECONDS

@@ -94,7 +94,7 @@ def written() -> Iterator[Stack]:
         yield stack.start()
 
 
-def test_nothing_that_was_promised_is_lost_whenever_somebody_is_killed(written: Stack) -> None:
+def test_confirmed_changes_survive_kills_at_any_moment(written: Stack) -> None:
     print(f"DRILL_SEED={SEED}")
     chance = random.Random(SEED)
     writers = [Writer(written, number) for number in range(WRITERS)]

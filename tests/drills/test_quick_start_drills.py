@@ -204,7 +204,7 @@ def check_that_nothing_is_left(stack: Stack, ids: set[str]) -> None:
 
 
 @LONG
-def test_supervisord_that_sets_itself_up_anew_ends_temporary_programs(fleeting: Stack) -> None:
+def test_supervisord_that_reloads_ends_temporary_programs(fleeting: Stack) -> None:
     quick = Quick(fleeting)
     ids = {quick.run(FORKS), quick.run("true", delay_seconds=1000), quick.run("true", autorestart="true")}
     old = api_pid(fleeting)

@@ -51,7 +51,7 @@ def other() -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("round", range(ROUNDS))
-def test_survivors_are_ended_and_nobody_runs_twice(own_stack: Stack, other: Stack, round: int) -> None:
+def test_survivors_are_ended_and_no_program_runs_twice(own_stack: Stack, other: Stack, round: int) -> None:
     own_stack.start()
     ids = {kind: populate(own_stack, kind, number) for number, kind in enumerate(KINDS, 500)}
     theirs = {populate(other, kind, number): kind for number, kind in enumerate(KINDS, 500)}
