@@ -1,14 +1,12 @@
 """The scheduled tasks of the queue: a safety net for changes that no event has reported."""
 
 from daemon_programs.history import store
-from daemon_programs.maintenance import orphaned_processes
 from daemon_programs.maintenance.reconcile import log_differences, reconcile
 from daemon_programs.webhooks import dispatch
 
 # Name, function and interval in minutes. `hoody_site.stack.schedules` adds them when the stack starts.
 SCHEDULES = [
     ("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1),
-    ("end orphaned processes", "daemon_programs.tasks.end_orphaned_processes", 1),
     ("deliver webhooks", "daemon_programs.tasks.deliver_webhooks", 1),
     ("purge events", "daemon_programs.tasks.purge_events", 10),
 ]
@@ -27,8 +25,3 @@ def purge_events() -> int:
 def reconcile_programs() -> list[str]:
     """Correct what differs from the database; return and log what that was."""
     return log_differences(reconcile())
-
-
-def end_orphaned_processes() -> list[str]:
-    """End orphaned processes; return and log what they were."""
-    return log_differences(orphaned_processes.end())

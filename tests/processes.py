@@ -13,7 +13,7 @@ from daemon_programs.supervisor.processes.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
 # It runs until it is stopped, in a single process, and ignores its arguments.
-LONG_RUNNING = "sh -c 'read line'"
+LONG_RUNNING = "sh -c 'exec sleep 100000'"
 
 
 def python(code: str, *arguments: str) -> str:

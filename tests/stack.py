@@ -120,6 +120,7 @@ class Stack:
         self.folder = folder
         self.port = free_port()
         self.environment = environment
+        self.prefix: list[str] = []  # of the command that starts it
         self.process: subprocess.Popen[bytes] | None = None
         self.output = folder.with_name(folder.name + ".out")
 
@@ -157,7 +158,7 @@ class Stack:
         reaper.remember(self.folder)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run_stack"],
+                [*self.prefix, sys.executable, "manage.py", "run_stack"],
                 cwd=PROJECT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,

@@ -45,7 +45,7 @@ def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stac
     own = {"HOME", "USER", "LOGNAME", "SHELL", "MINE"}
     supervisord = {
         f"SUPERVISOR_{name}"
-        for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME", "PROCESS_KEY")
+        for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
     }
     assert {name.decode() for name in shown} - passed_on == own | supervisord
     of_the_stack = environment(stack.supervisord_pid)

@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
-from daemon_programs.programs import preflight, registration
+from daemon_programs.programs import preflight, registration, unclaimed
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.spec import digest_of
 from daemon_programs.supervisor.states import ProgramState
@@ -97,6 +97,15 @@ def preflight_problems() -> list[Difference]:
         for program in Program.objects.filter(enabled=True)
         if (problem := preflight.problem(program))
     ]
+
+
+def unclaimed_processes() -> list[Difference]:
+    """Return the processes that belong to no program; they end with the stack, or by hand."""
+    found = unclaimed.describe(supervisor.states()["unclaimed"])
+    if not found:
+        return []
+    shown = ", ".join(f"{process['command']} (pid {process['pid']})" for process in found)
+    return [Difference(f"processes that belong to no program: {shown}")]
 
 
 def _wanted() -> dict[str, str]:

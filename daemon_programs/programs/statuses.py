@@ -11,7 +11,7 @@ from daemon_programs.supervisor.states import Outcome, ProcessState, ProgramStat
 from daemon_programs.timestamps import iso, uptime
 
 STATUSES = ("running", "stopped", "starting", "stopping", "backoff", "exited", "fatal", "unknown")
-ACTIVE = frozenset({"running", "starting", "backoff"})  # a start has nothing to do
+ACTIVE = frozenset({"running", "starting"})  # what a start would find running already
 
 
 def process_name(program: Program, port: int | None) -> str:

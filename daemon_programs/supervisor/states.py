@@ -67,6 +67,7 @@ class States(TypedDict):
     pid: int  # supervisord's
     programs: dict[str, ProgramState]  # by group
     stack: dict[str, PartState]  # by name
+    unclaimed: list[int]  # pids of adopted processes that belong to no program
 
 
 class JournalBatch(TypedDict):

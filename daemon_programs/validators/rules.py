@@ -31,9 +31,9 @@ AUTORESTART = ("true", "false", "unexpected")
 VANISHED = "vanished"
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-# The environment markers, which the plugin sets.
+# How the tree of a program is found again; the plugin sets them.
 _RESERVED_VARIABLES = frozenset(
-    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME", "PROCESS_KEY")
+    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
 )
 _DISPLAY = re.compile(r"([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?")
 _MAX_PATH_BYTES = 4095

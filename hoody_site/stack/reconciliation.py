@@ -1,6 +1,5 @@
 """Reconcile programs, temporary programs and processes with the database, the source of truth."""
 
-from daemon_programs.maintenance import orphaned_processes
 from daemon_programs.maintenance import reconcile as programs
 from daemon_programs.maintenance.reconcile import Difference
 from hoody_site.stack import database
@@ -13,7 +12,7 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
     return [
         *programs.reconcile(dry_run=dry_run),
         *lifecycle.reconcile(dry_run=dry_run),
-        *orphaned_processes.end(dry_run=dry_run),
+        *programs.unclaimed_processes(),
         *programs.preflight_problems(),
     ]
 

@@ -22,9 +22,9 @@ def end_survivors() -> int:
     """
     own = set(tree.lineage(os.getpid()))
 
-    def search() -> survivors.Found:
-        found = survivors.find(str(settings.SUPERVISORD_SOCKET), str(settings.NOTES_FOLDER))
-        if own & {identity.pid for identity in found}:
+    def search() -> survivors.Survivors:
+        found = survivors.find(str(settings.NOTES_FOLDER))
+        if own & {identity.pid for identity in found.owners}:
             raise StackProblem(
                 "This command runs within a program that a killed stack has left running, and that must be "
                 "ended before the next start: start the stack from somewhere else"

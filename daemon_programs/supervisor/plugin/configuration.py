@@ -14,12 +14,12 @@ from typing import Any
 
 from supervisor import events
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
-from supervisor.dispatchers import PInputDispatcher
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.output import ProgramOutput
+from daemon_programs.supervisor.plugin.pipes import make_pipes
 from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
@@ -109,7 +109,8 @@ class ProgramConfig(ProcessConfig):
 
         Raise OSError if the logs can't be opened; nothing stays open then.
         """
-        pipes = terminal.make_pipes() if self.terminal else self.options.make_pipes(not self.redirect_stderr)
+        with_stderr = not self.redirect_stderr
+        pipes = terminal.make_pipes() if self.terminal else make_pipes(with_stderr=with_stderr)
         dispatchers: dict[int, Any] = {}
         try:
             for channel, event in _OUTPUT_EVENTS.items():
@@ -121,8 +122,6 @@ class ProgramConfig(ProcessConfig):
             self.options.close_parent_pipes(pipes)
             self.options.close_child_pipes(pipes)
             raise
-        if pipes["stdin"] is not None:
-            dispatchers[pipes["stdin"]] = PInputDispatcher(proc, "stdin", pipes["stdin"])
         return dispatchers, pipes
 
 

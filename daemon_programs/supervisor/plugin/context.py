@@ -9,9 +9,9 @@ from typing import Any
 
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.journal import Journal
-from daemon_programs.supervisor.plugin.keys import Keys
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
+from daemon_programs.supervisor.processes.marks import Marks
 from daemon_programs.supervisor.states import ProgramState
 
 
@@ -35,7 +35,7 @@ class Context:
     broadcast: Broadcast
     journal: Journal
     orphans: Orphans
-    keys: Keys
+    marks: Marks
     limits: Limits
     notes_folder: str
     passed_environment: tuple[str, ...]  # names of the variables that programs inherit from supervisord

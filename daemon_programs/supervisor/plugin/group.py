@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from supervisor.process import ProcessGroup
-from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, SupervisorStates
+from supervisor.states import STOPPED_STATES, ProcessStates, SupervisorStates
 
 from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig
 from daemon_programs.supervisor.plugin.context import Context
@@ -78,7 +78,10 @@ class ProgramGroup(ProcessGroup):
             self.restarting = sorted({*self.restarting, *names})
             self.changed_by = by
             return
-        self.queue([name for name in names if self.processes[name].state not in RUNNING_STATES], by)
+        names = [name for name in names if self.processes[name].can_start]
+        for name in names:
+            self.processes[name].policy.reset()
+        self.queue(names, by)
         self._start_some()
 
     def queue(self, names: Iterable[str], by: str) -> None:
@@ -211,7 +214,7 @@ class ProgramGroup(ProcessGroup):
         batch, self.to_start = self.to_start[:_STARTS_PER_TURN], self.to_start[_STARTS_PER_TURN:]
         for name in batch:
             process = self.processes[name]
-            if process.state not in RUNNING_STATES:
+            if process.can_start:
                 process.spawn()
         if self.to_start:
             self.context.wakeup.poke()

@@ -10,7 +10,10 @@ from daemon_programs.supervisor.events import POKE
 from daemon_programs.supervisor.plugin.group import SHUTDOWN
 from daemon_programs.supervisor.plugin.process import ProgramProcess
 from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import descend, send
+
+_MOST_REAPED_PER_TURN = 500
 
 
 class Hooks:
@@ -41,7 +44,7 @@ class Hooks:
                 "from": getProcessStateDescription(event.from_state).lower(),
                 "at": time.time(),
                 "by": process.by,
-                **process.snapshot(),
+                **process.snapshot(with_orphans=False),
             }
         )
 
@@ -55,9 +58,27 @@ class Hooks:
         process = event.process
         if isinstance(process, ProgramProcess):
             return
-        orphans = self.context.orphans.of(process.group.config.name, process.config.name, time.monotonic())
-        for identity in descend(orphans):
+        owner = Owner(process.group.config.name, process.config.name)
+        for identity in descend(self.context.orphans.of(owner, at_most_every=0.0)):
             send(identity, signal.SIGKILL)
+
+    def reap(self, once: bool = False, recursionguard: int = 0) -> None:
+        """Reap children that have ended, at most so many in one turn. Called by supervisord.
+
+        Stock supervisord writes a line for each that it does not know: programs could fill its log with
+        their orphans.
+        """
+        options = self.context.options
+        for _ in range(1 if once else _MOST_REAPED_PER_TURN):
+            pid, status = options.waitpid()
+            if not pid:
+                return
+            process = options.pidhistory.pop(pid, None)
+            if process is None:
+                self.context.orphans.reap(pid)
+            else:
+                process.finish(pid, status)
+        self.context.wakeup.poke()
 
     def stop_programs(self, event: events.SupervisorStoppingEvent) -> None:
         """Stop all programs at the same time on shutdown; supervisord would stop one after the other."""

@@ -20,8 +20,8 @@ from daemon_programs.supervisor.plugin.group import ProgramGroup
 from daemon_programs.supervisor.plugin.registry import Registry
 from daemon_programs.supervisor.states import PartState, ProgramState, States
 
-_PR_SET_CHILD_SUBREAPER = 36
 _ALL = "*"
+_ORPHANS_SHOWN_SECONDS = 0.2  # how outdated orphans may be that are only reported
 
 
 def _in_time(call: Callable[..., str]) -> Callable[..., str]:
@@ -112,11 +112,14 @@ class ProgramsInterface:
 
     def state(self, name: str) -> str:
         """Return a program's state; null if supervisord does not have it."""
+        self.registry.context.orphans.look(at_most_every=_ORPHANS_SHOWN_SECONDS)
         group = self.registry.find(name)
         return _answer(group and group.snapshot())
 
     def states(self) -> str:
         """Return the states of all programs and of the stack's own processes."""
+        orphans = self.registry.context.orphans
+        orphans.look(at_most_every=_ORPHANS_SHOWN_SECONDS)
         stack: dict[str, PartState] = {}
         programs: dict[str, ProgramState] = {}
         for name, group in self.registry.supervisord.process_groups.items():
@@ -124,7 +127,12 @@ class ProgramsInterface:
                 programs[name] = group.snapshot()
             else:
                 stack.update(_stack_states(group))
-        states: States = {"pid": os.getpid(), "programs": programs, "stack": stack}
+        states: States = {
+            "pid": os.getpid(),
+            "programs": programs,
+            "stack": stack,
+            "unclaimed": orphans.unclaimed(),
+        }
         return _answer(states)
 
     def journal(self, boot: str, number: int) -> str:

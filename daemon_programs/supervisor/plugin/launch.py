@@ -9,16 +9,19 @@ import resource
 import secrets
 import signal
 import subprocess
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
 from daemon_programs.supervisor import logfiles
 from daemon_programs.supervisor.plugin import terminal
-from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.processes import marks
+from daemon_programs.supervisor.processes.marks import Claim
 
 _MOST_PLAIN_FILES = 16
 _REMOVE_SCRIPT = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
+_SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
+_PASSING, _FINAL = b"~", b"!"
 _CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
@@ -95,9 +98,10 @@ def remove_private_folder(config: Any) -> None:
         removed = f"{config.private_folder}.{secrets.token_hex(8)}"
         os.rename(config.private_folder, removed)
         if not _remove_if_plain(removed):
-            subprocess.Popen(
+            helper = subprocess.Popen(
                 ["/bin/sh", "-c", _REMOVE_SCRIPT, "sh", removed, parent], stdin=subprocess.DEVNULL
             )
+            config.context.orphans.expect_helper(helper.pid)
     with contextlib.suppress(OSError):
         os.rmdir(parent)
 
@@ -114,12 +118,44 @@ def _remove_if_plain(folder: str) -> bool:
     return True
 
 
-def exec_command(
-    config: Any, group: str, pipes: dict[str, int], filename: str, failure_fd: int
-) -> None:  # pragma: no cover  (ends in the program, or in os._exit)
-    """Exec the command. To be called in the child; the reason of a failure is written to ``failure_fd``."""
-    problem = "it could not be started"
+class Child(NamedTuple):
+    """What a child needs, beside the configuration, to become the program."""
+
+    group: str
+    pipes: dict[str, int]
+    filename: str
+    failure_fd: int
+    claim: Claim | None
+
+
+class Failure(NamedTuple):
+    """Why a child could not exec the command."""
+
+    reason: str
+    is_passing: bool  # for lack of something that others use as well: it may succeed later
+
+    def write(self, descriptor: int) -> None:
+        """Tell supervisord, from the child."""
+        mark = _PASSING if self.is_passing else _FINAL
+        os.write(descriptor, mark + self.reason.encode(errors="replace"))
+
+    @classmethod
+    def read(cls, descriptor: int) -> "Failure | None":
+        """Return what a child that has ended wrote; None if it has become the program."""
+        try:
+            text = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return None
+        return cls(text[1:].decode(errors="replace"), text[:1] == _PASSING) if text else None
+
+
+def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in the child: it execs, or exits)
+    """Exec the command. To be called in the child; the reason of a failure is written to its pipe."""
+    problem, is_passing = "it could not be started", False
+    pipes = child.pipes
     try:
+        if child.claim is not None:
+            marks.carry(child.claim.mark)
         os.setsid()
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
@@ -138,19 +174,33 @@ def exec_command(
         os.chdir(directory)
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
         problem = f"command can't be run: {config.argv[0]}"
-        environment = _environment(config, group, account)
+        environment = _environment(config, child.group, account)
         os.execve(
-            os.fsencode(filename),
+            os.fsencode(child.filename),
             list(map(os.fsencode, config.argv)),
             {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
         )
     except OSError as error:
-        problem = f"{problem}: {describe(error)}"
+        interpreter = _missing_interpreter(child.filename) if error.errno == errno.ENOENT else None
+        problem = f"{problem}: {interpreter or describe(error)}"
+        is_passing = is_shortage(error)
     except ProcessException as error:
         problem = error.args[0]
     finally:
-        os.write(failure_fd, problem.encode(errors="replace"))
+        Failure(problem, is_passing).write(child.failure_fd)
         os._exit(127)
+
+
+def _missing_interpreter(filename: str) -> str | None:
+    """Return a sentence on the interpreter of a script, which is what is missing if the script is there."""
+    with contextlib.suppress(OSError), open(filename, "rb") as script:
+        line = script.readline(256)
+        if line.startswith(b"#!"):
+            interpreter = line[2:].rstrip(b"\n").strip(b" \t").partition(b" ")[0].decode(errors="replace")
+            if interpreter.endswith("\r"):
+                return f"its interpreter '{interpreter[:-1]}' is followed by a carriage return"
+            return f"its interpreter '{interpreter}' does not exist"
+    return None
 
 
 def log_access(config: Any) -> logfiles.Access:
@@ -158,6 +208,11 @@ def log_access(config: Any) -> logfiles.Access:
     account = account_of(config)
     limits = config.context.limits
     return logfiles.Access(account.pw_uid, account.pw_gid, limits.logs, limits.log_roots)
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether something is lacking that others use as well, so that a later start may succeed."""
+    return error.errno in _SHORTAGES
 
 
 def describe(error: OSError) -> str:
@@ -195,7 +250,6 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SUPERVISOR_SERVER_URL=config.options.serverurl,
         SUPERVISOR_GROUP_NAME=group,
         SUPERVISOR_PROCESS_NAME=config.name,
-        SUPERVISOR_PROCESS_KEY=config.context.keys.of(Owner(group, config.name)),
     )
     return environment
 

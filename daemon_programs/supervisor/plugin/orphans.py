@@ -1,126 +1,135 @@
-"""Find the orphaned processes of programs: children of supervisord that it did not start."""
+"""Keep track of orphaned processes: children that supervisord did not start, but its programs left behind.
 
+As a subreaper, supervisord becomes the parent of every descendant whose own parent has ended. The mark that
+each carries shows which program it comes from (`processes.marks`).
+
+A child stays in the list of children until supervisord reaps it, and new ones are added at its end. So only
+what came since the last look has to be looked at, a limited number at each turn of the loop: a program that
+leaves thousands of processes behind does not delay the others.
+"""
+
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections import deque
 
-from daemon_programs.supervisor.plugin.keys import Keys
+from daemon_programs.supervisor.processes import notes
+from daemon_programs.supervisor.processes.marks import Claim, Mark, read
 from daemon_programs.supervisor.processes.notes import Owner
-from daemon_programs.supervisor.processes.tree import (
-    GROUP_NAME,
-    PROCESS_KEY,
-    PROCESS_NAME,
-    SERVER_URL,
-    Identity,
-    children,
-    environment,
-    identify,
-    is_exiting,
-    real_uid,
-    session,
-)
+from daemon_programs.supervisor.processes.tree import children, real_uid
 
-_MOST_PASSES = 20
-_LONGEST_EXIT_SECONDS = 1.0
+_MOST_PER_LOOK = 1000
+_BATCH_SECONDS = 0.005  # between two such batches: many processes may ask in one turn
 
 
 class Orphans:
-    """The orphaned processes of all programs, by owner.
+    """The children that supervisord has adopted, by the program that they come from."""
 
-    As a subreaper supervisord becomes the parent of every descendant whose own parent has ended. The
-    environment markers of a process, or its session, show to which program it belongs.
-    """
+    def __init__(self, own: dict[int, object], notes_folder: str) -> None:
+        self._own = own  # supervisord's pidhistory: the children that it did start
+        self._notes_folder = notes_folder
+        self._helpers: set[int] = set()
+        self._claims: dict[Mark, tuple[Claim, Owner]] = {}
+        self._owners: dict[int, Owner | None] = {}
+        self._pids: dict[Owner | None, set[int]] = {}
+        self._changed_at: dict[Owner | None, float] = {}
+        self._new: deque[int] = deque()
+        self._reaped_meanwhile: set[int] = set()  # of those, by the time that their turn comes
+        self._as_of = 0.0
+        self._complete_as_of = 0.0
+        self._batch_at = 0.0
+        self.reaped = 0  # how many have ended so far
 
-    def __init__(
-        self, own: dict[int, object], server_url: str, keys: Keys, is_program: Callable[[str], bool]
-    ) -> None:
-        self.own = own  # supervisord's pidhistory: the children that it has started, by pid
-        self._keys = keys
-        self._is_program = is_program  # False for groups of the stack's own processes
-        self._server_url = os.fsencode(server_url)  # another stack may run below this one
-        self._updated_at = 0.0
-        self._owners: dict[Identity, Owner | None] = {}
-        self._pids: dict[Owner, list[int]] = {}
-        self._exiting_since: float | None = None
-        self._sessions: dict[int, Owner] = {}
+    def claim(self, claim: Claim, owner: Owner) -> None:
+        """From now on, what carries this mark belongs to ``owner``."""
+        self._claims[claim.mark] = claim, owner
 
-    def add_session(self, pid: int, owner: Owner) -> None:
-        """Count all processes of a session as the owner's. ``pid`` is its leader, which was just started."""
-        self._sessions[pid] = owner
+    def withdraw(self, mark: Mark, owner: Owner) -> None:
+        """Nothing carries this mark any more."""
+        self._claims.pop(mark, None)
+        self._changed_at.pop(owner, None)
 
-    def forget_session(self, pid: int) -> None:
-        """Forget a session of which no process is left. Until then the system does not reuse its number."""
-        self._sessions.pop(pid, None)
+    def expect_helper(self, pid: int) -> None:
+        """A child that supervisord's own code has started, and which belongs to no program."""
+        self._helpers.add(pid)
 
-    def of(self, group: str, process: str, since: float) -> list[int]:
-        """Return the pids of a process' orphans, read after ``since`` (monotonic clock).
+    def reap(self, pid: int) -> None:
+        """A child has ended that supervisord did not start. Its own children are adopted by now."""
+        self.reaped += 1
+        self._helpers.discard(pid)
+        self._reaped_meanwhile.add(pid)
+        is_unclaimed = pid in self._owners and self._owners[pid] is None
+        owner = self._owners.pop(pid, None)
+        self._pids.get(owner, set()).discard(pid)
+        if owner is not None:
+            self._changed_at[owner] = time.monotonic()
+        elif is_unclaimed:
+            notes.forget(self._notes_folder, _unclaimed(pid))
 
-        One update answers all questions about the same moment, so that a thousand processes that end
-        together need only one.
+    def of(self, owner: Owner, *, at_most_every: float | None = None) -> list[int]:
+        """Return the pids of a process' orphans, as of the last look, or of one so many seconds old."""
+        if at_most_every is not None:
+            self.look(at_most_every=at_most_every)
+        return sorted(self._pids.get(owner, ()))
+
+    def unclaimed(self) -> list[int]:
+        """Return the pids of those that belong to no program, as of the last look."""
+        return sorted(self._pids.get(None, ()))
+
+    def look(self, *, at_most_every: float = 0.0) -> bool:
+        """Look at the children that have come since, and return whether all of them were looked at.
+
+        At most 1000 are looked at in one call; the next call goes on with the others.
         """
-        if self._updated_at <= since:
-            self._update()
-        return list(self._pids.get(Owner(group, process), ()))
+        now = time.monotonic()
+        if self._new and now - self._batch_at < _BATCH_SECONDS:
+            return False
+        if not self._new:
+            if now - self._complete_as_of < at_most_every:
+                return True
+            self._as_of = now
+            self._reaped_meanwhile.clear()
+            self._new.extend(
+                pid for pid in children(os.getpid()) if pid not in self._owners and pid not in self._own
+            )
+        self._batch_at = now
+        for _ in range(min(len(self._new), _MOST_PER_LOOK)):
+            self._add(self._new.popleft())
+        if not self._new:
+            self._complete_as_of = self._as_of
+        return not self._new
 
-    @property
-    def may_get_more(self) -> bool:
-        """Whether the children of an exiting process may still become orphans of a program.
+    def are_gone(self, owner: Owner, since: float) -> bool:
+        """Return whether a process has no orphans left, by a look begun after ``since`` (monotonic clock).
 
-        An exiting process has lost its environment markers, so it is not known to which program it
-        belongs. It is considered for a second only, since one that hangs in the kernel must not delay
-        the end of other programs.
+        An orphan that has ended may have left children of its own, so the look must be later than that, too.
+        One look serves all processes that have ended before it.
         """
-        since = self._exiting_since
-        return since is not None and self._updated_at - since < _LONGEST_EXIT_SECONDS
+        if self._pids.get(owner):
+            return False
+        needed = max(since, self._changed_at.get(owner, 0.0))
+        if self._complete_as_of <= needed:
+            self.look()
+        return self._complete_as_of > needed and not self._pids.get(owner)
 
-    def _update(self) -> None:
-        """Read the children until a pass finds no new ones.
+    def _add(self, pid: int) -> None:
+        if pid in self._reaped_meanwhile or pid in self._own or pid in self._helpers:
+            return
+        owner = self._owner_of(pid)
+        self._owners[pid] = owner
+        if owner is None:  # the next start of the stack could not recognize it
+            with contextlib.suppress(OSError):
+                notes.write(self._notes_folder, _unclaimed(pid), pid)
+        self._pids.setdefault(owner, set()).add(pid)
 
-        A process that keeps forking and exiting at once changes its pid between two passes, and would be
-        missed by a single one.
-        """
-        self._updated_at = time.monotonic()
-        owners: dict[Identity, Owner | None] = {}
-        pids: dict[Owner, list[int]] = {}
-        has_exiting = False
-        seen: set[int] = set()
-        for _ in range(_MOST_PASSES):
-            new = [pid for pid in children(os.getpid()) if pid not in seen]
-            if not new:
-                break
-            seen.update(new)
-            for pid in new:
-                if pid in self.own or not (identity := identify(pid)):
-                    continue
-                owner = self._owners[identity] if identity in self._owners else self._owner(pid)
-                owners[identity] = owner
-                if owner:
-                    pids.setdefault(owner, []).append(pid)
-                has_exiting |= owner is None and is_exiting(pid)
-        self._owners = owners
-        self._pids = pids
-        if not has_exiting:
-            self._exiting_since = None
-        elif self._exiting_since is None:
-            self._exiting_since = self._updated_at
-
-    def _owner(self, pid: int) -> Owner | None:
-        markers = environment(pid)
-        if markers.get(SERVER_URL, self._server_url) != self._server_url:
+    def _owner_of(self, pid: int) -> Owner | None:
+        mark = read(pid)
+        claim, owner = self._claims.get(mark, (None, None)) if mark else (None, None)
+        if claim is None or not (claim.uid == 0 or claim.covers(real_uid(pid))):
             return None
-        return self._marked_owner(markers, pid) or self._sessions.get(session(pid) or 0)
+        return owner
 
-    def _marked_owner(self, markers: dict[bytes, bytes], pid: int) -> Owner | None:
-        """Return the owner that the environment markers of a process name, if they are genuine.
 
-        With forged markers a process could pose as another program's, and delay the end of that program.
-        """
-        try:
-            owner = Owner(markers[GROUP_NAME].decode(), markers[PROCESS_NAME].decode())
-        except (KeyError, UnicodeDecodeError):
-            return None  # cleared, or overwritten by the process
-        if self._keys.matches(markers.get(PROCESS_KEY, b""), owner):
-            return owner
-        # Stock supervisord starts the stack's own processes, and gives them no key.
-        is_part = not self._is_program(owner.group) and real_uid(pid) == os.geteuid()
-        return owner if is_part else None
+def _unclaimed(pid: int) -> Owner:
+    """Return what an unclaimed process is noted as."""
+    return Owner("unclaimed", str(pid))

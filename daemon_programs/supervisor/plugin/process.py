@@ -8,7 +8,9 @@ It differs from stock supervisord's where docs/contract.md, sections 3 to 6, ask
   at once, with the reason.
 - The exit code and the signal are kept.
 - ``delay_seconds`` passes before the command is run, without a process.
-- A stop ends the whole tree, including ``setsid`` children, and is complete when no process is left.
+- A stop asks the process itself to end, then what is left of its tree, and is complete when no process is
+  left, including those that have left their session, their environment or their user behind.
+- An end after which the process is started again is followed by a pause, which doubles.
 - A signal that is sent right after the fork is not lost, and the child has default signal handling.
 """
 
@@ -33,13 +35,14 @@ from supervisor.states import (
 )
 
 from daemon_programs.supervisor.plugin import launch
+from daemon_programs.supervisor.plugin.backoff import Backoff
 from daemon_programs.supervisor.plugin.configuration import ProgramConfig
+from daemon_programs.supervisor.plugin.ending import LOOK_AGAIN_SECONDS, Ending
 from daemon_programs.supervisor.processes import notes
-from daemon_programs.supervisor.processes.tree import Identity, descend, send, terminate
+from daemon_programs.supervisor.processes.marks import Claim
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
-_LOOK_AGAIN_SECONDS = 0.02  # between two looks at a tree that is being ended
-_ORPHANS_SHOWN_SECONDS = 0.2  # how outdated orphans may be that are only reported
+_ASK_ALL_AFTER = 0.75  # of the grace period: then the whole tree is asked to end, if the process has not
 _ALL_SIGNALS = signal.valid_signals()
 
 # What causes a change of state that was not requested: see `daemon_programs.actors`.
@@ -55,15 +58,15 @@ class ProgramProcess(Subprocess):
     launched_at = 0.0
     retry_at = 0.0
     ended_at = 0.0
-    kill_at = 0.0  # when processes that SIGTERM has not ended get SIGKILL
     pid: int
-    session = 0  # the session that the process has started
+    claim: Claim | None = None  # the mark that the run and its descendants carry
     spawnerr: str | None
     by = SUPERVISORD  # who caused its present state
     start_by = SUPERVISORD  # who requested the next start
     restarts = 0  # automatic restarts so far
     start_requested = False  # start as soon as the last run has ended
-    ending = False  # processes of the tree are being ended
+    end: Ending | None = None  # while processes of the tree are being ended
+    _step_at = 0.0  # when the next step of that is due
     last_run: LastRun | None = None
     failure_fd: int | None = None  # where the child writes why it could not exec the command
 
@@ -71,7 +74,12 @@ class ProgramProcess(Subprocess):
         super().__init__(config)
         self.group = group
         self.context = config.context
-        self.signalled: set[Identity] = set()
+        self.policy = Backoff()
+
+    @property
+    def ending(self) -> bool:
+        """Whether processes of the tree are being ended."""
+        return self.end is not None
 
     # Starting
 
@@ -106,16 +114,32 @@ class ProgramProcess(Subprocess):
             filename = launch.check(self.config)
             launch.make_folders(self.config)
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
+            self.claim = self._take_mark()
         except ProcessException as problem:
             self._fail(problem.args[0])
             return None
         except OSError as problem:
-            self._fail(f"its logs or its terminal can't be made: {launch.describe(problem)}")
+            reason = f"its logs or its terminal can't be made: {launch.describe(problem)}"
+            self._fail(reason, is_passing=launch.is_shortage(problem))
             return None
         except Exception as problem:
             self.context.log(f"{self._namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
+        pid = self._fork(filename)
+        if pid is None:
+            return None
+        self._spawn_as_parent(pid)
+        if self.claim is not None:
+            self.context.orphans.claim(self.claim, self._owner)
+        with self.context.contained(f"{self.config.name} could not be noted"):
+            notes.write(self.context.notes_folder, self._owner, pid, self.claim)
+        self.launched_at = time.monotonic()
+        self.context.wakeup.at(self.launched_at + self.config.startsecs)
+        return pid
+
+    def _fork(self, filename: str) -> int | None:
+        """Fork the child that execs the command, and return its pid; None if that fails."""
         child_failure_fd = None
         # Block signals until the child has reset its handlers: until then it has supervisord's, which
         # would swallow a signal that is meant to end the program.
@@ -123,38 +147,53 @@ class ProgramProcess(Subprocess):
         try:
             self.failure_fd, child_failure_fd = os.pipe()
             os.set_blocking(self.failure_fd, False)
-            pid = self.config.options.fork()
+            pid: int = self.config.options.fork()
             if not pid:
-                launch.exec_command(
-                    self.config, self.group.config.name, self.pipes, filename, child_failure_fd
+                child = launch.Child(
+                    self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
                 )
+                launch.exec_command(self.config, child)
         except OSError as problem:
             self.config.options.close_child_pipes(self.pipes)
             self._close_pipes()
             self._close_failure_pipe()
-            self._fail(f"no process can be made: {launch.describe(problem)}")
+            self._release_mark()
+            reason = f"no process can be made: {launch.describe(problem)}"
+            self._fail(reason, is_passing=launch.is_shortage(problem))
             return None
         finally:
             if child_failure_fd is not None:
                 os.close(child_failure_fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self._spawn_as_parent(pid)
-        self.session = pid
-        self.context.orphans.add_session(pid, self._owner)
-        with self.context.contained(f"{self.config.name} could not be noted"):
-            notes.write(self.context.notes_folder, self._owner, pid)
-        self.launched_at = time.monotonic()
-        self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
-    def _fail(self, reason: str) -> None:
-        """Record a start that can't succeed, however often it is tried."""
+    def _take_mark(self) -> Claim | None:
+        uid = launch.account_of(self.config).pw_uid
+        mark = self.context.marks.take(is_root=uid == 0)
+        return Claim(mark, uid) if mark else None
+
+    def _release_mark(self) -> None:
+        if self.claim is not None:
+            self.context.orphans.withdraw(self.claim.mark, self._owner)
+            self.context.marks.release(self.claim.mark)
+            self.claim = None
+
+    def _fail(self, reason: str, *, is_passing: bool = False) -> None:
+        """Record a start that can't succeed: now, if it is for lack of something that others use as well."""
         self.spawnerr = reason
         # The reason is not logged: it may quote the command, which may hold secrets.
         self.config.options.logger.info(f"could not be started: '{self._namespec}'")
         self._record_end(error=reason)
-        self.backoff = 0
-        self.change_state(ProcessStates.FATAL)
+        if is_passing:
+            self._pause(ran_for=0.0)
+        else:
+            self.change_state(ProcessStates.FATAL)
+
+    def _pause(self, ran_for: float) -> None:
+        """Wait in BACKOFF for the next start."""
+        self.change_state(ProcessStates.BACKOFF)
+        self.retry_at = time.monotonic() + self.policy.next_pause(ran_for)
+        self.context.wakeup.at(self.retry_at)
 
     def get_execv_args(self) -> tuple[str, list[str]]:
         """Return the command's file and its arguments. Called by supervisord's own interface."""
@@ -183,32 +222,36 @@ class ProgramProcess(Subprocess):
         self.laststop = time.time()
         failure = self._close_failure_pipe()
         signum = os.WTERMSIG(sts) if os.WIFSIGNALED(sts) else None
-        self._record_end(None if signum else exit_code, signum, failure)
+        self._record_end(None if signum else exit_code, signum, failure.reason if failure else None)
         self.exitstatus = exit_code
-        self.ending = True
         self.ended_at = now
-        if not self.killing:
-            self.by = SUPERVISORD
-        if self.killing:
-            state = None  # STOPPED once the whole tree has ended: see _end_tree
-        elif failure:
-            self.spawnerr = failure
-            state = ProcessStates.FATAL
-        elif self.state == ProcessStates.STARTING and exit_code != 0 and self.config.autorestart:
-            self.spawnerr = f"exited too quickly ({message})"
-            state = ProcessStates.BACKOFF
-        else:
-            state = ProcessStates.EXITED
         how = "it could not be run" if failure else message
         self.config.options.logger.info(f"ended: '{self._namespec}' ({how})")
-        if state is not None:
-            self.kill_at = now + self.config.stopwaitsecs
-            if state != ProcessStates.BACKOFF:
-                self.backoff = 0
-            self.change_state(state, expected=exit_code == 0)
-            if state == ProcessStates.BACKOFF:
-                self.retry_at = now + self.backoff  # one second longer for each attempt
-                self.context.wakeup.at(self.retry_at)
+        if self.killing:
+            return  # STOPPED once the whole tree has ended: see _complete_end
+        self.by = SUPERVISORD
+        self._begin_end(kill_at=now + self.config.stopwaitsecs, tree_at=now)
+        if failure:
+            self.spawnerr = failure.reason
+            if failure.is_passing:
+                self._pause(ran_for=0.0)
+            else:
+                self.change_state(ProcessStates.FATAL)
+        elif self.state == ProcessStates.STARTING and exit_code != 0 and self.config.autorestart:
+            self.spawnerr = f"exited too quickly ({message})"
+            self.policy.failed_starts += 1
+            self._pause(now - self.launched_at)
+        else:
+            self.policy.failed_starts = 0
+            self.change_state(ProcessStates.EXITED, expected=exit_code == 0)
+            if self._restarts_after(exit_code):
+                self._pause(now - self.launched_at)
+
+    def _restarts_after(self, exit_code: int) -> bool:
+        """Return whether autorestart starts the process again after an exit code."""
+        return self.config.autorestart is RestartUnconditionally or bool(
+            self.config.autorestart and exit_code != 0
+        )
 
     def _close_pipes(self) -> None:
         for dispatcher in self.dispatchers.values():
@@ -230,14 +273,12 @@ class ProgramProcess(Subprocess):
             "requested": self.killing,
         }
 
-    def _close_failure_pipe(self) -> str | None:
+    def _close_failure_pipe(self) -> launch.Failure | None:
         """Return why the child could not exec the command; None if it did."""
         if self.failure_fd is None:
             return None
         try:
-            return os.read(self.failure_fd, 65536).decode(errors="replace") or None
-        except BlockingIOError:
-            return None
+            return launch.Failure.read(self.failure_fd)
         finally:
             os.close(self.failure_fd)
             self.failure_fd = None
@@ -254,68 +295,64 @@ class ProgramProcess(Subprocess):
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
             self.change_state(ProcessStates.STOPPED)
-        elif self.will_restart:
-            self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
 
     def kill(self, sig: int) -> str | None:
-        """Signal the tree to end; return an error message if nothing runs. Called by supervisord too.
+        """Ask the process to end, then its tree; return an error message if nothing runs.
 
-        In BACKOFF there is no process to signal: the pending restart is cancelled.
+        SIGKILL ends the whole tree at once. In BACKOFF there is no process to signal: the pending restart is
+        cancelled. Called by supervisord too.
         """
         if self.state == ProcessStates.BACKOFF:
             self.change_state(ProcessStates.STOPPED)
             return None
         if not self.pid:
             return f"attempted to kill {self.config.name} but it wasn't running"
+        now = time.monotonic()
         if self.state != ProcessStates.STOPPING:
             self.killing = True
-            self.ending = True
-            self.signalled = set()
-            self.kill_at = time.monotonic() + self.config.stopwaitsecs
+            grace = self.config.stopwaitsecs
+            end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
+            end.ask_main()
             self.change_state(ProcessStates.STOPPING)
-        self._signal_tree(signal.Signals(sig), time.monotonic() - _LOOK_AGAIN_SECONDS)
-        self.context.wakeup.at(self.kill_at)
+        if sig == signal.SIGKILL and self.end is not None:
+            self.end.kill_at = now
+        self._step_end(now)
         return None
 
-    def tree(self, since: float) -> set[Identity]:
-        """Return the living processes of the tree: the process, its descendants and its orphans."""
-        return descend(self._roots(since))
+    @property
+    def _ask_all_after(self) -> float:
+        """After which part of the grace period the whole tree is asked; terminals at once."""
+        return 0.0 if self.config.terminal or self.config.private_folder else _ASK_ALL_AFTER
 
-    def _roots(self, since: float) -> list[int]:
-        roots = self.context.orphans.of(self.group.config.name, self.config.name, since)
-        return [*roots, self.pid] if self.pid else roots
+    def _begin_end(self, *, kill_at: float, tree_at: float) -> Ending:
+        owner, orphans = self._owner, self.context.orphans
+        self.end = Ending(
+            main=lambda: self.pid,
+            orphans=lambda: orphans.of(owner, at_most_every=LOOK_AGAIN_SECONDS),
+            is_gone=lambda: orphans.are_gone(owner, self.ended_at),
+            kill_at=kill_at,
+            tree_at=tree_at,
+            hangs_up=self.config.terminal,
+        )
+        return self.end
 
-    def _signal_tree(self, signum: signal.Signals, since: float) -> bool:
-        """Signal the processes of the tree, and return whether any may be left.
+    def _step_end(self, now: float) -> None:
+        """Go on ending the tree. Once nothing is left, complete the end."""
+        due = self.end.step(now) if self.end else None
+        if due is None:
+            self._complete_end()
+        elif due <= now:
+            self.context.wakeup.poke()
+        elif due != self._step_at:
+            self._step_at = due
+            self.context.wakeup.at(due)
 
-        Each gets SIGTERM once only. Parents come first, so that a parent that waits for a child learns of
-        the stop before the child has ended.
-        """
-        roots = self._roots(since)
-        tree = descend(roots)
-        for identity in sorted(tree, key=lambda identity: (identity.start_time, identity.pid)):
-            if signum == signal.SIGKILL:
-                send(identity, signum)
-            elif identity not in self.signalled:
-                terminate(identity)
-                if self.config.terminal:
-                    send(identity, signal.SIGHUP)  # interactive shells ignore SIGTERM
-        self.signalled |= tree
-        return bool(roots) or self.context.orphans.may_get_more  # an exiting process may have forked
-
-    def _end_tree(self, now: float) -> None:
-        """Signal what is left of the tree. Once nothing is left, complete the end."""
-        signum = signal.SIGKILL if now >= self.kill_at else signal.SIGTERM
-        since = max(self.ended_at, now - _LOOK_AGAIN_SECONDS)
-        if self._signal_tree(signum, since) or self.pid:
-            self.context.wakeup.at(now + _LOOK_AGAIN_SECONDS)
-            return
-        self.ending = False
-        self.signalled = set()
+    def _complete_end(self) -> None:
+        self.end = None
         notes.forget(self.context.notes_folder, self._owner)
-        self.context.orphans.forget_session(self.session)
+        self._release_mark()
         with self.context.contained(f"the private folder of {self.config.name} could not be removed"):
             launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
@@ -330,11 +367,11 @@ class ProgramProcess(Subprocess):
         """Do what is due. Called at each turn of supervisord's loop."""
         now = time.monotonic()
         state = self.state
-        if self.ending and (not self.pid or now >= self.kill_at):
-            self._end_tree(now)
+        if self.end is not None:
+            self._step_end(now)
         if state == ProcessStates.STARTING:
             self._transition_starting(now)
-        elif state == ProcessStates.BACKOFF and self.backoff > self.config.startretries:
+        elif state == ProcessStates.BACKOFF and self.policy.failed_starts > self.config.startretries:
             self.give_up()
         elif self.config.options.mood > SupervisorStates.RESTARTING and self._is_due(now):
             if not self.start_requested:
@@ -347,15 +384,8 @@ class ProgramProcess(Subprocess):
             if now >= self.launch_at:
                 self._launch()
         elif self.pid and now >= self.launched_at + self.config.startsecs:
-            self.backoff = 0
+            self.policy.failed_starts = 0
             self.change_state(ProcessStates.RUNNING)
-
-    @property
-    def will_restart(self) -> bool:
-        """Whether the process has exited and autorestart will start it again."""
-        if self.state != ProcessStates.EXITED or not self.config.autorestart:
-            return False
-        return self.config.autorestart is RestartUnconditionally or self.exitstatus != 0
 
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
@@ -364,14 +394,19 @@ class ProgramProcess(Subprocess):
     @property
     def is_settled(self) -> bool:
         """Whether it changes only by a call or by the end of its process: it runs, or is down for good."""
-        if self.ending or self.start_requested or self.launch_at is not None or self.will_restart:
+        if self.ending or self.start_requested or self.launch_at is not None:
             return False
         return self.state == ProcessStates.RUNNING or self.state in STOPPED_STATES
 
     @property
     def wanted(self) -> bool:
         """Whether the process is meant to run at the moment."""
-        return self.start_requested or self.state in RUNNING_STATES or self.will_restart
+        return self.start_requested or self.state in RUNNING_STATES
+
+    @property
+    def can_start(self) -> bool:
+        """Whether a start on request has something to do: nothing runs, or a pause can be cut short."""
+        return self.state not in RUNNING_STATES or self.state == ProcessStates.BACKOFF
 
     @property
     def is_over(self) -> bool:
@@ -384,15 +419,7 @@ class ProgramProcess(Subprocess):
             return False
         if self.start_requested:
             return True
-        if self.state == ProcessStates.BACKOFF:
-            return now >= self.retry_at
-        if not self.will_restart:
-            return False
-        # A program that always exits at once is restarted once a second at most.
-        due = self.launched_at + self.config.startsecs
-        if now < due:
-            self.context.wakeup.at(due)
-        return now >= due
+        return self.state == ProcessStates.BACKOFF and now >= self.retry_at
 
     @property
     def _owner(self) -> notes.Owner:
@@ -403,7 +430,7 @@ class ProgramProcess(Subprocess):
         """supervisord's full name of the process, for its log."""
         return str(make_namespec(self.group.config.name, self.config.name))
 
-    def snapshot(self) -> ProcessState:
+    def snapshot(self, *, with_orphans: bool = True) -> ProcessState:
         """Return the process' state as it is reported."""
         shown: ProcessState = {"state": getProcessStateDescription(self.state).lower()}
         if self.pid:
@@ -413,9 +440,8 @@ class ProgramProcess(Subprocess):
             shown["ending"] = True
         if self.restarts:
             shown["restarts"] = self.restarts
-        since = time.monotonic() - _ORPHANS_SHOWN_SECONDS
-        if orphans := self.context.orphans.of(self.group.config.name, self.config.name, since):
-            shown["orphans"] = sorted(orphans)
+        if with_orphans and (orphans := self.context.orphans.of(self._owner)):
+            shown["orphans"] = orphans
         if self.last_run:
             shown["last_run"] = self.last_run
         return shown

@@ -11,14 +11,15 @@ from supervisor.http import deferring_http_channel
 
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.context import Context, Limits
-from daemon_programs.supervisor.plugin.group import ProgramGroup
 from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
-from daemon_programs.supervisor.plugin.keys import Keys
 from daemon_programs.supervisor.plugin.orphans import Orphans
+from daemon_programs.supervisor.plugin.parts import Part
 from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.plugin.shutdown import Shutdown
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
+from daemon_programs.supervisor.processes.marks import Marks
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -28,7 +29,7 @@ class _Persistent:
     """What is kept when supervisord reloads (SIGHUP)."""
 
     journal: Journal = field(default_factory=Journal)
-    keys: Keys = field(default_factory=Keys)
+    marks: Marks = field(default_factory=Marks)
     open_files: tuple[int, int] | None = None
     context: Context | None = None  # from before the reload
 
@@ -50,11 +51,15 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     _make_descriptors_private()
     _become_subreaper()
     context = _make_context(supervisord, settings)
+    for part in [each for group in supervisord.process_groups.values() for each in group.processes.values()]:
+        Part(part, context)
     registry = Registry(context, supervisord, Path(settings["folder"]))
     registry.load()
     _include_programs_on_reread(supervisord.options, registry)
-    _skip_stopped_groups_on_shutdown(supervisord, context.wakeup)
-    Hooks(registry).subscribe()
+    Shutdown(supervisord, context).install()
+    hooks = Hooks(registry)
+    hooks.subscribe()
+    supervisord.reap = hooks.reap
     context.wakeup.poke()  # otherwise the first turn waits a second before it starts anything
     return ProgramsInterface(registry, settings["url"])
 
@@ -68,16 +73,13 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
     options = supervisord.options
     socket_map = options.get_socket_map()
 
-    def is_program(group: str) -> bool:
-        return isinstance(supervisord.process_groups.get(group), ProgramGroup)
-
     _persistent.context = Context(
         options=options,
         wakeup=Wakeup(socket_map),
         broadcast=Broadcast(settings["socket"], socket_map),
         journal=_persistent.journal,
-        orphans=Orphans(options.pidhistory, options.serverurl, _persistent.keys, is_program),
-        keys=_persistent.keys,
+        orphans=Orphans(options.pidhistory, settings["noted"]),
+        marks=_persistent.marks,
         limits=Limits(
             users=_listed(settings["users"]),
             work_roots=_listed(settings["work_roots"]),
@@ -89,20 +91,6 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
         passed_environment=_listed(settings["environment"]),
     )
     return _persistent.context
-
-
-def _skip_stopped_groups_on_shutdown(supervisord: Any, wakeup: Wakeup) -> None:
-    """Speed up the shutdown: stock supervisord takes a second for each group, even if it is stopped."""
-
-    def skip_stopped() -> None:
-        groups = supervisord.stop_groups or []  # None before the shutdown
-        before = len(groups)
-        while groups and not groups[-1].get_unstopped_processes():
-            groups.pop()
-        if len(groups) < before:
-            wakeup.poke()  # the next turn stops the next group
-
-    supervisord.ordered_stop_groups_phase_2 = skip_stopped
 
 
 def _become_subreaper() -> None:

@@ -1,8 +1,7 @@
 """Notes of started processes, by which they are found again after supervisord was killed.
 
-The environment markers of a process can be lost: some programs (nginx, redis, PostgreSQL) overwrite that
-memory to set their title. A note identifies their process nevertheless. The plugin writes one file for
-each process that it starts; the next start of the stack reads them. Does not import Django.
+The plugin writes one file for each process that it starts: which process it is, and the mark that it and
+its descendants carry (`marks`). The next start of the stack reads them. Does not import Django.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from daemon_programs.supervisor.processes.marks import Claim, Mark
 from daemon_programs.supervisor.processes.tree import Identity, identify
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -22,12 +22,23 @@ class Owner(NamedTuple):
     process: str  # the group's name, or the port of an instance
 
 
-def write(folder: str, owner: Owner, pid: int) -> None:
+class Note(NamedTuple):
+    """What is known of a process that was started."""
+
+    owner: Owner
+    identity: Identity
+    claim: Claim | None  # None: it could not be marked
+
+
+def write(folder: str, owner: Owner, pid: int, claim: Claim | None = None) -> None:
     """Note a process that has just been started. Not synced: no process outlives the system."""
     identity = identify(pid)
     if identity is not None:
+        words = [identity.pid, identity.start_time, _boot()]
+        if claim is not None:
+            words += [claim.mark.soft, claim.mark.hard, claim.uid]
         with open(_file_of(folder, owner), "w") as note:
-            note.write(f"{identity.pid} {identity.start_time} {_boot()}\n")
+            note.write(" ".join(map(str, words)) + "\n")
 
 
 def forget(folder: str, owner: Owner) -> None:
@@ -36,17 +47,23 @@ def forget(folder: str, owner: Owner) -> None:
         os.unlink(_file_of(folder, owner))
 
 
-def read(folder: str) -> Iterator[tuple[Owner, Identity]]:
-    """Yield the noted processes that are still alive, each with its owner."""
+def read(folder: str) -> Iterator[Note]:
+    """Yield the notes that were written since the system has booted."""
     for name in os.listdir(folder):
-        group, _, process = name.partition(":")
         with contextlib.suppress(OSError, ValueError):
-            with open(os.path.join(folder, name)) as note:
-                pid, start_time, boot = note.read().split()
-            noted = Identity(int(pid), int(start_time))
+            with open(os.path.join(folder, name)) as file:
+                pid, start_time, boot, *mark = file.read().split()
+            group, _, process = name.partition(":")
             # Start times count from the system's boot, so they identify a process within one boot only.
-            if boot == _boot() and identify(noted.pid) == noted:
-                yield Owner(group, process), noted
+            if boot == _boot():
+                yield Note(Owner(group, process), Identity(int(pid), int(start_time)), _claim(mark))
+
+
+def _claim(words: list[str]) -> Claim | None:
+    if not words:
+        return None
+    soft, hard, uid = map(int, words)
+    return Claim(Mark(soft, hard), uid)
 
 
 def _file_of(folder: str, owner: Owner) -> str:

@@ -1,110 +1,107 @@
-"""Find the processes of a stack in the process table, and end them.
+"""Find and end what a killed supervisord has left running.
 
-Used for what a killed supervisord has left running, and for orphaned processes. A process belongs to a
-stack if it has the stack's environment markers, if it was noted when it was started (``notes``), or if it
-descends from such a process. Does not import Django.
+A process belongs to the stack if it was noted when it was started (`notes`), if it carries the mark of one
+that was (`marks`), or if it descends from such a process. Does not import Django.
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from daemon_programs.supervisor.processes import notes, tree
+from daemon_programs.supervisor.processes import marks, notes, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import Identity
 
 _LOOK_AGAIN_SECONDS = 0.02
 _SEARCH_AGAIN_SECONDS = 0.5  # a process that is being ended may start others meanwhile
 _KILL_SECONDS = 10.0  # after SIGKILL only the kernel can delay the end
+# Any local user may lower a limit to the mark of a program. Of a user who isn't the program's, a process
+# is ended as well, but it can't delay the start for the program's whole grace period.
+_DOUBTFUL_GRACE_SECONDS = 2.0
 
-Found = dict[Identity, Owner]
+
+@dataclass
+class Survivors:
+    """The living processes that belong to a stack, each with its owner."""
+
+    owners: dict[Identity, Owner] = field(default_factory=dict)
+    mains: set[Identity] = field(default_factory=set)  # those that supervisord started itself
+    doubtful: set[Identity] = field(default_factory=set)  # marked, but of a user who isn't the program's
+
+    def has_main(self, owner: Owner) -> bool:
+        """Return whether the process that supervisord started for an owner is still alive."""
+        return any(self.owners.get(identity) == owner for identity in self.mains)
 
 
-def find(socket: str, notes_folder: str) -> Found:
-    """Return all living processes of the stack with this socket and this folder of notes, by identity.
+def find(notes_folder: str) -> Survivors:
+    """Return all living processes of the stack with this folder of notes."""
+    found = Survivors()
+    claims = {}
+    for note in notes.read(notes_folder):
+        if tree.identify(note.identity.pid) == note.identity:
+            found.owners[note.identity] = note.owner
+            found.mains.add(note.identity)
+        if note.claim is not None:
+            claims[note.claim.mark] = note
+    if claims:
+        _add_marked(found, claims)
+    _add_descendants(found)
+    return found
 
-    A process with markers or a note of its own belongs to the owner that these name, even if it descends
-    from a process of another owner.
-    """
-    found = _marked(socket) | _noted(notes_folder)
-    waiting = list(found)
+
+def _add_marked(found: Survivors, claims: dict[marks.Mark, notes.Note]) -> None:
+    for pid in tree.processes():
+        mark = marks.read(pid)
+        note = claims.get(mark) if mark else None
+        identity = tree.identify(pid) if note else None
+        if note is None or note.claim is None or identity is None:
+            continue
+        if identity not in found.owners:
+            found.owners[identity] = note.owner
+            if note.claim.uid not in (tree.real_uid(pid), 0):
+                found.doubtful.add(identity)
+
+
+def _add_descendants(found: Survivors) -> None:
+    waiting = list(found.owners)
     while waiting:
         parent = waiting.pop()
         for pid in tree.children(parent.pid):
             child = tree.identify(pid)
-            if child is not None and child not in found:
-                found[child] = found[parent]
+            if child is not None and child not in found.owners:
+                found.owners[child] = found.owners[parent]
                 waiting.append(child)
-    return found
 
 
-def _marked(socket: str) -> Found:
-    """Return the processes with the environment markers of the stack with this socket."""
-    url = os.fsencode(f"unix://{socket}")
-    found = {}
-    for pid in tree.processes():
-        environment = tree.environment(pid)
-        identity = tree.identify(pid)
-        if identity and environment.get(tree.SERVER_URL) == url and _sees_folder_of(socket, pid):
-            names = environment.get(tree.GROUP_NAME, b""), environment.get(tree.PROCESS_NAME, b"")
-            found[identity] = Owner(*(name.decode(errors="replace") for name in names))
-    return found
-
-
-def _sees_folder_of(socket: str, pid: int) -> bool:
-    """Return whether the socket's folder is the same folder for a process as for this one.
-
-    A stack in a container may use the same path, and its processes are visible from the host. A process
-    that can't see the folder (it has changed its root, or mounted something over it) counts as this
-    stack's if it is in the same pid namespace.
-    """
-    folder = os.path.realpath(os.path.dirname(socket))  # an absolute link would be resolved in our own root
-    try:
-        return os.path.samefile(f"/proc/{pid}/root{folder}", folder)
-    except OSError:
-        return _pid_namespace(pid) == _pid_namespace(os.getpid())
-
-
-def _pid_namespace(pid: int) -> str | None:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return None
-
-
-def _noted(folder: str) -> Found:
-    """Return the noted processes and the rest of their sessions: each has started one of its own."""
-    noted = {identity.pid: (identity, owner) for owner, identity in notes.read(folder)}
-    found = dict(noted.values())
-    for pid in tree.processes() if noted else ():
-        leader = noted.get(tree.session(pid) or 0)
-        identity = tree.identify(pid)
-        if leader and identity and tree.identify(leader[0].pid) == leader[0]:
-            found.setdefault(identity, leader[1])
-    return found
-
-
-def end(search: Callable[[], Found], grace_of: Callable[[Owner], float]) -> set[Identity]:
+def end(search: Callable[[], Survivors], grace_of: Callable[[Owner], float]) -> set[Identity]:
     """End all processes that a search finds, until it finds none, and return them.
 
-    Send SIGTERM, parents first, and SIGKILL after the grace period (in seconds); with a grace period of 0,
-    send SIGKILL at once. Raise TimeoutError if a process is still alive 10 seconds later.
+    A program's own process gets SIGTERM first; what is left of its tree follows when it has ended, or after
+    three quarters of the grace period (in seconds), and SIGKILL at its end. With a grace period of 0, send
+    SIGKILL at once. All programs are ended side by side. Raise TimeoutError if a process is still alive 10
+    seconds after SIGKILL.
     """
     started_at = time.monotonic()
+    asked: set[Identity] = set()
     ended: set[Identity] = set()
-    while found := search():
+    while (found := search()).owners:
         elapsed = time.monotonic() - started_at
-        for identity in sorted(found, key=lambda each: (each.start_time, each.pid)):
-            grace = grace_of(found[identity])
+        for identity in sorted(found.owners, key=lambda each: (each.start_time, each.pid)):
+            owner = found.owners[identity]
+            grace = grace_of(owner)
+            if identity in found.doubtful:
+                grace = min(grace, _DOUBTFUL_GRACE_SECONDS)
+            waits_for_main = found.has_main(owner) and identity not in found.mains
             if elapsed >= grace:
                 tree.send(identity, signal.SIGKILL)
-            elif identity not in ended:
+            elif identity not in asked and not (waits_for_main and elapsed < 0.75 * grace):
+                asked.add(identity)
                 tree.terminate(identity)
             if elapsed >= grace + _KILL_SECONDS:
                 raise TimeoutError(f"process {identity.pid} lives on after SIGKILL")
-        ended |= set(found)
-        _wait_until_gone(found)
+        ended |= set(found.owners)
+        _wait_until_gone(found.owners)
     return ended
 
 

@@ -1,4 +1,4 @@
-"""Read process trees and environment markers from ``/proc``, and signal processes safely.
+"""Read process trees from ``/proc``, and signal processes safely.
 
 Used inside supervisord (by the plugin) and by the stack. Does not import Django.
 
@@ -10,15 +10,6 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-
-# The environment markers: variables that supervisord sets for each child. Descendants inherit them, also
-# through setsid and double forks, so they show to which program an orphaned process belongs.
-SERVER_URL = b"SUPERVISOR_SERVER_URL"
-GROUP_NAME = b"SUPERVISOR_GROUP_NAME"
-PROCESS_NAME = b"SUPERVISOR_PROCESS_NAME"
-PROCESS_KEY = b"SUPERVISOR_PROCESS_KEY"  # set by the plugin only: see `plugin.keys`
-
-_PF_EXITING = 0x4  # from the kernel's sched.h
 
 
 class Identity(NamedTuple):
@@ -42,12 +33,6 @@ def is_alive(fields: list[bytes]) -> bool:
     return fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
 
 
-def is_exiting(pid: int) -> bool:
-    """Return whether a process is exiting: it no longer executes its program, but may still have children."""
-    fields = stat(pid)
-    return fields is not None and bool(int(fields[6]) & _PF_EXITING)
-
-
 def stat(pid: int) -> list[bytes] | None:
     """Return the fields of ``/proc/<pid>/stat`` from the state on; None if the process has ended."""
     try:
@@ -55,12 +40,6 @@ def stat(pid: int) -> list[bytes] | None:
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-
-
-def session(pid: int) -> int | None:
-    """Return the session id of a process, which is the pid of its leader; None if the process has ended."""
-    fields = stat(pid)
-    return None if fields is None else int(fields[3])
 
 
 def real_uid(pid: int) -> int | None:
@@ -110,29 +89,6 @@ def descend(roots: Iterable[int]) -> set[Identity]:
             found.add(identity)
         waiting.extend(children(pid))
     return found
-
-
-def environment(pid: int) -> dict[bytes, bytes]:
-    """Return the environment that a process was started with; empty if it can't be read."""
-    pairs = (_environ(f"/proc/{pid}/environ") or _environ_of_threads(pid)).split(b"\0")
-    return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
-
-
-def _environ_of_threads(pid: int) -> bytes:
-    """Read the environment through another thread: that of a main thread that has ended can't be read."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return b""
-    return next(filter(None, (_environ(f"/proc/{pid}/task/{thread}/environ") for thread in threads)), b"")
-
-
-def _environ(file: str) -> bytes:
-    try:
-        with open(file, "rb") as environ:
-            return environ.read()
-    except OSError:
-        return b""
 
 
 def processes() -> Iterator[int]:
