@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
-from daemon_programs.programs import preflight, readiness, services, stats, statuses, waiting
+from daemon_programs.programs import preflight, readiness, services, stats, statuses, unclaimed, waiting
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
@@ -22,22 +22,21 @@ class StatusViewSet(DaemonViewSet):
     @schemas.list_statuses
     def list(self, request: Request) -> Response:
         """Return the status of each program, in id order."""
-        states = waiting.states()
-        return Response(
+        reported = waiting.report()
+        states = reported["programs"]
+        columns = ("id", "name", "enabled", "port_start", "port_end")
+        listed = [
             {
-                "success": True,
-                "statuses": [
-                    {
-                        "id": program.pk,
-                        "name": program.name,
-                        "enabled": program.enabled,
-                        "status": statuses.program_status(program, states.get(program.group)),
-                    }
-                    for program in Program.objects.order_by("id").only(
-                        "id", "name", "enabled", "port_start", "port_end"
-                    )
-                ],
+                "id": program.pk,
+                "name": program.name,
+                "enabled": program.enabled,
+                "status": statuses.program_status(program, states.get(program.group)),
             }
+            for program in Program.objects.order_by("id").only(*columns)
+        ]
+        found = unclaimed.describe(reported["unclaimed"])
+        return Response(
+            {"success": True, "statuses": listed, **({"unclaimed_processes": found} if found else {})}
         )
 
     @schemas.retrieve_status

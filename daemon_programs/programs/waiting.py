@@ -15,7 +15,7 @@ from daemon_programs.models import SupervisedProgram
 from daemon_programs.programs import registration
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import changes, supervisor
-from daemon_programs.supervisor.states import ProgramState
+from daemon_programs.supervisor.states import ProgramState, States
 
 # A waiting request queries the state this often, in case the report of a change was missed.
 RECHECK_SECONDS = 2.0
@@ -27,9 +27,14 @@ _long_stops = threading.BoundedSemaphore(settings.THREADS // 4)
 _SHORT_STOP_SECONDS = 5.0
 
 
+def report() -> States:
+    """Return the states of everything that supervisord runs, in one call."""
+    return supervisor.states()
+
+
 def states() -> dict[str, ProgramState]:
-    """Return the states of all programs by group."""
-    return supervisor.states()["programs"]
+    """Return the states of all programs by group, in one call."""
+    return report()["programs"]
 
 
 def state_of(program: SupervisedProgram) -> ProgramState | None:

@@ -82,6 +82,12 @@ def _supervised() -> Iterator[Metric]:
             ["component"],
             (([name], process["state"] == "running") for name, process in reported["stack"].items()),
         )
+        yield _gauge(
+            "daemon_unclaimed_processes",
+            "Processes that programs have left behind and that belong to none of them.",
+            [],
+            [([], len(reported["unclaimed"]))],
+        )
         yield from _program_metrics(programs, reported["programs"])
 
 

@@ -202,11 +202,21 @@ class NamedStatus(serializers.Serializer):
     status = ProgramStatus()
 
 
+class UnclaimedProcess(serializers.Serializer):
+    """A process that a program has left behind, and that can't be told to be of any program."""
+
+    pid = serializers.IntegerField()
+    command = serializers.CharField()
+
+
 @extend_schema_serializer(many=False)
 class StatusesAnswer(Success):
     """The statuses of all programs."""
 
     statuses = NamedStatus(many=True)
+    unclaimed_processes = UnclaimedProcess(
+        many=True, required=False, help_text="Left behind, of no program; they end with the stack."
+    )
 
 
 PROBLEM = "Why it can't be run at the moment: its user, a folder or its command is missing."
