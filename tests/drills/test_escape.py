@@ -35,9 +35,10 @@ KINDS = {
     "other user": f"su - nobody -s /bin/bash -c 'setsid sleep {TOKEN} &'",
     "nginx": "nginx -c {folder}/nginx.conf",
     "php-fpm": f"{PHP_FPM} -D -y " + "{folder}/php-fpm.conf",
+    "redis": "redis-server --daemonize yes --port 0 --unixsocket {folder}/redis.sock --dir {folder}",
     "gunicorn": "gunicorn --daemon --chdir {folder} -b unix:{folder}/gunicorn.sock application:application",
 }
-NEEDS = {"nginx": "nginx", "php-fpm": PHP_FPM or "php-fpm", "gunicorn": None}
+NEEDS = {"nginx": "nginx", "redis": "redis-server", "php-fpm": PHP_FPM or "php-fpm", "gunicorn": None}
 
 _NGINX = """daemon on; pid {folder}/nginx.pid; error_log /dev/null; worker_processes 2;
 events {{}} http {{ access_log off; client_body_temp_path {folder}/a; proxy_temp_path {folder}/b;
@@ -97,7 +98,7 @@ def left(folder: Path) -> Iterator[psutil.Process]:
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:
     """Return whether a daemon of ours has renamed itself: nginx's and php-fpm's workers, gunicorn."""
-    names = ("nginx", "php-fpm", "gunicorn")
+    names = ("nginx", "php-fpm", "gunicorn", "redis")
     if not any(name in process.name() for name in names) and "renamed" not in " ".join(process.cmdline()):
         return False
     try:
