@@ -186,6 +186,37 @@ class Stack:
             return (self.folder / "supervisord.pid").read_text().strip()
         return ""
 
+    @contextlib.contextmanager
+    def without_supervisord(self) -> Iterator[None]:
+        """Keep the API from reaching supervisord: its socket is away, and so are old connections to it.
+
+        A supervisord that is killed takes the API along.
+        """
+        socket_file, hidden = self.folder / "supervisor.sock", self.folder / "hidden.sock"
+        api = psutil.Process(requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).json()["pid"])
+        socket_file.rename(hidden)
+        try:
+            api.parent().kill()
+            eventually(lambda: not api.is_running() or api.status() == psutil.STATUS_ZOMBIE)
+            eventually(self._is_up, 30)
+            yield
+        finally:
+            hidden.rename(socket_file)
+
+    def kill_supervisord(self) -> None:
+        """Kill it, and wait until the parts that it takes along have ended."""
+        os.kill(self.supervisord_pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(10)
+
+        def is_gone() -> bool:
+            with contextlib.suppress(requests.RequestException):
+                requests.get(f"{self.url}/api/v1/daemon/health", timeout=5)
+                return False
+            return True
+
+        eventually(is_gone, 20, "the API has ended")
+
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],

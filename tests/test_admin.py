@@ -252,32 +252,31 @@ def test_without_supervisord_the_admin_says_so_and_changes_nothing(own_stack: St
     api, admin = own_stack.api, AdminClient(own_stack)
     id = api.add(name="kept", description="before")
     before = configuration_of(own_stack), api.get("programs").json()
-    os.kill(own_stack.supervisord_pid, signal.SIGKILL)
-    assert own_stack.process
-    own_stack.process.wait(10)
+    with own_stack.without_supervisord():
+        listed = admin.get(PROGRAMS)
+        assert listed.status_code == 200
+        assert messages_of(listed) == [
+            "The states of the programs are unknown: supervisord can't be reached; nothing was changed"
+        ]
+        assert "unknown" in row_of(listed.text, id)
 
-    listed = admin.get(PROGRAMS)
-    assert listed.status_code == 200
-    assert messages_of(listed) == [
-        "The states of the programs are unknown: supervisord can't be reached; nothing was changed"
-    ]
-    assert "unknown" in row_of(listed.text, id)
+        saved = admin.change(id, description="typed with care", name="renamed")
+        assert saved.status_code == 200
+        assert "supervisord can't be reached; nothing was changed" in errors_of(saved)
+        assert "typed with care" in saved.text
+        added = admin.add(name="new", command="true", user=OWN_USER)
+        assert "supervisord can't be reached; nothing was changed" in errors_of(added)
+        refusal = ["“kept”: supervisord can't be reached; nothing was changed"]
+        for action in ("start", "stop", "restart", "enable", "disable"):
+            assert messages_of(admin.act(action, id))[0] == refusal[0], action
+        assert messages_of(admin.act("delete_selected", id, post="yes"))[0] == refusal[0]
+        assert (
+            messages_of(admin.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
+        )
+        assert messages_of(admin.press(id, "start")) == refusal
 
-    saved = admin.change(id, description="typed with care", name="renamed")
-    assert saved.status_code == 200
-    assert "supervisord can't be reached; nothing was changed" in errors_of(saved)
-    assert "typed with care" in saved.text
-    added = admin.add(name="new", command="true", user=OWN_USER)
-    assert "supervisord can't be reached; nothing was changed" in errors_of(added)
-    refusal = ["“kept”: supervisord can't be reached; nothing was changed"]
-    for action in ("start", "stop", "restart", "enable", "disable"):
-        assert messages_of(admin.act(action, id))[0] == refusal[0], action
-    assert messages_of(admin.act("delete_selected", id, post="yes"))[0] == refusal[0]
-    assert messages_of(admin.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
-    assert messages_of(admin.press(id, "start")) == refusal
-
-    assert (configuration_of(own_stack), api.get("programs").json()) == before
-    assert "Save" in admin.page(f"{PROGRAMS}{id}/change/")
+        assert (configuration_of(own_stack), api.get("programs").json()) == before
+        assert "Save" in admin.page(f"{PROGRAMS}{id}/change/")
 
 
 def configuration_of(stack: Stack) -> dict[str, str]:

@@ -58,11 +58,12 @@ def test_killed_supervisord_is_a_503_and_the_next_start_is_healthy(own_stack: St
     eventually(lambda: "off" in (stack.folder / "programs.json").read_text())
     survivors = tree(stack, running) + tree(stack, boots)
     assert len(survivors) == 3
-    os.kill(stack.supervisord_pid, signal.SIGKILL)
-    stack.process.wait()
-    check_that_changes_are_503(api, stack, running, off)
+    with stack.without_supervisord():
+        check_that_changes_are_503(api, stack, running, off)
+    before = kept(stack)
+    stack.kill_supervisord()
     assert all(process.is_running() for process in survivors)
-    check_that_the_next_start_is_healthy(stack, running, boots, survivors)
+    check_that_the_next_start_is_healthy(stack, before, running, boots, survivors)
 
 
 def check_that_changes_are_503(api: Api, stack: Stack, running: int, off: int) -> None:
@@ -88,9 +89,8 @@ def check_that_changes_are_503(api: Api, stack: Stack, running: int, off: int) -
 
 
 def check_that_the_next_start_is_healthy(
-    stack: Stack, running: int, boots: int, survivors: list[psutil.Process]
+    stack: Stack, before: object, running: int, boots: int, survivors: list[psutil.Process]
 ) -> None:
-    before = kept(stack)
     stack.start()
     assert "processes that a killed stack had left behind" in stack.output.read_text()
     assert not any(is_alive(process) for process in survivors)

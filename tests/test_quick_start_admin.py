@@ -1,8 +1,6 @@
 """The admin of temporary programs: read-only records, and two actions."""
 
-import os
 import re
-import signal
 
 import pytest
 import requests
@@ -217,17 +215,15 @@ def test_list_makes_one_call_and_says_so_without_supervisord(own_stack: Stack) -
             counts.append(len(calls) - before)
     assert min(counts) == 1
 
-    os.kill(own_stack.supervisord_pid, signal.SIGKILL)
-    assert own_stack.process is not None
-    own_stack.process.wait(10)
-    away = "supervisord can't be reached; nothing was changed"
-    listed = admin.get(LIST)
-    assert listed.status_code == 200
-    assert messages_of(listed) == [f"The states of the programs are unknown: {away}"]
-    assert (listed.text.count("state-unknown"), listed.text.count("state-exited")) == (5, 1)
-    assert away in live_of(page(admin, own_stack, ids[0]))
-    said = messages_of(act(admin, own_stack, "stop", ids[0]))
-    assert said[0] == f"“{quick.record(ids[0])['name']}”: {away}"
-    assert quick.record(ids[0])["ended_at"] is None
-    act(admin, own_stack, "purge", ended)
+    with own_stack.without_supervisord():
+        away = "supervisord can't be reached; nothing was changed"
+        listed = admin.get(LIST)
+        assert listed.status_code == 200
+        assert messages_of(listed) == [f"The states of the programs are unknown: {away}"]
+        assert (listed.text.count("state-unknown"), listed.text.count("state-exited")) == (5, 1)
+        assert away in live_of(page(admin, own_stack, ids[0]))
+        said = messages_of(act(admin, own_stack, "stop", ids[0]))
+        assert said[0] == f"“{quick.record(ids[0])['name']}”: {away}"
+        assert quick.record(ids[0])["ended_at"] is None
+        act(admin, own_stack, "purge", ended)
     assert ended not in records(own_stack)

@@ -95,31 +95,32 @@ def test_killed_supervisord_takes_its_temporary_programs_along(fragile: Stack) -
     ended = quick.launch("echo one", wait="exit")["temporary_id"]
     before = quick.status(ended)
     ids = launch_all_kinds(quick)
+    with fragile.without_supervisord():
+        check_that_launches_are_503(fragile, quick, max(ids), ended)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(fragile.api.post, "quick-start", {**BODY, "wait": "exit", "timeout": 300})
         waited_for = eventually(lambda: next(iter(set(quick.listed()) - ids), None))
         eventually(lambda: set(mirrored(fragile)) >= {waited_for, *ids}, what="the mirror is current")
-        os.kill(fragile.supervisord_pid, signal.SIGKILL)
-        assert fragile.process is not None
-        fragile.process.wait(10)
+        fragile.kill_supervisord()
         answer = waiting.result(60)
     assert (answer.status_code, answer.json()["temporary_id"]) == (503, waited_for)
+    fragile.start()
+    check_lost(quick, ids | {waited_for}, ran=max(ids))
+    assert quick.status(ended) == before
 
-    known = set(records(fragile)), files(fragile)
+
+def check_that_launches_are_503(stack: Stack, quick: Quick, live: str, ended: str) -> None:
+    before = quick.status(ended)
+    known = set(records(stack)), files(stack)
     for wait in (False, True, "exit"):
         assert quick.api.refused("quick-start", {**BODY, "wait": wait}, code=503) == AWAY
-    assert (set(records(fragile)), files(fragile)) == known, "what was refused has left nothing"
+    assert (set(records(stack)), files(stack)) == known, "what was refused has left nothing"
     assert quick.api.get("quick-start").status_code == 503
-    live = max(ids)
     assert quick.api.get(f"quick-start/{live}/status").status_code == 503
     assert quick.api.refused(f"quick-start/{live}/stop", code=503) == AWAY
     assert quick.logs(live) == "ran"
     assert quick.status(ended) == before
     assert quick.stop(ended)["cleaned_up"] is True
-
-    fragile.start()
-    check_lost(quick, ids | {waited_for}, ran=live)
-    assert quick.status(ended) == before
 
 
 def test_restart_of_the_stack_ends_temporary_programs_and_removes_left_overs(fragile: Stack) -> None:

@@ -1,5 +1,6 @@
 """``POST programs/remove/{id}``."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -88,3 +89,40 @@ def test_start_during_a_removal_leaves_no_process(api: Api, stack: Stack) -> Non
         race(id)
         assert tree(stack, id) == []
         assert not (stack.folder / "conf.d" / f"program-{id}.json").exists()
+
+
+def test_remove_wins_over_a_start_that_comes_meanwhile(api: Api) -> None:
+    """The program is not launched once more while its removal waits for its end."""
+    stubborn = shell("trap '' TERM; echo launched; while :; do sleep 0.05; done")
+    id = api.add(stubborn, stop_grace_seconds=2)
+    api.ok(f"programs/{id}/start", {"wait": True})
+    eventually(lambda: "launched" in api.logs(id))
+    log = api.get(f"programs/{id}").json()["program"]["stdout_logfile"]
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(api.ok, f"programs/remove/{id}")
+        eventually(lambda: api.get(f"programs/{id}").status_code == 404)
+        assert api.post(f"programs/{id}/start").status_code == 404
+        assert removal.result() == {"success": True, "id": id}
+    assert time.monotonic() - begun < 4, "one grace period, not two"
+    assert Path(log).read_text() == "launched\n"
+
+
+def test_removal_that_is_killed_in_the_middle_leaves_the_program_running(own_stack: Stack) -> None:
+    """Supervisord learns of a removal after the commit, so a row that is back has its process."""
+    own_stack.start()
+    id = own_stack.api.add("sleep 1000")
+    own_stack.api.ok(f"programs/{id}/start", {"wait": True})
+    pid = own_stack.api.pid(id)
+    script = f"""
+import os
+from django.db import transaction
+from daemon_programs.models import Program
+from daemon_programs.transactions import write_transaction
+with write_transaction():
+    Program.objects.get(pk={id}).delete()
+    os._exit(9)
+"""
+    assert own_stack.manage("shell", "-v", "0", "--no-imports", "-c", script).returncode == 9
+    assert own_stack.manage("reconcile").returncode == 0
+    assert own_stack.api.pid(id) == pid

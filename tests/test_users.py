@@ -43,10 +43,7 @@ def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stac
     assert shown[b"MINE"] == b"1"
     passed_on = {"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"}
     own = {"HOME", "USER", "LOGNAME", "SHELL", "MINE"}
-    supervisord = {
-        f"SUPERVISOR_{name}"
-        for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
-    }
+    supervisord = {f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")}
     assert {name.decode() for name in shown} - passed_on == own | supervisord
     of_the_stack = environment(stack.supervisord_pid)
     assert b"DAEMON_STATE_DIR" in of_the_stack  # so there was something to keep back

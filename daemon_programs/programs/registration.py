@@ -2,22 +2,28 @@
 
 The signals do this inside the transaction that changes the row. If supervisord does not take the change,
 the file is restored and the row is rolled back (see ``transactions``).
+
+A program is withdrawn only after the commit. It is stopped by that, which nothing can undo: if the process
+were killed before the commit, the row would be back, and its program would stay stopped.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
-from daemon_programs.exceptions import DaemonError
+from daemon_programs.exceptions import DaemonError, SupervisorUnavailable
 from daemon_programs.files import replace_text
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.transactions import on_failure
 
 _offline = threading.local()
+_to_withdraw = threading.local()  # groups that are withdrawn when the transaction commits
 
 
 @contextmanager
@@ -38,14 +44,29 @@ def is_offline() -> bool:
 
 def register(program: SupervisedProgram) -> None:
     """Make supervisord run the program as its row says."""
-    if not is_offline():
-        _change(program.group, program.specification().render())
+    if is_offline():
+        return
+    if program.group in _groups_to_withdraw():  # another program had the id: it is stopped, not changed
+        _groups_to_withdraw().discard(program.group)
+        _change(program.group, None)
+    _change(program.group, program.specification().render())
 
 
 def withdraw(program: SupervisedProgram) -> None:
-    """Make supervisord stop and forget the program."""
-    if not is_offline():
-        _change(program.group, None)
+    """Make supervisord stop and forget the program when the transaction commits.
+
+    Raise SupervisorUnavailable if supervisord can't be reached; then nothing has been changed.
+    """
+    if is_offline():
+        return
+    group = program.group
+    supervisor.state(group)
+    file = file_of(group)
+    previous = file.read_text() if file.exists() else None
+    on_failure(lambda: _keep(group, previous))
+    _groups_to_withdraw().add(group)
+    file.unlink(missing_ok=True)
+    transaction.on_commit(partial(_withdraw_now, group))
 
 
 def file_of(group: str) -> Path:
@@ -59,6 +80,32 @@ def write_file(group: str, text: str) -> None:
     It is not synced to the disk, because the folder is rebuilt from the database at every start.
     """
     replace_text(file_of(group), text, durable=False)
+
+
+def _groups_to_withdraw() -> set[str]:
+    if not hasattr(_to_withdraw, "groups"):
+        _to_withdraw.groups = set()
+    groups: set[str] = _to_withdraw.groups
+    return groups
+
+
+def _keep(group: str, text: str | None) -> None:
+    """Undo what was done before the commit to withdraw a program."""
+    _groups_to_withdraw().discard(group)
+    if text is not None:
+        write_file(group, text)
+
+
+def _withdraw_now(group: str) -> None:
+    if group not in _groups_to_withdraw():
+        return  # it was registered again
+    _groups_to_withdraw().discard(group)
+    try:
+        supervisor.remove(group)
+    except SupervisorUnavailable as problem:
+        raise SupervisorUnavailable(
+            "The change is saved, but supervisord was lost before it could stop the program"
+        ) from problem
 
 
 def _change(group: str, text: str | None) -> None:

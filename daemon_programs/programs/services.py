@@ -88,13 +88,16 @@ def set_enabled(id: str, enabled: bool) -> Program:
 
 
 def remove_program(id: str) -> int:
-    """Stop a program and delete it, and return its id. The log files stay."""
-    program = get_program(id)
-    _stop_processes(program, [ALL])
+    """Delete a program and stop it, and return its id. The log files stay.
+
+    It is deleted first, so that no start that comes meanwhile finds it.
+    """
     with write_transaction():
-        get_program(id).delete()
-    _wait_until_gone(program)
-    return int(program.pk)
+        program = get_program(id)
+        removed = copy(program)
+        program.delete()
+    _wait_until_gone(removed)
+    return int(removed.pk)
 
 
 def start_program(
