@@ -62,6 +62,6 @@ def become_supervisord(lock: int) -> None:
     os.set_inheritable(lock, True)
     os.execve(
         sys.executable,
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings.SUPERVISORD_CONF)],
+        [sys.executable, "-m", "daemon_programs.supervisor.foreground", "-c", str(settings.SUPERVISORD_CONF)],
         environment,
     )
