@@ -14,6 +14,11 @@ def iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def file_stamp() -> str:
+    """Return the present time for the name of a file; later names sort after earlier ones."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+
+
 def milliseconds(moment: datetime) -> str:
     """Return a time in ISO 8601, UTC with ``Z``, in milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

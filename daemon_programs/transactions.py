@@ -27,12 +27,12 @@ def write_transaction() -> Iterator[None]:
 
     Raise Busy if other transactions take too long.
     """
-    if getattr(_local, "undo", None) is not None:
+    if is_open():
         yield
         return
     if not _lock.acquire(timeout=_PATIENCE_SECONDS):
         raise Busy("Other changes take too long at the moment; nothing was changed")
-    _local.undo = []
+    _local.undo, _local.given_up = [], []
     try:
         with transaction.atomic():
             yield
@@ -47,6 +47,25 @@ def write_transaction() -> Iterator[None]:
 def on_failure(undo: Callable[[], None]) -> None:
     """Register a call that undoes a change if the current transaction fails."""
     _local.undo.append(undo)
+
+
+def give_up(service: object) -> None:
+    """Remember, until the current transaction ends, that a service does not answer.
+
+    Each further call would wait as long as the first one, while the transaction keeps all others waiting.
+    """
+    if is_open():
+        _local.given_up.append(service)
+
+
+def has_given_up(service: object) -> bool:
+    """Return whether a service did not answer in the current transaction."""
+    return is_open() and any(each is service for each in _local.given_up)
+
+
+def is_open() -> bool:
+    """Return whether this thread is in a transaction."""
+    return getattr(_local, "undo", None) is not None
 
 
 def _undo(steps: list[Callable[[], None]]) -> None:

@@ -56,6 +56,20 @@ def finish(record: EphemeralProgram, state: ProgramState | None) -> EphemeralPro
     return current
 
 
+def completed(record: EphemeralProgram, state: ProgramState | None) -> EphemeralProgram:
+    """Return the current record with what `finish` will record, but write nothing.
+
+    A read must not wait for those who write. The event listener or reconciliation completes the record.
+    """
+    current = EphemeralProgram.objects.filter(pk=record.pk).first()
+    if current is None:
+        raise EphemeralProgramNotFound(record.temporary_id)
+    if current.ended_at is None:
+        for name, value in _outcome(current, state).items():
+            setattr(current, name, value)
+    return current
+
+
 def finish_group(group: str, state: ProgramState) -> None:
     """Complete the record of a program that the event listener reports as ended."""
     with write_transaction():  # waits for a launch that has not saved its record yet

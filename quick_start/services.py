@@ -56,7 +56,8 @@ def status_of(temporary_id: str) -> dict[str, Any]:
     if record.ended_at is None:
         state = supervisor.state(record.group)
         # The program may have ended already, before its event has been handled.
-        record = _finished_if_over(record, state)
+        if lifecycle.is_over(state):
+            record = lifecycle.completed(record, state)
     return live_document(record, state)
 
 

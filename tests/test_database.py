@@ -71,10 +71,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "it lacks the table quick_start_ephemeralprogram",
     ),
     "no migrations": (lambda file: change(file, "DROP TABLE django_migrations"), "it lacks tables"),
-    "later version": (
-        lambda file: change(file, LATER),
-        "it was made by a later version: daemon_programs 9999_later",
-    ),
 }
 
 
@@ -89,12 +85,25 @@ def test_start_stops_with_the_reason_and_the_way_out(
     assert sentence.startswith(f"The database {file} can't be used (")
     assert why in sentence
     assert sentence.endswith(
-        f"): restore a copy of it, or move all {file}* away and start again, which loads the programs from "
-        f"{copy.folder}/programs.json and creates a new administrator and token, but loses other users, "
-        "tokens and the history"
+        f"): restore a backup (manage.py restore FILE), or move all {file}* away and start again, which "
+        f"loads the programs from {copy.folder}/programs.json and creates a new administrator and token, but "
+        "loses other users, tokens and the history"
     )
     assert (file.read_bytes(), (copy.folder / "programs.json").read_bytes()) == before
     assert copy.processes() == []
+
+
+def test_database_of_a_later_version_is_not_called_damaged(copy: Stack) -> None:
+    """Its file is sound: moving it away would lose everything for nothing."""
+    file = copy.folder / "db.sqlite3"
+    change(file, LATER)
+    assert failed(copy, "run_stack") == (
+        f"The database {file} was made by a later version of this project (it has daemon_programs "
+        "9999_later): run that version, or restore a backup that was made before the upgrade "
+        "(manage.py restore FILE)"
+    )
+    change(file, "DELETE FROM django_migrations WHERE name = '9999_later'")
+    assert copy.start().api.get("programs").status_code == 200
 
 
 def test_way_out_brings_the_programs_back(copy: Stack, used: Stack) -> None:

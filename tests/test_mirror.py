@@ -3,6 +3,8 @@
 import fcntl
 import json
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from daemon_programs.maintenance.mirror import Mirror
 from tests.processes import started
-from tests.stack import Api, Stack, eventually
+from tests.stack import PROJECT, Api, Stack, eventually
 
 # Within a second, says the contract; a busy machine gets some more.
 SOON = 5
@@ -136,3 +138,43 @@ def test_lock_is_released_also_after_a_failure(tmp_path: Path) -> None:
         writer.start()
         writer.join(10)
         assert writer.changed is changed
+
+
+ENDING = """
+import os, sys, time
+from multiprocessing import get_context
+from pathlib import Path
+import django
+django.setup()
+
+from daemon_programs.maintenance.mirror import Mirror
+
+def text():
+    time.sleep({takes})
+    return "written"
+
+def change():
+    file.touch()
+    time.sleep({lives})
+
+file = Mirror(Path(sys.argv[1]), text)
+if {forked}:
+    process = get_context("fork").Process(target=change)
+    process.start()
+    process.join()
+else:
+    change()
+"""
+
+
+@pytest.mark.parametrize("forked", [False, True])
+@pytest.mark.parametrize(("takes", "lives"), [(0.0, 0.0), (0.5, 0.4)], ids=["gathering", "writing"])
+def test_last_change_of_a_process_is_written(
+    tmp_path: Path, forked: bool, takes: float, lives: float
+) -> None:
+    """Also if it ends while its thread gathers changes, or writes; so do the processes of the queue."""
+    file = tmp_path / "mirror.json"
+    script = ENDING.format(takes=takes, lives=lives, forked=forked)
+    ran = subprocess.run([sys.executable, "-c", script, str(file)], cwd=PROJECT, timeout=60)
+    assert ran.returncode == 0
+    assert file.read_text() == "written"

@@ -34,6 +34,19 @@ def listed(api: Api, id: int) -> dict[str, Any]:
     return next(program for program in programs if program["id"] == id)
 
 
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.6, 0.9])
+def test_start_is_not_told_a_second_early(api: Api, fraction: float) -> None:
+    """The system counts from its own start, whose time is told in whole seconds."""
+    id = api.add(LONG_RUNNING)
+    time.sleep(-(time.time() - fraction) % 1)
+    before = time.time()
+    started(api, id)
+    began = datetime.fromisoformat(stats_of(api, id)["started_at"]).timestamp()
+    assert int(before) <= began <= time.time()
+    listed_at = listed(api, id)["stats"]["started_at"]
+    assert datetime.fromisoformat(listed_at).timestamp() == began
+
+
 def test_shape_is_that_of_the_contract(api: Api) -> None:
     id = api.add(LONG_RUNNING)
     pid = started(api, id)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.db import OperationalError
 from django.utils import timezone
 
 from hoody_site.access.models import ApiToken
+from hoody_site.access.uses import Uses
 from tests.admin_client import TOKENS, AdminClient, create_users
 from tests.stack import Api, Stack, eventually, temporary_stack
 
@@ -223,27 +223,58 @@ def test_last_use_is_remembered(other: Stack) -> None:
     assert eventually(lambda: rows(other, sql)[0][0])
 
 
+@pytest.fixture
+def uses(monkeypatch: pytest.MonkeyPatch) -> Uses:
+    """Without its thread: these tests write by themselves."""
+    monkeypatch.setattr(Uses, "_run", lambda self: None)
+    return Uses()
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("seconds", "is_written"), [(0, False), (1, False), (59, False), (60, False), (61, True)]
+    ("seconds", "is_written"), [(0, False), (1, False), (59, False), (60, True), (61, True)]
 )
 def test_last_use_is_written_once_a_minute(
-    monkeypatch: pytest.MonkeyPatch, seconds: int, is_written: bool
+    uses: Uses, monkeypatch: pytest.MonkeyPatch, seconds: int, is_written: bool
 ) -> None:
-    first = timezone.now()
-    later = first + timedelta(seconds=seconds)
-    text = ApiToken.issue(User.objects.create_user("clerk"), "used")
+    """By a clock that nothing sets back: the time of the host may be."""
+    first, clock = timezone.now(), [1000.0]
+    monkeypatch.setattr("hoody_site.access.uses.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(timezone, "now", lambda: first)
-    with CaptureQueriesContext(connection) as made:
-        found(text).record_use()
-    assert [query["sql"].split()[0] for query in made] == ["SELECT", "UPDATE"]
-    assert found(text).last_used_at == first
-    monkeypatch.setattr(timezone, "now", lambda: later)
-    token = found(text)
-    with CaptureQueriesContext(connection) as made:
-        token.record_use()
-    assert len(made) == is_written
-    assert found(text).last_used_at == (later if is_written else first)
+    token = found(ApiToken.issue(User.objects.create_user("clerk"), "used"))
+    uses.remember(token.digest)
+    uses.flush()
+    assert ApiToken.objects.get().last_used_at == first
+    clock[0] += seconds
+    monkeypatch.setattr(timezone, "now", lambda: first - timedelta(hours=1))
+    uses.remember(token.digest)
+    uses.flush()
+    assert ApiToken.objects.get().last_used_at == (first - timedelta(hours=1) if is_written else first)
+
+
+@pytest.mark.django_db
+def test_use_of_a_rotated_token_is_not_that_of_the_new_one(uses: Uses) -> None:
+    token = found(ApiToken.issue(User.objects.create_user("clerk"), "used"))
+    uses.remember(token.digest)
+    token.rotate()
+    uses.flush()
+    assert ApiToken.objects.get().last_used_at is None
+
+
+@pytest.mark.django_db
+def test_use_that_cannot_be_written_is_kept(uses: Uses, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = found(ApiToken.issue(User.objects.create_user("clerk"), "used"))
+    uses.remember(token.digest)
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr("django.db.models.query.QuerySet.update", fail)
+        with pytest.raises(OperationalError):
+            uses.flush()
+    uses.flush()
+    assert ApiToken.objects.get().last_used_at is not None
 
 
 def found(text: str) -> ApiToken:

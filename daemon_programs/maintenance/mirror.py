@@ -4,7 +4,6 @@ Each file is written by its own thread, at most a few times per second however m
 so that no request waits for it. After a crash, it is written at the next start.
 """
 
-import atexit
 import fcntl
 import json
 import logging
@@ -12,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Mirror:
         self._make_text = make_text
         self._dirty = threading.Event()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._at_end: Finalize | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -70,19 +72,24 @@ class Mirror:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._path.name, daemon=True)
                 self._thread.start()
-                atexit.unregister(self._flush)
-                atexit.register(self._flush)
+                # Not `atexit`, which is not called in the processes that multiprocessing forks for the queue.
+                if self._at_end is not None:
+                    self._at_end.cancel()
+                self._at_end = Finalize(None, self._flush, exitpriority=0)
 
     def _flush(self) -> None:
-        """Write a pending change when the process ends."""
-        if self._dirty.is_set():
-            self._try_to_write()
+        """Write a pending change when the process ends, and wait for the thread if it is writing one."""
+        with self._writing:
+            if self._dirty.is_set():
+                self._try_to_write()
 
     def _run(self) -> None:
         while True:
             self._dirty.wait()
             time.sleep(_GATHER_SECONDS)
-            if not self._try_to_write():
+            with self._writing:
+                is_written = self._try_to_write()
+            if not is_written:
                 time.sleep(_RETRY_SECONDS)
 
     def _try_to_write(self) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import pwd
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from daemon_programs.programs import registration, waiting
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.representation import program_document
 from daemon_programs.text import encodable
+from daemon_programs.timestamps import file_stamp
 from daemon_programs.transactions import on_failure, write_transaction
 
 _NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
@@ -73,8 +73,7 @@ def import_programs(documents: Documents, *, keep_others: bool = False, dry_run:
 def save_current() -> Path:
     """Save the present programs to a dated file, from which they can be imported; return its path."""
     settings.BACKUPS_FOLDER.mkdir(mode=0o700, exist_ok=True)
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
-    file = Path(settings.BACKUPS_FOLDER) / f"programs-{stamp}.json"
+    file = Path(settings.BACKUPS_FOLDER) / f"programs-{file_stamp()}.json"
     replace_text(file, export_text())
     return file
 

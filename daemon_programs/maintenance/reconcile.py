@@ -5,23 +5,28 @@ run. Every function can be called at any time, and repeatedly. Temporary program
 `quick_start.lifecycle`, and everything together by `hoody_site.stack.reconciliation`.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.exceptions import DaemonError
+from daemon_programs.files import replace_text
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
 from daemon_programs.programs import preflight, registration, unclaimed
+from daemon_programs.serializers.representation import program_document
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.spec import digest_of
 from daemon_programs.supervisor.states import ProgramState
+from daemon_programs.timestamps import file_stamp
 from daemon_programs.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
@@ -83,6 +88,32 @@ def check_mirror(file: mirror.Mirror) -> Iterator[Difference]:
     """Yield a difference if a mirror is not up to date."""
     if not file.is_current():
         yield Difference(f"{file.name} differs from the database", "rewritten", file.write)
+
+
+def keep_mirror() -> list[Difference]:
+    """Save ``programs.json`` before it is written over, if it has programs that the database lacks.
+
+    An older copy of the database was put in place then, or another database.
+    """
+    file = Path(settings.PROGRAMS_FILE)
+    try:
+        text = file.read_text(encoding="utf-8")
+        documents = json.loads(text)["programs"]
+        known = {program.pk: program_document(program) for program in Program.objects.all()}
+        if all(_holds(known.get(each["id"], {}), each) for each in documents):
+            return []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []  # there is none, or nothing could be loaded from it
+    copy = Path(settings.BACKUPS_FOLDER) / f"programs-{file_stamp()}.json"
+    copy.parent.mkdir(mode=0o700, exist_ok=True)
+    keep = partial(replace_text, copy, text)
+    description = f"{file.name} has programs that the database lacks"
+    return correct([Difference(description, f"kept as {copy.parent.name}/{copy.name}", keep)])
+
+
+def _holds(known: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Return whether a program is what a document of it says. An upgrade may have added fields."""
+    return all(known.get(key) == value for key, value in document.items())
 
 
 def write_configuration() -> list[Difference]:

@@ -78,10 +78,16 @@ def measure(programs: dict[str, ProgramState]) -> dict[Owner, dict[str, Any]]:
     trees = roots(programs)
     # One tree is walked by looking up children pid by pid. For several, one pass over the table is faster.
     children = _children_in_table() if len(trees) > 1 else tree.children
+    started_at = {
+        Owner(group, name): process["started_at"]
+        for group, state in programs.items()
+        for name, process in state["processes"].items()
+        if process.get("pid")
+    }
     return {
         owner: measured
         for owner, pids in trees.items()
-        if (measured := _tree_stats(pids[0], walk_tree(pids, children)))
+        if (measured := _tree_stats(pids[0], started_at[owner], walk_tree(pids, children)))
     }
 
 
@@ -130,14 +136,10 @@ def _children_in_table() -> Children:
     return lambda pid: children.get(pid, [])
 
 
-def _tree_stats(root: int, pids: Iterator[int]) -> dict[str, Any] | None:
+def _tree_stats(root: int, started_at: float, pids: Iterator[int]) -> dict[str, Any] | None:
     processes = [measured for pid in pids if (measured := _process_stats(pid))]
     if not processes or processes[0]["pid"] != root:
         return None  # it has ended since supervisord reported it
-    try:
-        started_at = psutil.Process(root).create_time()
-    except psutil.Error:
-        return None
     return {
         "pid": root,
         "started_at": iso(started_at),

@@ -37,7 +37,7 @@ def live_fields(process: ProcessState) -> dict[str, Any]:
     fields: dict[str, Any] = {"status": status_of(process)}
     if process.get("pid"):
         fields["pid"] = process["pid"]
-        fields["uptime"] = uptime(time.time() - process["started_at"])
+        fields["uptime"] = uptime(process.get("uptime", time.time() - process["started_at"]))
     return fields
 
 

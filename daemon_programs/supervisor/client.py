@@ -17,6 +17,7 @@ from typing import Any
 
 from supervisor.xmlrpc import Faults
 
+from daemon_programs import transactions
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
 from daemon_programs.supervisor.states import JournalBatch, ProgramState, Refusal, States
 
@@ -55,7 +56,8 @@ class Supervisor:
 
     ``actor`` returns who requests a change; it is sent with each change (`daemon_programs.actors`).
 
-    Raise SupervisorUnavailable if supervisord can't be reached or does not answer in time, and
+    Raise SupervisorUnavailable if supervisord can't be reached or does not answer in time (in a
+    ``write_transaction``, one call that fails like this is the last that is tried), and
     ChangeNotTaken if it answers with a fault: NotRegistered if it does not have the program.
     """
 
@@ -140,6 +142,8 @@ class Supervisor:
         return self._ask(lambda proxy: json.loads(getattr(proxy.daemon, method)(*arguments)))
 
     def _ask(self, call: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
+        if transactions.has_given_up(self):
+            raise SupervisorUnavailable
         proxy = self._proxy()
         try:
             return call(proxy)
@@ -147,6 +151,7 @@ class Supervisor:
             raise _translate(fault) from fault
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError) as problem:
             self._disconnect()
+            transactions.give_up(self)
             raise SupervisorUnavailable from problem
         except xml.parsers.expat.ExpatError as problem:
             self._disconnect()

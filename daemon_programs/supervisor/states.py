@@ -29,6 +29,7 @@ class ProcessState(TypedDict):
     state: str  # supervisord's, in lower case
     pid: NotRequired[int]
     started_at: NotRequired[float]
+    uptime: NotRequired[float]  # seconds, by a clock that nothing sets back
     ending: NotRequired[bool]  # processes of its tree are still being ended
     restarts: NotRequired[int]  # how often supervisord has started it again by itself
     orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted

@@ -21,7 +21,7 @@ from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
 from daemon_programs.text import to_number
 from daemon_programs.timestamps import milliseconds
-from daemon_programs.validators.webhook_config import normalize, targets
+from daemon_programs.validators.webhook_config import RETRY, normalize, targets
 from daemon_programs.webhooks.dispatch_lock import request_dispatch
 from daemon_programs.webhooks.request import Outcome
 
@@ -32,6 +32,8 @@ OUTCOMES = (DELIVERED, FAILED, RETRIED, CANCELLED) = ("delivered", "failed", "re
 _MAX_LAG = timedelta(hours=1)
 _MAX_ATTEMPTS_KEPT = 50
 _MAX_RETRY_AFTER_SECONDS = 300.0
+# The longest pause before an attempt: the last one, or what a receiver may ask for.
+LONGEST_BACK_OFF = timedelta(seconds=max(2 ** (RETRY[1] - 1) * 1.25, _MAX_RETRY_AFTER_SECONDS))
 _NO_LONGER_WANTED = "The program's webhooks no longer name this URL"
 _LAGS = "The receiver lags too far behind: it could not be delivered within an hour"
 

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from hoody_site.access.attempts import TOO_MANY, attempts, client_address
 from hoody_site.access.models import ApiToken
+from hoody_site.access.uses import uses
 
 
 class TooManyAttempts(APIException):
@@ -42,7 +43,7 @@ class BearerAuthentication(BaseAuthentication):
         if token.has_expired:
             raise AuthenticationFailed("The API token has expired")
         attempts.reset("token", client_address(request))
-        token.record_use()
+        uses.remember(token.digest)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

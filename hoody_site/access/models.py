@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import secrets
 from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import DatabaseError, models
+from django.db import models
 from django.utils import timezone
 
-logger = logging.getLogger(__name__)
-
 _PREFIX = "hdt_"  # lets people and secret scanners recognise a leaked token
-_LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 class ApiToken(models.Model):
@@ -71,16 +67,6 @@ class ApiToken(models.Model):
     def has_expired(self) -> bool:
         """Return whether the token had an expiry time that has passed."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
-
-    def record_use(self) -> None:
-        """Record the time of use, at most once a minute, so that not every request writes to the database."""
-        now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at <= _LAST_USED_RESOLUTION:
-            return
-        try:
-            ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
-        except DatabaseError:  # such as a full disk: requests that only read are still served
-            logger.exception("The use of an API token can't be recorded")
 
 
 def generate_token() -> str:

@@ -46,7 +46,7 @@ chmod=0600
 serverurl=unix://{settings.SUPERVISORD_SOCKET}
 
 [rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+supervisor.rpcinterface_factory=daemon_programs.supervisor.process_info:make_interface
 
 [rpcinterface:daemon]
 supervisor.rpcinterface_factory=daemon_programs.supervisor.plugin.setup:make_interface

@@ -1,8 +1,8 @@
 """Check and migrate the database at the stack's start."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
@@ -12,21 +12,30 @@ from django.db.migrations.loader import MigrationLoader
 from hoody_site.access.groups import known_permissions, make_groups
 from hoody_site.stack.schedules import make_schedules
 
+FILE = settings.STATE_DIR / "db.sqlite3"
 _MIGRATIONS = "django_migrations"
 # Messages of an OperationalError that mean a damaged schema; other ones, such as a full disk, are temporary.
 _NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column")
+_EMPTY = "it is empty"
 
 
 class DatabaseUnusable(DatabaseError):
-    """The database itself is damaged. The message says how, and how to recover."""
+    """The database itself can't be used. The message says why, and how to go on."""
 
-    def __init__(self, why: str) -> None:
-        file = settings.STATE_DIR / "db.sqlite3"
-        super().__init__(
-            f"The database {file} can't be used ({why}): restore a copy of it, or move all {file}* away and "
-            f"start again, which loads the programs from {settings.PROGRAMS_FILE} and creates a new "
-            "administrator and token, but loses other users, tokens and the history"
-        )
+
+def _damaged(why: str) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"The database {FILE} can't be used ({why}): restore a backup (manage.py restore FILE), or move all "
+        f"{FILE}* away and start again, which loads the programs from {settings.PROGRAMS_FILE} and creates a "
+        "new administrator and token, but loses other users, tokens and the history"
+    )
+
+
+def _too_new(why: str) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"The database {FILE} {why}: run that version, or restore a backup that was made before the upgrade "
+        "(manage.py restore FILE)"
+    )
 
 
 def prepare() -> None:
@@ -34,39 +43,57 @@ def prepare() -> None:
     check()
     known = known_permissions()
     migrate()
-    for file in settings.STATE_DIR.glob("db.sqlite3*"):
+    for file in settings.STATE_DIR.glob(f"{FILE.name}*"):
         file.chmod(0o600)
     make_groups(known)
     make_schedules()
 
 
 def check() -> None:
-    """Raise DatabaseUnusable if the database is corrupt, empty, or from a later version."""
-    file = settings.STATE_DIR / "db.sqlite3"
-    if not file.exists():
+    """Raise DatabaseUnusable if the database is corrupt, empty, or of a later version."""
+    if not FILE.exists():
         return
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=20)) as database:
+    damage = damage_of(FILE)
+    if damage == _EMPTY and not settings.DEFAULT_PROGRAMS_FILE.exists():
+        return  # a first start was cut short
+    if damage:
+        raise _damaged(damage)
+    if later := later_version_of(FILE):
+        raise _too_new(later)
+
+
+def damage_of(file: Path) -> str:
+    """Return what is wrong with a database; an empty text if it is sound."""
+    with closing(_open(file)) as database:
         try:
             [(verdict,)] = database.execute("PRAGMA quick_check(1)").fetchall()
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         except sqlite3.OperationalError as problem:
             raise OperationalError(str(problem)) from problem  # temporary, such as a full disk
         except sqlite3.DatabaseError as problem:
-            raise DatabaseUnusable(str(problem)) from problem
+            return str(problem)
     if verdict != "ok":
-        raise DatabaseUnusable(" ".join(verdict.split()))
-    if _MIGRATIONS not in tables and (tables or settings.DEFAULT_PROGRAMS_FILE.exists()):
-        raise DatabaseUnusable("it is empty" if not tables else "it lacks tables")
-    if newer := sorted(_newer_migrations()):
-        raise DatabaseUnusable(f"it was made by a later version: {', '.join(newer)}")
+        return " ".join(verdict.split())
+    if _MIGRATIONS not in tables:
+        return "it lacks tables" if tables else _EMPTY
+    return ""
 
 
-def _newer_migrations() -> Iterator[str]:
-    """Yield the applied migrations that this version does not have."""
-    loader = MigrationLoader(connection)
-    for app, name in loader.applied_migrations:
-        if app in loader.migrated_apps and (app, name) not in loader.disk_migrations:
-            yield f"{app} {name}"
+def later_version_of(file: Path) -> str:
+    """Return that a sound database was made by a later version than this; an empty text if it wasn't."""
+    loader = MigrationLoader(None)
+    with closing(_open(file)) as database:
+        applied = database.execute(f"SELECT app, name FROM {_MIGRATIONS}").fetchall()  # noqa: S608
+    later = sorted(
+        f"{app} {name}"
+        for app, name in applied
+        if app in loader.migrated_apps and (app, name) not in loader.disk_migrations
+    )
+    return f"was made by a later version of this project (it has {', '.join(later)})" if later else ""
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=20)
 
 
 def migrate() -> None:
@@ -75,8 +102,8 @@ def migrate() -> None:
         call_command("migrate", verbosity=0, interactive=False)
     except OperationalError as problem:
         if any(words in str(problem) for words in _NOT_WHOLE):
-            raise DatabaseUnusable(str(problem)) from problem
+            raise _damaged(str(problem)) from problem
         raise
     wanted = set(connection.introspection.django_table_names(include_views=False))
     if missing := sorted(wanted - set(connection.introspection.table_names())):
-        raise DatabaseUnusable(f"it lacks the table {missing[0]}")
+        raise _damaged(f"it lacks the table {missing[0]}")

@@ -21,6 +21,7 @@ def recover() -> list[Difference]:
     """Repair the differences at the stack's start, before supervisord runs, and return them."""
     return [
         *programs.write_configuration(),
+        *programs.keep_mirror(),
         *programs.correct(programs.check_mirror(programs.mirror.programs)),
         *lifecycle.recover(),
         *programs.preflight_problems(),

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from daemon_programs.maintenance.reconcile import Difference
-from hoody_site.stack import address, configuration, database, first_start, folder, reconciliation, survivors
+from hoody_site.stack import (
+    address,
+    backup,
+    configuration,
+    database,
+    first_start,
+    folder,
+    reconciliation,
+    survivors,
+)
 
 # How long to wait for the API's address after survivors were ended.
 _ADDRESS_WAIT_SECONDS = 5
@@ -31,6 +40,7 @@ def prepare(report: Callable[[str], object]) -> Start:
     folder.make_state_folder()
     lock = folder.lock_state_folder()
     folder.make_secret_key()
+    backup.finish_restore()
     if ended := survivors.end_survivors():
         report(f"Ended {ended} processes that a killed stack had left behind.")
     address.check_address(patience_seconds=_ADDRESS_WAIT_SECONDS if ended else 0)
@@ -52,6 +62,6 @@ def become_supervisord(lock: int) -> None:
     os.set_inheritable(lock, True)
     os.execve(
         sys.executable,
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(settings.SUPERVISORD_CONF)],
+        [sys.executable, "-m", "daemon_programs.supervisor.foreground", "-c", str(settings.SUPERVISORD_CONF)],
         environment,
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from django.db import DatabaseError, connection
+from django.db.models.expressions import RawSQL
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.supervisor.gateway import supervisor
@@ -49,10 +50,14 @@ class Watchdog:
 
 
 def last_finished_task() -> object:
-    """Return id and end of the task that the queue has finished last, or None."""
+    """Return the id of the task that was recorded last, or None.
+
+    Rows are counted, not sorted by time, which the host may set back. The number of a row may be used again
+    once it was removed, but no id is.
+    """
     from django_q.models import Task
 
-    return Task.objects.order_by("-stopped").values_list("id", "stopped").first()
+    return Task.objects.order_by(RawSQL("rowid", ()).desc()).values_list("id", flat=True).first()
 
 
 def revive_queue() -> None:
