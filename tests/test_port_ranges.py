@@ -76,11 +76,12 @@ def test_start_with_wait_shows_the_running_instance(api: Api) -> None:
     }  # fmt: skip
 
 
-def test_starting_an_instance_that_runs_is_refused_unless_wanted(api: Api) -> None:
+def test_starting_an_instance_that_runs_changes_nothing(api: Api) -> None:
     id = in_range(api, name="twice")
     pid = started(api, id, 64000)
-    sentence = api.refused(f"programs/{id}/start", {"port": 64000})
-    assert sentence == "Instance twice_64000 is already running"
+    answer = api.ok(f"programs/{id}/start", {"port": 64000})
+    assert answer["instance"]["pid"] == pid
+    assert "already_running" not in answer
     answer = api.ok(f"programs/{id}/start", {"port": 64000, "if_not_running": True})
     assert answer["already_running"] is True
     assert answer["instance"]["pid"] == pid
