@@ -144,7 +144,7 @@ class ProgramViewSet(DaemonViewSet):
         """Return the last lines of a log."""
         program = services.get_program(id)
         query = checked(LogQuerySerializer, request.query_params)
-        return log_response(program, _log_port(program, request), query)
+        return log_response(request, program, _log_port(program, request), query)
 
     @stream_schemas.program_log_stream
     def log_stream(self, request: Request, id: str) -> StreamResponse:

@@ -60,7 +60,7 @@ class QuickStartViewSet(DaemonViewSet):
         """Return the last lines of a program's log."""
         record = services.get_record(id)
         query = checked(LogQuerySerializer, request.query_params)
-        return log_response(record, None, query)
+        return log_response(request, record, None, query)
 
     @shapes.ephemeral_log_stream
     def log_stream(self, request: Request, id: str) -> StreamResponse:
