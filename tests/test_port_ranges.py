@@ -296,3 +296,24 @@ def test_thousand_ports_disturb_nobody(api: Api, stack: Stack) -> None:
     api.ok(f"programs/remove/{id}")
     assert tree(stack, id) == []
     assert api.pid(other) == pid
+
+
+@pytest.mark.parametrize("asked", ["true", "TRUE"])
+def test_instances_have_stats_if_the_status_asks_for_them(api: Api, asked: str) -> None:
+    id = in_range(api, name="measured")
+    started(api, id, 64000)
+    [instance] = api.status(id, include_stats=asked)["instances"]
+    assert instance["stats"]["pid"] == instance["pid"]
+    assert instance["stats"]["process_count"] >= 1
+    for query in ({}, {"include_stats": "false"}):
+        [instance] = api.status(id, **query)["instances"]
+        assert "stats" not in instance
+    answer = api.get(f"status/{id}", include_stats="1")
+    assert answer.json()["error"] == "Query parameter 'include_stats' must be 'true' or 'false'"
+
+
+def test_stats_of_a_single_program_need_not_be_asked_for(api: Api) -> None:
+    id = api.add()
+    started(api, id)
+    for query in ({}, {"include_stats": "false"}, {"include_stats": "true"}):
+        assert api.status(id, **query)["stats"]["process_count"] == 1

@@ -326,7 +326,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         "port_param",
         Kind.TEXT,
         "The option that passes the port at the end of the command of a port range (`--port` if not given), "
-        "unless the command contains `{port}`. Without a `port_range` only `--port` is accepted, and ignored.",
+        "unless the command contains `{port}`. Without `port_range` only `--port` is accepted, and ignored.",
         example="--port",
         section="Port range",
         help_text=(

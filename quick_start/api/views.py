@@ -32,6 +32,7 @@ class QuickStartViewSet(DaemonViewSet):
         "log_stream": VIEW,
         "stop": OPERATE,
     }
+    query_of = {"logs": LogQuerySerializer, "log_stream": LogStreamQuerySerializer}
 
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
@@ -59,7 +60,7 @@ class QuickStartViewSet(DaemonViewSet):
     def logs(self, request: Request, id: str) -> Response:
         """Return the last lines of a program's log."""
         record = services.get_record(id)
-        query = checked(LogQuerySerializer, request.query_params)
+        query = self.query(request)
         return log_response(request, record, None, query)
 
     @shapes.ephemeral_log_stream
