@@ -20,12 +20,12 @@ S = TypeVar("S", bound=serializers.Serializer)
 
 
 class DaemonViewSet(viewsets.ViewSet):
-    """Accept GET and POST only (docs/contract.md, section 1).
+    """Accept GET, HEAD and POST only (docs/contract.md, section 1).
 
     Views list the permissions of each action, and the query of each action that takes one.
     """
 
-    http_method_names = ["get", "post"]
+    http_method_names = ["get", "head", "post"]
     permissions_of: dict[str, list[str]]
     query_of: dict[str, type[serializers.Serializer]] = {}
 

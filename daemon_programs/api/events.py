@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -44,7 +45,7 @@ class EventViewSet(DaemonViewSet):
         return _page(Event.objects.of_program(program.pk), query)
 
     @stream_schemas.event_stream
-    def stream(self, request: Request) -> StreamResponse:
+    def stream(self, request: Request) -> StreamResponse | HttpResponse:
         """Stream all events as they are recorded."""
         query = checked(EventStreamQuerySerializer, stream_query(request))
         return stream_answer(request, _VIEW_EVENTS, EventStream(**query))

@@ -6,6 +6,7 @@ Each method validates the request, calls one service, and returns its result as 
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -154,7 +155,7 @@ class ProgramViewSet(DaemonViewSet):
         return log_response(request, program, _log_port(program, query), query)
 
     @stream_schemas.program_log_stream
-    def log_stream(self, request: Request, id: str) -> StreamResponse:
+    def log_stream(self, request: Request, id: str) -> StreamResponse | HttpResponse:
         """Stream a log as it is written."""
         program = services.get_program(id)
         query = checked(InstanceLogStreamQuerySerializer, stream_query(request))

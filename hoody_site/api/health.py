@@ -74,7 +74,7 @@ class OpenView(APIView):
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
-    http_method_names = ["get"]
+    http_method_names = ["get", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse all query parameters (docs/contract.md, section 1)."""

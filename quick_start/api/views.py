@@ -1,5 +1,6 @@
 """Views of quick start (docs/contract.md, section 6)."""
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -64,7 +65,7 @@ class QuickStartViewSet(DaemonViewSet):
         return log_response(request, record, None, query)
 
     @shapes.ephemeral_log_stream
-    def log_stream(self, request: Request, id: str) -> StreamResponse:
+    def log_stream(self, request: Request, id: str) -> StreamResponse | HttpResponse:
         """Stream a program's log."""
         record = services.get_record(id)
         query = checked(LogStreamQuerySerializer, stream_query(request))
