@@ -2,22 +2,23 @@
 
 import os
 import resource
+import sys
 
 
-def raise_limit(wanted: int) -> int:
-    """Raise the limit to ``wanted``, as far as the system allows, and return the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return wanted
+def raise_limit(wanted: int) -> None:
+    """Raise the limit to ``wanted``, as far as the system allows."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < most:
+    if limit() < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return max(soft, most)
+
+
+def limit() -> int:
+    """Return the limit; a large number if there is none."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def are_scarce(reserved: int) -> bool:
     """Return whether fewer than ``reserved`` files can be opened yet; of a low limit, fewer than half."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit == resource.RLIM_INFINITY:
-        return False
-    return limit - len(os.listdir("/proc/self/fd")) < min(reserved, limit // 2)
+    return limit() - len(os.listdir("/proc/self/fd")) < min(reserved, limit() // 2)

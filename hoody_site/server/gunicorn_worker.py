@@ -14,6 +14,7 @@ from gunicorn.http import errors
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
+from daemon_programs.streams import descriptors
 from hoody_site.api import sentences
 from hoody_site.server.connections import REQUEST_SECONDS, Arrival, Connection
 
@@ -57,22 +58,21 @@ class HandoverWorker(ThreadWorker):
             client, address = listener.accept()
         except OSError as problem:
             if problem.errno in _NO_ROOM:
-                self._make_room()
+                self._close_oldest()
+                time.sleep(0.01)  # the listener stays readable; let threads end what they do
             elif problem.errno not in _NO_CONNECTION:
                 raise
             return
         self.nr_conns += 1
+        if self.nr_conns >= min(self.worker_connections, descriptors.limit() // 4):
+            self._close_oldest()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self._wait_for_request(Connection(self.cfg, client, address, listener.getsockname()))
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
 
-    def _make_room(self) -> None:
-        """Close the oldest connection without a request; if there is none, let others run for a moment."""
+    def _close_oldest(self) -> None:
+        """Close the connection that has waited longest for its client, if any waits."""
         if self._open:
             self._forget(next(iter(self._open)))
-        else:
-            time.sleep(0.01)
 
     def _wait_for_request(self, conn: Connection, received: bytes = b"") -> None:
         conn.sock.setblocking(False)
