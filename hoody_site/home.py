@@ -17,7 +17,7 @@ class HomeView(APIView):
     name = "Daemon API"
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
-    http_method_names = ["get"]
+    http_method_names = ["get", "head"]
 
     def get_view_name(self) -> str:
         """Return the title of the page."""

@@ -270,7 +270,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["hoody_site.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "hoody_site.api.pages.BoundedPageRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.api.negotiation.ForgivingContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -285,7 +285,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Manage the programs of one container or host: each is run by a real supervisord, restarted, "
         "logged with rotation, measured, started at boot or on demand.\n\n"
-        "Every error is JSON: `success` false and `error`, one readable sentence."
+        "Every error is JSON: `success` false, `error`, one readable sentence, and `code`, a stable word. "
+        "HEAD works wherever GET does. A query parameter that a route does not know is refused."
     ),
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -336,8 +337,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
-        # A traceback for each request of a port scanner would rotate important messages away.
-        "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
+        # Lines about requests that are merely wrong would let strangers rotate important messages away.
+        "django.security": {"handlers": ["nowhere"], "propagate": False},
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },
 }

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from hoody_site.access.attempts import limit_login_attempts
 from hoody_site.api.health import HealthView
+from hoody_site.api.ready import ReadyView
 from hoody_site.home import HomeView
 from hoody_site.metrics.views import MetricsViewSet
 
@@ -14,6 +15,7 @@ admin.autodiscover()
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),
+    path("api/v1/daemon/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/daemon/", include("daemon_programs.api.urls")),
     path("api/v1/daemon/", include("quick_start.api.urls")),
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),

@@ -40,6 +40,9 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
     if isinstance(response, StreamResponse):
         hand_over(environ, head.text(), response)
         raise StopIteration  # makes gunicorn leave the connection alone
+    if environ["REQUEST_METHOD"] == "HEAD":
+        response.close()
+        return ()  # gunicorn would drop the body too, and log a line for each such request
     return response
 
 

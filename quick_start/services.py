@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
-from daemon_programs.logs.tail import tail
+from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
 from daemon_programs.programs import statuses, waiting
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import supervisor
@@ -119,8 +119,12 @@ def _finished_if_over(record: EphemeralProgram, state: ProgramState | None) -> E
 def _output(record: EphemeralProgram) -> dict[str, Any]:
     """Return the duration in seconds, and the last 100 lines of each log."""
     ended_at = record.ended_at or datetime.now(UTC)
-    output = {
-        stream: "\n".join(tail(record.log_path(stream), _LINES_AFTER_EXIT, record.user))
+    tails = {
+        stream: tail(record.log_path(stream), _LINES_AFTER_EXIT, record.user, MAX_JSON_BYTES // 2)
         for stream in ("stdout", "stderr")
     }
-    return {"duration_seconds": round((ended_at - record.created_at).total_seconds(), 3), **output}
+    return {
+        "duration_seconds": round((ended_at - record.created_at).total_seconds(), 3),
+        **{stream: "\n".join(found.lines) for stream, found in tails.items()},
+        **({"truncated": True} if any(found.is_truncated for found in tails.values()) else {}),
+    }

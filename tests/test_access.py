@@ -173,19 +173,47 @@ def test_health_answers_without_a_token_and_with_a_bad_one(stack: Stack, token: 
 
 
 def test_unknown_host_is_refused(api: Api) -> None:
-    for route in ("health", "programs"):
-        answer = send(api, "get", route, 0, headers={"Host": "evil.example"})
-        assert refused(answer, 400) == "The request is malformed"
+    sentence = "Host 'evil.example:99' is not allowed: add its name to DAEMON_ALLOWED_HOSTS"
+    for route in ("health", "programs", "../../../admin/", "../../../nothing"):
+        answer = send(api, "get", route, 0, headers={"Host": "evil.example:99"})
+        assert refused(answer, 400) == sentence
+        assert answer.json()["code"] == "host_not_allowed"
     assert send(api, "get", "health", 0, headers={"Host": "localhost"}).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["put", "patch", "delete", "head", "options"])
-@pytest.mark.parametrize("route", [*READING, *CHANGING, "health"])
-def test_only_get_and_post_are_methods(api: Api, method: str, route: str) -> None:
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+@pytest.mark.parametrize("route", [*READING, *CHANGING, "health", "ready"])
+def test_only_get_head_and_post_are_methods(api: Api, method: str, route: str) -> None:
     answer = send(api, method, route, api.add())
-    assert answer.status_code == 405
-    if method != "head":
-        assert refused(answer, 405) == f"Method {method.upper()} is not allowed here"
+    assert refused(answer, 405) == f"Method {method.upper()} is not allowed here"
+    assert answer.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        *READING, "health", "ready", "quick-start", "events", "programs/{}/events", "programs/{}/deliveries",
+        "../../../metrics", "../../../", "../../schema/", "../../docs/", "../../../admin/login/",
+    ],
+)  # fmt: skip
+def test_head_works_where_get_works(api: Api, route: str) -> None:
+    id = api.add()
+    got, head = send(api, "get", route, id), send(api, "head", route, id)
+    assert head.status_code == got.status_code == 200
+    assert head.content == b""
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert (
+        send(api, "head", route, id, params={"nothing": ""}).status_code
+        == send(api, "get", route, id, params={"nothing": ""}).status_code
+    )
+
+
+@pytest.mark.parametrize("route", ["events/stream", "programs/{}/logs/stream"])
+def test_head_of_a_stream_opens_none(api: Api, route: str) -> None:
+    head = send(api, "head", route, api.add())
+    assert head.status_code == 200
+    assert head.headers["Content-Type"] == "text/event-stream"
+    assert "daemon_streams_open 0.0" in send(api, "get", "../../../metrics", 0).text
 
 
 @pytest.mark.parametrize("route", [*READING, "health"])
@@ -198,9 +226,14 @@ def test_changing_is_not_got(api: Api, route: str) -> None:
     assert refused(send(api, "get", route, api.add()), 405) == "Method GET is not allowed here"
 
 
-@pytest.mark.parametrize("path", ["programs/", "nothing", "programs/1/nothing", "../daemon", "status/1/2"])
+@pytest.mark.parametrize(
+    "path",
+    ["programs/", "nothing", "programs/1/nothing", "../daemon", "status/1/2", "../../../x", "../../../api"],
+)
 def test_unknown_address_is_a_404_in_json(api: Api, path: str) -> None:
-    assert refused(send(api, "get", path, 0), 404) == "There is nothing at this address"
+    answer = send(api, "get", path, 0)
+    assert refused(answer, 404) == "There is nothing at this address"
+    assert answer.json()["code"] == "not_found"
 
 
 # Sessions

@@ -119,7 +119,7 @@ def test_log_belongs_to_its_user_only(home: Path, umask: int) -> None:
     finally:
         os.umask(before)
     assert owner_and_mode(home / "out.log") == (USER.pw_uid, 0o600)
-    assert tail(str(home / "out.log"), 10, USER.pw_name) == ["line"]
+    assert tail(str(home / "out.log"), 10, USER.pw_name).lines == ["line"]
 
 
 def test_folders_that_are_made_are_as_open_as_the_one_they_are_in(home: Path, ours: Path) -> None:
@@ -210,7 +210,7 @@ def test_links_that_only_root_can_have_made_are_followed(ours: Path) -> None:
     write(ours / "logs" / "first.log")
     write(ours / "out.log")
     assert sorted(file.name for file in (ours / "disk").iterdir()) == ["first.log", "real.log"]
-    assert tail(str(ours / "out.log"), 10, USER.pw_name) == ["line"]
+    assert tail(str(ours / "out.log"), 10, USER.pw_name).lines == ["line"]
 
 
 def test_link_of_roots_into_a_folder_of_others_ends_the_trust(ours: Path, home: Path, secret: Path) -> None:

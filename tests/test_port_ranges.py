@@ -76,11 +76,12 @@ def test_start_with_wait_shows_the_running_instance(api: Api) -> None:
     }  # fmt: skip
 
 
-def test_starting_an_instance_that_runs_is_refused_unless_wanted(api: Api) -> None:
+def test_starting_an_instance_that_runs_changes_nothing(api: Api) -> None:
     id = in_range(api, name="twice")
     pid = started(api, id, 64000)
-    sentence = api.refused(f"programs/{id}/start", {"port": 64000})
-    assert sentence == "Instance twice_64000 is already running"
+    answer = api.ok(f"programs/{id}/start", {"port": 64000})
+    assert answer["instance"]["pid"] == pid
+    assert "already_running" not in answer
     answer = api.ok(f"programs/{id}/start", {"port": 64000, "if_not_running": True})
     assert answer["already_running"] is True
     assert answer["instance"]["pid"] == pid
@@ -295,3 +296,24 @@ def test_thousand_ports_disturb_no_other_program(api: Api, stack: Stack) -> None
     api.ok(f"programs/remove/{id}")
     assert tree(stack, id) == []
     assert api.pid(other) == pid
+
+
+@pytest.mark.parametrize("asked", ["true", "TRUE"])
+def test_instances_have_stats_if_the_status_asks_for_them(api: Api, asked: str) -> None:
+    id = in_range(api, name="measured")
+    started(api, id, 64000)
+    [instance] = api.status(id, include_stats=asked)["instances"]
+    assert instance["stats"]["pid"] == instance["pid"]
+    assert instance["stats"]["process_count"] >= 1
+    for query in ({}, {"include_stats": "false"}):
+        [instance] = api.status(id, **query)["instances"]
+        assert "stats" not in instance
+    answer = api.get(f"status/{id}", include_stats="1")
+    assert answer.json()["error"] == "Query parameter 'include_stats' must be 'true' or 'false'"
+
+
+def test_stats_of_a_single_program_need_not_be_asked_for(api: Api) -> None:
+    id = api.add()
+    started(api, id)
+    for query in ({}, {"include_stats": "false"}, {"include_stats": "true"}):
+        assert api.status(id, **query)["stats"]["process_count"] == 1

@@ -28,6 +28,10 @@ REPORTED_ERRORS = (DaemonError, ValidationError, DatabaseError, OSError)
 Verb = Callable[[Any], object]
 
 
+class NothingToDo(Exception):
+    """A verb that has nothing to do raises it with what is so already, such as "runs already"."""
+
+
 def error_message(problem: Exception) -> str:
     """Return the message for one of ``REPORTED_ERRORS``; log what the message does not explain."""
     if isinstance(problem, ValidationError):
@@ -39,12 +43,14 @@ def error_message(problem: Exception) -> str:
 
 
 def attempt(request: HttpRequest, program: Any, verb: Verb) -> bool:
-    """Call a verb with a program, or another record, and return whether it succeeded.
+    """Call a verb with a program, or another record, and return whether it has changed something.
 
     An error is shown as a message, so that an action can go on with the next record.
     """
     try:
         verb(program)
+    except NothingToDo as reason:
+        messages.info(request, f"“{program}” {reason}.")
     except WaitTimedOut as problem:
         messages.warning(request, f"“{program}”: {problem}")
     except REPORTED_ERRORS as problem:

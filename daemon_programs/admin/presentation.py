@@ -115,7 +115,7 @@ def log_tails(program: SupervisedProgram, address: str, port: int | None = None)
 
 def _log_tail(file: str, user: str) -> dict[str, str]:
     try:
-        text = "\n".join(tail(file, LOG_LINES, user))[-_MAX_LOG_CHARACTERS:]
+        text = "\n".join(tail(file, LOG_LINES, user, _MAX_LOG_CHARACTERS).lines)
     except DaemonError as problem:
         return {"problem": f"{problem}."}
     except OSError as problem:

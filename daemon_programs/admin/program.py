@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from daemon_programs.admin import delivery as delivery_admin
 from daemon_programs.admin import event as event_admin
 from daemon_programs.admin import presentation
-from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, action, attempt, error_message
+from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, NothingToDo, action, attempt, error_message
 from daemon_programs.admin.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
@@ -34,8 +34,16 @@ from daemon_programs.transactions import write_transaction
 # How long a button waits for a start, so that the next page shows the result.
 _BUTTON_TIMEOUT_SECONDS = 5
 
+
+def _start(program: Program, **options: Any) -> None:
+    """Start a program or instances of it; raise NothingToDo if they run already."""
+    result = services.start_program(program, if_not_running=True, **options)
+    if result["already_running"]:
+        raise NothingToDo("runs already")
+
+
 _OPERATIONS: dict[str, tuple[Callable[..., object], str]] = {
-    "start": (services.start_program, "started"),
+    "start": (_start, "started"),
     "stop": (services.stop_program, "stopped"),
     "restart": (services.restart_program, "restarted"),
 }
@@ -74,9 +82,7 @@ class ProgramAdmin(LiveAdmin):
     list_filter = ["enabled", "boot", HasPortsFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
     actions = [
-        action(
-            "start", "Started", "operate", lambda program: services.start_program(program, all_instances=True)
-        ),
+        action("start", "Started", "operate", lambda program: _start(program, all_instances=True)),
         action(
             "stop", "Stopped", "operate", lambda program: services.stop_program(program, all_instances=True)
         ),

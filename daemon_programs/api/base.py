@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from daemon_programs.models import Program
 from daemon_programs.programs import services
-from daemon_programs.serializers.queries import PortQuerySerializer
+from daemon_programs.serializers.queries import check_keys, keys_of
 
 VIEW = ["daemon_programs.view_program"]
 OPERATE = [*VIEW, "daemon_programs.operate_program"]
@@ -20,10 +20,24 @@ S = TypeVar("S", bound=serializers.Serializer)
 
 
 class DaemonViewSet(viewsets.ViewSet):
-    """Accept GET and POST only (docs/contract.md, section 1); list the permissions of each action."""
+    """Accept GET, HEAD and POST only (docs/contract.md, section 1).
 
-    http_method_names = ["get", "post"]
+    Views list the permissions of each action, and the query of each action that takes one.
+    """
+
+    http_method_names = ["get", "head", "post"]
     permissions_of: dict[str, list[str]]
+    query_of: dict[str, type[serializers.Serializer]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks, then refuse query parameters that the action does not know."""
+        super().initial(request, *args, **kwargs)
+        if self.action is not None:
+            check_keys(request.query_params, keys_of(self.query_of.get(self.action)))
+
+    def query(self, request: Request) -> dict[str, Any]:
+        """Return the query of the action, validated and converted."""
+        return checked(self.query_of[self.action or ""], request.query_params)
 
 
 def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, Any]:
@@ -33,9 +47,9 @@ def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, A
     return dict(serializer.validated_data)
 
 
-def port_of(program: Program, request: Request) -> int | None:
+def port_of(program: Program, query: dict[str, Any]) -> int | None:
     """Return the port in the query, if there is one; raise Refused if the program does not have it."""
-    port: int | None = checked(PortQuerySerializer, request.query_params).get("port")
+    port: int | None = query.get("port")
     if port is not None:
         services.require_port(program, port)
     return port

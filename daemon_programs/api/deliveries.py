@@ -23,12 +23,13 @@ class DeliveryViewSet(DaemonViewSet):
         "redeliver": [*OPERATE, _VIEW_DELIVERIES],
         "rotate_secret": CHANGE,
     }
+    query_of = {"list": DeliveryQuerySerializer}
 
     @schemas.list_deliveries
     def list(self, request: Request, id: str) -> Response:
         """Return a page of deliveries, newest first."""
         program = services.get_program(id)
-        query = checked(DeliveryQuerySerializer, request.query_params)
+        query = self.query(request)
         records = Delivery.objects.filter(program_id=program.pk).select_related("event")
         if "state" in query:
             records = records.filter(state=query["state"])

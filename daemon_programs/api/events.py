@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,21 +26,26 @@ class EventViewSet(DaemonViewSet):
     """The recorded state changes of all programs, or of one."""
 
     permissions_of = {"list": _VIEW_EVENTS, "of_program": _VIEW_EVENTS, "stream": _VIEW_EVENTS}
+    query_of = {
+        "list": EventQuerySerializer,
+        "of_program": EventQuerySerializer,
+        "stream": EventStreamQuerySerializer,
+    }
 
     @schemas.list_events
     def list(self, request: Request) -> Response:
         """Return a page of all events, newest first."""
-        return _page(Event.objects.all(), checked(EventQuerySerializer, request.query_params))
+        return _page(Event.objects.all(), self.query(request))
 
     @schemas.program_events
     def of_program(self, request: Request, id: str) -> Response:
         """Return a page of a program's events, newest first."""
         program = services.get_program(id)
-        query = checked(EventQuerySerializer, request.query_params)
+        query = self.query(request)
         return _page(Event.objects.of_program(program.pk), query)
 
     @stream_schemas.event_stream
-    def stream(self, request: Request) -> StreamResponse:
+    def stream(self, request: Request) -> StreamResponse | HttpResponse:
         """Stream all events as they are recorded."""
         query = checked(EventStreamQuerySerializer, stream_query(request))
         return stream_answer(request, _VIEW_EVENTS, EventStream(**query))

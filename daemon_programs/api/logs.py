@@ -2,16 +2,23 @@
 
 from typing import Any
 
+from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs.logs.tail import tail
+from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
 from daemon_programs.models import SupervisedProgram
 
+# A browser has to lay out the whole page, and HTML needs several bytes for a character.
+_PAGE_BYTES = 128 * 1024
 
-def log_response(program: SupervisedProgram, port: int | None, query: dict[str, Any]) -> Response:
+
+def log_response(
+    request: Request, program: SupervisedProgram, port: int | None, query: dict[str, Any]
+) -> Response:
     """Return the last lines of a log as a response; ``query`` is validated by a ``LogQuerySerializer``."""
     path = program.log_path(query["type"], port)
-    lines = tail(path, query["lines"], program.user)
+    room = _PAGE_BYTES if request.accepted_renderer.format == "api" else MAX_JSON_BYTES
+    lines, is_truncated = tail(path, query["lines"], program.user, room)
     return Response(
         {
             "success": True,
@@ -19,5 +26,6 @@ def log_response(program: SupervisedProgram, port: int | None, query: dict[str, 
             "type": query["type"],
             "lines": len(lines),
             "log_file": path,
+            **({"truncated": True} if is_truncated else {}),
         }
     )

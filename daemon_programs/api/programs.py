@@ -4,6 +4,9 @@ Each method validates the request, calls one service, and returns its result as 
 ``programs.services``; ``hoody_site.api.errors`` turns the exceptions that they raise into error responses.
 """
 
+from typing import Any
+
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,9 +31,9 @@ from daemon_programs.models import Program
 from daemon_programs.programs import services
 from daemon_programs.programs.filters import filter_programs
 from daemon_programs.serializers.program import ProgramSerializer
-from daemon_programs.serializers.queries import LogQuerySerializer, ProgramFilterSerializer
+from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
 from daemon_programs.serializers.representation import program_document
-from daemon_programs.serializers.streams import LogStreamQuerySerializer, stream_query
+from daemon_programs.serializers.streams import InstanceLogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import (
     NoFieldsSerializer,
     RestartSerializer,
@@ -58,11 +61,16 @@ class ProgramViewSet(DaemonViewSet):
         "stop": OPERATE,
         "restart": OPERATE,
     }
+    query_of = {
+        "list": ProgramFilterSerializer,
+        "logs": InstanceLogQuerySerializer,
+        "log_stream": InstanceLogStreamQuerySerializer,
+    }
 
     @schemas.list_programs
     def list(self, request: Request) -> Response:
         """Return the programs that match the filters, with their statuses if asked for."""
-        filters = checked(ProgramFilterSerializer, request.query_params)
+        filters = self.query(request)
         programs = filter_programs(filters)
         documents = [program_document(program) for program in programs]
         if filters.get("include_status") or filters.get("include_stats"):
@@ -143,15 +151,15 @@ class ProgramViewSet(DaemonViewSet):
     def logs(self, request: Request, id: str) -> Response:
         """Return the last lines of a log."""
         program = services.get_program(id)
-        query = checked(LogQuerySerializer, request.query_params)
-        return log_response(program, _log_port(program, request), query)
+        query = self.query(request)
+        return log_response(request, program, _log_port(program, query), query)
 
     @stream_schemas.program_log_stream
-    def log_stream(self, request: Request, id: str) -> StreamResponse:
+    def log_stream(self, request: Request, id: str) -> StreamResponse | HttpResponse:
         """Stream a log as it is written."""
         program = services.get_program(id)
-        query = checked(LogStreamQuerySerializer, stream_query(request))
-        source = stream.of_program(program, _log_port(program, request), query)
+        query = checked(InstanceLogStreamQuerySerializer, stream_query(request))
+        source = stream.of_program(program, _log_port(program, query), query)
         return stream_answer(request, VIEW, source)
 
 
@@ -159,7 +167,7 @@ def _program_response(program: Program) -> Response:
     return Response({"success": True, "program": program_document(program)})
 
 
-def _log_port(program: Program, request: Request) -> int | None:
+def _log_port(program: Program, query: dict[str, Any]) -> int | None:
     """Return the port of the instance whose log is requested; a port range requires one."""
-    port = port_of(program, request)
+    port = port_of(program, query)
     return services.require_port(program, port) if program.has_ports else port

@@ -10,6 +10,7 @@ from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
 from daemon_programs.programs import preflight, readiness, services, stats, statuses, unclaimed, waiting
+from daemon_programs.serializers.queries import StatusQuerySerializer
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
@@ -18,6 +19,7 @@ class StatusViewSet(DaemonViewSet):
     """The statuses of all programs, or of one."""
 
     permissions_of = {"list": VIEW, "retrieve": VIEW}
+    query_of = {"retrieve": StatusQuerySerializer}
 
     @schemas.list_statuses
     def list(self, request: Request) -> Response:
@@ -43,8 +45,10 @@ class StatusViewSet(DaemonViewSet):
     def retrieve(self, request: Request, id: str) -> Response:
         """Return the status of one program, or of the instance for a port."""
         program = services.get_program(id)
-        port = port_of(program, request)
-        return Response({"success": True, **_status_fields(program, port)})
+        query = self.query(request)
+        port = port_of(program, query)
+        fields = _status_fields(program, port, with_stats=query["include_stats"])
+        return Response({"success": True, **fields})
 
 
 def add_statuses(
@@ -65,8 +69,11 @@ def add_statuses(
             document["stats"] = own
 
 
-def _status_fields(program: Program, port: int | None) -> dict[str, Any]:
-    """Return the fields of ``GET status/{id}``: those of an instance, a port range or a single process."""
+def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> dict[str, Any]:
+    """Return the fields of ``GET status/{id}``: those of an instance, a port range or a single process.
+
+    Only the instances of a port range have ``stats`` on request; a single process always has them.
+    """
     state = waiting.state_of(program)
     if port is not None:
         process = statuses.process_state(state, str(port))
@@ -75,6 +82,8 @@ def _status_fields(program: Program, port: int | None) -> dict[str, Any]:
         return {"instance": instance, **_last_run(process)}
     if program.has_ports:
         instances = statuses.list_instances(program, state)
+        if with_stats and state:
+            stats.add_to_instances(program, instances, stats.measure({program.group: state}))
         return {
             "instances": instances,
             "running_count": statuses.count_running(instances),

@@ -2,6 +2,8 @@
 
 import os
 import pwd
+from json.encoder import encode_basestring
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -9,26 +11,62 @@ from daemon_programs.exceptions import Refused
 from daemon_programs.supervisor import logfiles
 
 _BLOCK_BYTES = 64 * 1024
-# A program may write any amount without a line break, so a number of lines does not limit the size.
-_MAX_BYTES = 16 * 1024 * 1024
+# An answer has at most 4 MiB. A program may write any amount without a line break, and one byte may need six
+# in JSON, so neither a number of lines nor one of bytes read limits that size.
+MAX_JSON_BYTES = 4 * 1024 * 1024 - 64 * 1024
 _NO_ID = -1  # of a user or group: matches none
 
 
-def tail(path: str, lines: int, user: str) -> list[str]:
+class Tail(NamedTuple):
+    """The last lines of a log."""
+
+    lines: list[str]
+    is_truncated: bool = False  # older lines, or the beginning of the only line, had no room
+
+
+def tail(path: str, lines: int, user: str, max_json_bytes: int = MAX_JSON_BYTES) -> Tail:
     """Return the last lines of a log, at most ``lines``; none if it is missing or not a regular file.
 
-    ``user`` is the user that the program runs as. Bytes that are not UTF-8 are returned as U+FFFD
-    (docs/contract.md, section 3).
+    Their JSON has at most ``max_json_bytes``: the newest lines win. ``user`` is the user that the program
+    runs as. Bytes that are not UTF-8 are returned as U+FFFD (docs/contract.md, section 3).
     """
     log = open_log(path, user)
     if log is None:
-        return []
+        return Tail([])
     try:
-        content = _read_from_end(log, lines)
+        # JSON is never shorter than what it is made of.
+        content, is_whole = _read_from_end(log, lines, max_json_bytes)
     finally:
         os.close(log)
     parts = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [part.decode(errors="replace").removesuffix("\r") for part in parts[-lines:]]
+    if not is_whole and len(parts) > 1:
+        del parts[0]  # its beginning was not read
+    newest = [part.decode(errors="replace").removesuffix("\r") for part in parts[-lines:]]
+    fitting = _newest_that_fit(newest, max_json_bytes)
+    return fitting if is_whole else fitting._replace(is_truncated=True)
+
+
+def _newest_that_fit(lines: list[str], room: int) -> Tail:
+    """Return the newest lines whose JSON has room; of the newest line at least its end."""
+    for number, line in enumerate(reversed(lines)):
+        room -= _json_bytes(line)
+        if room < 0:
+            fitting = lines[len(lines) - number :]
+            return Tail(fitting or [_end_of(line, room + _json_bytes(line))], True)
+    return Tail(lines)
+
+
+def _end_of(line: str, room: int) -> str:
+    line = line[-room:]
+    while (size := _json_bytes(line)) > room:
+        line = line[-(len(line) * room // size) :]
+    return line
+
+
+def _json_bytes(line: str) -> int:
+    """Return the length of a line in JSON as the API writes it, with its line break."""
+    separators = line.count("\u2028") + line.count("\u2029")  # which are escaped too
+    return len(encode_basestring(line).encode()) + 3 * separators
 
 
 def open_log(path: str, user: str) -> int | None:
@@ -55,16 +93,17 @@ def _uid_of(user: str) -> int:
         return _NO_ID
 
 
-def _read_from_end(descriptor: int, lines: int) -> bytes:
+def _read_from_end(descriptor: int, lines: int, max_bytes: int) -> tuple[bytes, bool]:
+    """Return the end of a file with the last lines, and whether all of them could be read."""
     position = os.fstat(descriptor).st_size
     blocks: list[bytes] = []
     breaks = read = 0
     # Read one break more than lines: the one that ends the line before the first wanted.
-    while position > 0 and breaks <= lines and read < _MAX_BYTES:
+    while position > 0 and breaks <= lines and read < max_bytes:
         start = max(position - _BLOCK_BYTES, 0)
         block = os.pread(descriptor, position - start, start)
         blocks.append(block)
         breaks += block.count(b"\n")
         read += len(block)
         position = start
-    return b"".join(reversed(blocks))
+    return b"".join(reversed(blocks)), position == 0 or breaks > lines

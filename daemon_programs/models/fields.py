@@ -29,6 +29,8 @@ class Kind(Enum):
     WEBHOOKS = auto()
 
 
+DEFAULT_PORT_PARAM = "--port"
+
 # The sections of the admin's form in order: heading, introduction, and whether it is collapsed while none
 # of its fields is used.
 SECTIONS: list[tuple[str | None, str, bool]] = [
@@ -324,7 +326,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         "port_param",
         Kind.TEXT,
         "The option that passes the port at the end of the command of a port range (`--port` if not given), "
-        "unless the command contains `{port}`.",
+        "unless the command contains `{port}`. Without `port_range` only `--port` is accepted, and ignored.",
         example="--port",
         section="Port range",
         help_text=(

@@ -11,7 +11,7 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.db.models import F, Q
 
-from daemon_programs.models.fields import column
+from daemon_programs.models.fields import DEFAULT_PORT_PARAM, column
 from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.transactions import write_transaction
@@ -96,6 +96,8 @@ class Program(SupervisedProgram):
             rules.check_port_range(self.port_start, self.port_end)
         except ValidationError as problem:
             raise ValidationError({"port_start": problem.messages}) from None
+        if not self.has_ports and self.port_param == DEFAULT_PORT_PARAM:
+            self.port_param = ""  # docs/contract.md, section 3: clients send every default
         if self.port_param and not self.has_ports:
             errors["port_param"] = "port_param requires port_range to be set"
         elif self.port_param:
@@ -155,7 +157,7 @@ class Program(SupervisedProgram):
         changes: dict[str, Any] = {"autostart": self.boot}
         if self.has_ports:
             changes.update(
-                argv=spec.with_port(base.argv, _split_port_param(self.port_param or "--port")),
+                argv=spec.with_port(base.argv, _split_port_param(self.port_param or DEFAULT_PORT_PARAM)),
                 stdout=base.stdout and spec.log_per_port(base.stdout),
                 stderr=base.stderr and spec.log_per_port(base.stderr),
                 ports=(self.port_start, self.port_end),

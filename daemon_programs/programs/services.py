@@ -112,15 +112,13 @@ def start_program(
     """Start a program, or one or all instances of a port range; return the fields of the response.
 
     With ``wait`` the call returns once the processes are running, or raises WaitTimedOut after ``timeout``
-    seconds. Raise Refused if the program is disabled or can't be started, or if what is to be started is
-    running already; ``if_not_running`` accepts the latter, and so does ``all_instances``.
+    seconds. Raise Refused if the program is disabled or can't be started. What runs already is left alone;
+    with ``if_not_running`` the response tells so.
     """
     names = _select_processes(program, port, all_instances, verb="start")
     _check_enabled(program)
     state: ProgramState | None = _ensure_registered(program)
     is_running = all(_is_active(process_state(state, name)) for name in names)
-    if is_running and not if_not_running and not all_instances:
-        raise Refused(f"{_label(program, port)} is already running")
     with waiting.reserve_watch(program.group, wait) as watch:
         if not is_running:
             with _refuse_if_withdrawn(program, port):

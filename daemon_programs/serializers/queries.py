@@ -1,7 +1,9 @@
 """Validate the query parameters of the routes."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 
 from daemon_programs.models import Delivery
@@ -13,7 +15,23 @@ from daemon_programs.serializers.query_fields import (
     QueryInteger,
     QueryTime,
 )
+from daemon_programs.text import printable
 from daemon_programs.validators import rules
+
+
+def check_keys(query: QueryDict, known: Iterable[str]) -> None:
+    """Refuse keys that a route does not know, and keys that occur twice: one value would be ignored."""
+    errors = {key: f"Unknown query parameter '{printable(key)}'" for key in query.keys() - set(known)}
+    for key, values in query.lists():
+        if len(values) > 1:
+            errors.setdefault(key, f"Query parameter '{key}' must be given only once")
+    if errors:
+        raise serializers.ValidationError({printable(key): [errors[key]] for key in query if key in errors})
+
+
+def keys_of(serializer_class: type[serializers.Serializer] | None) -> Iterable[str]:
+    """Return the keys that a query may have; none without a serializer."""
+    return serializer_class._declared_fields if serializer_class else ()
 
 
 class LogQuerySerializer(serializers.Serializer):
@@ -42,6 +60,16 @@ class PortQuerySerializer(serializers.Serializer):
     """Validate the port of an instance in a query."""
 
     port = QueryInteger(*rules.PORTS, required=False)
+
+
+class InstanceLogQuerySerializer(LogQuerySerializer, PortQuerySerializer):
+    """Validate the query of ``logs`` of a program, which may have a port range."""
+
+
+class StatusQuerySerializer(PortQuerySerializer):
+    """Validate the query of ``GET status/{id}``."""
+
+    include_stats = QueryBoolean(default=False)
 
 
 class ProgramFilterSerializer(PortQuerySerializer):

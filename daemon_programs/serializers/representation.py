@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from daemon_programs.models import Program, SupervisedProgram
-from daemon_programs.models.fields import PROGRAM_FIELDS, ProgramField
-
-DEFAULT_PORT_PARAM = "--port"
+from daemon_programs.models.fields import DEFAULT_PORT_PARAM, PROGRAM_FIELDS, ProgramField
 
 
 def program_document(program: Program) -> dict[str, Any]:

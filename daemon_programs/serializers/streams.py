@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from daemon_programs.logs.cursor import Cursor
-from daemon_programs.serializers.queries import LogQuerySerializer
+from daemon_programs.serializers.queries import LogQuerySerializer, PortQuerySerializer
 from daemon_programs.serializers.query_fields import QueryField, QueryInteger
 from daemon_programs.text import to_number
 
@@ -15,7 +15,7 @@ _HEADER = "Last-Event-ID"
 
 def stream_query(request: Request) -> dict[str, Any]:
     """Return the query, with the header that browsers send when they reconnect."""
-    query = {name: value for name, value in request.query_params.items() if name != _HEADER}
+    query = request.query_params.dict()
     return {**query, _HEADER: request.headers[_HEADER]} if _HEADER in request.headers else query
 
 
@@ -75,6 +75,10 @@ class LogStreamQuerySerializer(ResumableSerializer, LogQuerySerializer):
 
     lines = QueryInteger(0, 10000, default=100)
     last_event_id = LogCursorField(required=False)
+
+
+class InstanceLogStreamQuerySerializer(LogStreamQuerySerializer, PortQuerySerializer):
+    """Validate the query of a program's log stream; the program may have a port range."""
 
 
 class EventStreamQuerySerializer(ResumableSerializer):

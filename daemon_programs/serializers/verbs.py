@@ -11,7 +11,7 @@ class StartSerializer(StrictSerializer):
     all = StrictBoolean(default=False, help_text="Every instance of a port range.")
     wait = StrictBoolean(default=False, help_text="Return once the program is running.")
     timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait at most.")
-    if_not_running = StrictBoolean(default=False, help_text="Succeed if it is running already.")
+    if_not_running = StrictBoolean(default=False, help_text="Respond with `already_running`.")
 
 
 class RestartSerializer(StrictSerializer):

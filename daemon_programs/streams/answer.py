@@ -4,7 +4,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 
 from daemon_programs.exceptions import StreamsUnavailable
@@ -12,25 +12,32 @@ from daemon_programs.streams.authorization import Authorization, authorization_o
 from daemon_programs.streams.pump import Source, pump
 
 _SOCKET = "gunicorn.socket"
+_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",  # nginx would buffer the events
+}
 
 
 class StreamResponse(StreamingHttpResponse):
     """The head of a streaming response; the pump writes the body once it has the socket."""
 
     def __init__(self, source: Source, is_authorized: Authorization) -> None:
-        super().__init__((), content_type="text/event-stream")
+        super().__init__((), headers=_HEADERS)
         self.source = source
         self.is_authorized = is_authorized
-        self["Cache-Control"] = "no-cache"
-        self["X-Accel-Buffering"] = "no"  # nginx would buffer the events
 
 
-def stream_answer(request: Request, permissions: Sequence[str], source: Source) -> StreamResponse:
-    """Return a response that streams ``source``.
+def stream_answer(
+    request: Request, permissions: Sequence[str], source: Source
+) -> StreamResponse | HttpResponse:
+    """Return a response that streams ``source``; for HEAD, only its headers.
 
     Raise TooManyStreams at the limit of open streams, ShuttingDown while the process ends, and
     StreamsUnavailable if the server doesn't offer the socket or the host is out of file watches.
     """
+    if request.method == "HEAD":
+        return HttpResponse(headers=_HEADERS)
     if _SOCKET not in request.META:
         raise StreamsUnavailable
     pump.admit(source)

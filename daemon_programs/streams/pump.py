@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from daemon_programs.exceptions import ShuttingDown, StreamsUnavailable, TooManyStreams
-from daemon_programs.streams import sse
+from daemon_programs.streams import descriptors, sse
 from daemon_programs.streams.authorization import Authorization
 from daemon_programs.streams.watcher import Watcher
 from daemon_programs.supervisor.gateway import changes
@@ -34,6 +34,9 @@ _SEND_TIMEOUT_SECONDS = 300.0  # a client that takes nothing for so long is disc
 _SEND_BUFFER_BYTES = 256 * 1024  # without a limit the kernel's buffer grows to megabytes per slow client
 _MAX_PAUSE_SECONDS = 0.005
 _READ_BYTES = 64 * 1024
+# What streams leave to requests: for each thread its connections to the client, the database (which has up
+# to three files) and supervisord; and for the process itself.
+_RESERVED_DESCRIPTORS = 5 * settings.THREADS + 64
 
 
 class Source(Protocol):
@@ -113,13 +116,16 @@ class Pump:
     def admit(self, source: Source) -> None:
         """Count a source among the open streams for as long as it exists.
 
-        Raise TooManyStreams at the limit, StreamsUnavailable if the thread can't start, and ShuttingDown.
+        Raise TooManyStreams at the limit or if descriptors are scarce, StreamsUnavailable if the thread
+        can't follow files, and ShuttingDown.
         """
         with self._lock:
             if self._closing:
                 raise ShuttingDown("The daemon is shutting down")
             if len(self._admitted) >= self._max_streams:
                 raise TooManyStreams(f"{self._max_streams} streams are open already; try again later")
+            if descriptors.are_scarce(_RESERVED_DESCRIPTORS):
+                raise TooManyStreams("The limit of open files leaves no room for a stream; try again later")
             self._ensure_thread()
             self._admitted.add(source)
 
@@ -147,16 +153,22 @@ class Pump:
                 self._watcher = undo.enter_context(closing(Watcher()))
                 self._selector = undo.enter_context(selectors.DefaultSelector())
                 self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+                undo.callback(self._close_wakeup)
+                self._selector.register(self._wakeup, selectors.EVENT_READ, self._handle_wakeup)
+                self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.dispatch)
+                thread = threading.Thread(target=self._run, name="streams", daemon=True)
+                thread.start()
                 undo.pop_all()
         except OSError as problem:
             raise StreamsUnavailable(
                 f"Files can't be followed at the moment: {problem.strerror}"
             ) from problem
-        self._selector.register(self._wakeup, selectors.EVENT_READ, self._handle_wakeup)
-        self._selector.register(self._watcher, selectors.EVENT_READ, self._watcher.dispatch)
-        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
-        self._thread.start()
+        self._thread = thread
         changes.listen(self._on_change)
+
+    def _close_wakeup(self) -> None:
+        os.close(self._wakeup)
+        self._wakeup = -1
 
     def _on_change(self, line: dict[str, Any] | None) -> None:
         """Refresh the streams of a changed group; all streams if ``line`` is None: changes may be missed."""

@@ -71,10 +71,10 @@ class Changes:
         with self._lock:
             if not brief and self._count >= self._most_watches:
                 raise TooManyWaits("Too many requests are waiting already; try again later")
+            self._ensure_thread()  # first: it may fail
             self._count += not brief
             watch.closing = self._closing
             self._watches.setdefault(group, set()).add(watch)
-            self._ensure_thread()
         try:
             yield watch
         finally:

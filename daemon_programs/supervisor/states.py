@@ -60,6 +60,8 @@ class PartState(TypedDict):
 
     state: str
     pid: int  # 0 if it does not run
+    seconds: float  # since its start; 0 if it does not run
+    restarted: bool  # it has ended by itself since supervisord was started
 
 
 class States(TypedDict):

@@ -1,6 +1,6 @@
 """Turn exceptions into error responses (docs/contract.md, section 1).
 
-Every error under ``/api/`` is ``{"success": false, "error": "<sentence>"}``. Most have ``code``, a stable
+Every error under ``/api/`` is ``{"success": false, "error": "<sentence>"}`` and has ``code``, a stable
 word that clients can compare, and validation errors have ``errors``, which maps fields to sentences.
 """
 
@@ -8,7 +8,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig, ValidationError
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    DisallowedHost,
+    PermissionDenied,
+    RequestDataTooBig,
+    ValidationError,
+)
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions as drf
@@ -17,7 +23,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from daemon_programs import exceptions as daemon
-from hoody_site.api.parsers import BodyTooLarge
+from daemon_programs.text import printable
+from hoody_site.api.sentences import fault
 
 logger = logging.getLogger(__name__)
 
@@ -40,16 +47,7 @@ STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     OSError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
-SENTENCE_BY_STATUS: dict[int, str] = {
-    400: "The request is malformed",
-    401: "Authentication is required: send Authorization: Bearer <token>",
-    403: "You do not have the permission to do this",
-    404: "There is nothing at this address",
-    405: "This method is not allowed here",
-    413: BodyTooLarge.default_detail,
-    500: "An internal error occurred; the log of the API says more",
-    503: "The state of the daemon can't be written or read at the moment",
-}
+_NO_THREAD = "can't start new thread"  # Python has no exception of its own for it
 
 
 def handle(exception: Exception, context: dict[str, Any]) -> Response:
@@ -63,9 +61,8 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response:
     if isinstance(exception, ValidationError):
         return _validation_response(_messages_of(exception))
     if isinstance(exception, drf.MethodNotAllowed):
-        return _error_response(
-            405, f"Method {context['request'].method} is not allowed here", "method_not_allowed"
-        )
+        sentence = f"Method {context['request'].method} is not allowed here"
+        return _error_response(405, sentence, fault(405).code)
     if isinstance(exception, drf.APIException):
         response = _error_response(exception.status_code, str(exception.detail), exception.get_codes())
         if header := getattr(exception, "auth_header", None):
@@ -79,22 +76,22 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response:
         logger.error("%s: %s", _action_name(context), exception, exc_info=traceback)
     if isinstance(exception, daemon.DaemonError):
         return _error_response(status_code, str(exception), exception.code, **exception.extra)
-    code = "internal_error" if status_code == 500 else None
-    return _error_response(status_code, SENTENCE_BY_STATUS[status_code], code)
+    code, sentence = fault(status_code)
+    return _error_response(status_code, sentence, code)
 
 
 def _status_of(exception: Exception) -> int:
+    if isinstance(exception, RuntimeError) and str(exception) == _NO_THREAD:
+        return status.HTTP_503_SERVICE_UNAVAILABLE
     for ancestor in type(exception).__mro__:
         if ancestor in STATUS_BY_EXCEPTION:
             return STATUS_BY_EXCEPTION[ancestor]
     return status.HTTP_500_INTERNAL_SERVER_ERROR
 
 
-def _error_response(status_code: int, sentence: str, code: Any = None, **extra: Any) -> Response:
-    body: dict[str, Any] = {"success": False, "error": sentence}
-    if isinstance(code, str):
-        body["code"] = code
-    return Response({**body, **extra}, status=status_code)
+def _error_response(status_code: int, sentence: str, code: Any, **extra: Any) -> Response:
+    word = code if isinstance(code, str) else fault(status_code).code
+    return Response({"success": False, "error": sentence, "code": word, **extra}, status=status_code)
 
 
 def _validation_response(errors: dict[str, list[str]]) -> Response:
@@ -132,20 +129,32 @@ def _action_name(context: dict[str, Any]) -> str:
 
 
 class JsonErrorsMiddleware:
-    """Answer errors from outside DRF, such as unknown routes, with JSON under ``/api/`` and ``/metrics``."""
+    """Answer errors from outside DRF with JSON, such as unknown addresses; the admin has pages for them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return _wrong_host(request)
         response = self.get_response(request)
-        if (
-            response.status_code < 400
-            or not request.path_info.startswith(("/api/", "/metrics"))
-            or hasattr(response, "accepted_renderer")
-        ):
+        is_page = request.path_info.startswith("/admin/")
+        if response.status_code < 400 or is_page or hasattr(response, "accepted_renderer"):
             return response
-        code = response.status_code
-        return JsonResponse(
-            {"success": False, "error": SENTENCE_BY_STATUS.get(code, response.reason_phrase)}, status=code
-        )
+        code, sentence = fault(response.status_code)
+        answer = _json_error(response.status_code, sentence, code)
+        if allowed := response.headers.get("Allow"):
+            answer["Allow"] = allowed
+        return answer
+
+
+def _wrong_host(request: HttpRequest) -> HttpResponse:
+    host = printable(request.META.get("HTTP_HOST", ""))
+    sentence = f"Host '{host}' is not allowed: add its name to DAEMON_ALLOWED_HOSTS"
+    return _json_error(400, sentence, "host_not_allowed")
+
+
+def _json_error(status_code: int, sentence: str, code: str) -> HttpResponse:
+    return JsonResponse({"success": False, "error": sentence, "code": code}, status=status_code)

@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from daemon_programs.serializers.queries import check_keys
+
 SERVICE = "hoody-daemon"
 
 
@@ -67,12 +69,21 @@ EXAMPLE = {
 }
 
 
-class HealthView(APIView):
-    """Report that the API answers, with a few figures about its process."""
+class OpenView(APIView):
+    """A route without authentication and query parameters."""
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
-    http_method_names = ["get"]
+    http_method_names = ["get", "head"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse all query parameters (docs/contract.md, section 1)."""
+        super().initial(request, *args, **kwargs)
+        check_keys(request.query_params, ())
+
+
+class HealthView(OpenView):
+    """Report that the API answers, with a few figures about its process."""
 
     @extend_schema(
         tags=["health"],

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hoody_site.api.sentences import fault
+
 _TAGS = {
     "programs": "Programs that are registered once and supervised until they are removed.",
     "status": "Which programs run, and the resources that they use.",
@@ -31,7 +33,7 @@ _WAITING = {
 
 _ERROR = {
     "type": "object",
-    "required": ["success", "error"],
+    "required": ["success", "error", "code"],
     "properties": {
         "success": {"type": "boolean", "enum": [False]},
         "error": {"type": "string", "description": "One readable sentence."},
@@ -44,6 +46,11 @@ _ERROR = {
         "temporary_id": {
             "type": "string",
             "description": "The id of a temporary program that was launched before the error.",
+        },
+        "parts": {
+            "type": "object",
+            "description": "Of `GET ready`: whether each part of the stack works.",
+            "additionalProperties": {"type": "boolean"},
         },
     },
 }
@@ -61,9 +68,14 @@ def _error(description: str, sentence: str, word: str) -> dict[str, Any]:
     }
 
 
+def _fault(status: int, description: str) -> dict[str, Any]:
+    code, sentence = fault(status)
+    return _error(description, sentence, code)
+
+
 _ERRORS = {
     "400": _error(
-        "The request is not valid or was refused; nothing was changed.",
+        "The request is not valid or was refused, or its Host is not allowed; nothing was changed.",
         "Program with ID 7 is disabled",
         "refused",
     ),
@@ -74,25 +86,24 @@ _ERRORS = {
         "The permission is missing.", "You do not have the permission to do this", "permission_denied"
     ),
     "404": _error("The id is unknown.", "Program with ID 999 not found", "not_found"),
-    "413": _error(
-        "The body is larger than 1 MiB.", "The request body is larger than 1 MiB", "body_too_large"
-    ),
+    "408": _fault(408, "The request did not arrive within 30 seconds."),
+    "413": _fault(413, "The body is larger than 1 MiB."),
+    "414": _fault(414, "The address with its query is too long."),
     "415": _error(
         "The body is not application/json.",
         'Unsupported media type "text/plain" in request.',
         "unsupported_media_type",
     ),
+    "417": _fault(417, "The header Expect asks for something else than 100-continue."),
     "429": _error(
         "Too many requests are waiting, too many streams are open, or too many requests without a valid "
         "token came from this address.",
         "Too many requests are waiting already; try again later",
         "too_many_waits",
     ),
-    "500": _error(
-        "An internal error.",
-        "An internal error occurred; the log of the API says more",
-        "internal_error",
-    ),
+    "431": _fault(431, "There are more than 100 headers, or one is longer than 8190 bytes."),
+    "500": _fault(500, "An internal error."),
+    "501": _fault(501, "The Transfer-Encoding is not supported."),
     "503": _error(
         "supervisord can't be reached or does not accept the change, or the database can't be used.",
         "supervisord can't be reached; nothing was changed",
@@ -100,6 +111,8 @@ _ERRORS = {
     ),
     "504": _error("The wait timed out.", "Program with ID 1 is not running after 30 seconds", "timeout"),
 }
+# Errors that no route can exclude: unknown query parameters, a wrong host, what the server refuses itself.
+_ALWAYS = {"400", "408", "414", "417", "431", "500", "501"}
 _ERRORS["401"]["headers"] = {
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}}
 }
@@ -148,16 +161,16 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
 
 
 def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
-    codes = {"500"}
+    codes = set(_ALWAYS)
+    if operation["operationId"] == "getReady":
+        codes.add("503")
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}
     if "{" in path:
         codes.add("404")
     if method == "post":
-        codes |= {"400", "413", "415"}
-    if any(parameter["in"] == "query" for parameter in operation.get("parameters", [])):
-        codes.add("400")
+        codes |= {"413", "415"}
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

@@ -9,13 +9,14 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 
+from hoody_site.api.sentences import fault
+
 
 class BodyTooLarge(APIException):
     """Answer 413."""
 
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = "The request body is larger than 1 MiB"
-    default_code = "body_too_large"
+    default_code, default_detail = fault(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE)
 
 
 class StrictJSONParser(JSONParser):

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.programs import statuses, usage
+from daemon_programs.programs.parts import parts_up
 from daemon_programs.streams.pump import pump
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.processes.notes import Owner
@@ -78,9 +79,9 @@ def _supervised() -> Iterator[Metric]:
     if reported is not None:
         yield _gauge(
             "daemon_component_up",
-            "Whether a part of the stack itself is running.",
+            "Whether a part of the stack itself is running; one that ends again and again is not.",
             ["component"],
-            (([name], process["state"] == "running") for name, process in reported["stack"].items()),
+            (([name], is_up) for name, is_up in parts_up(reported["stack"]).items()),
         )
         yield _gauge(
             "daemon_unclaimed_processes",

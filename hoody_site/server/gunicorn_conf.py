@@ -13,12 +13,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
 
 from django.conf import settings
 
+from daemon_programs.streams import descriptors
+
 bind = f"{settings.BIND_HOST}:{settings.BIND_PORT}"
 workers = 1
 worker_class = "hoody_site.server.gunicorn_worker.HandoverWorker"
 threads = settings.THREADS
-worker_connections = 2000
-keepalive = 75
+worker_connections = 2000  # or a quarter of the limit of open files
+# Each thread has connections to the database and to supervisord, and streams hold files and sockets.
+descriptors.raise_limit(8192)
+keepalive = 10  # seconds until an idle connection is closed (a request may take REQUEST_SECONDS to arrive)
 timeout = 120
 graceful_timeout = 5
 limit_request_line = 8190

@@ -46,6 +46,9 @@ class LaunchAnswer(EphemeralAnswer):
     duration_seconds = serializers.FloatField(required=False, help_text='With `wait: "exit"`.')
     stdout = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
     stderr = serializers.CharField(required=False, help_text='With `wait: "exit"`: the last 100 lines.')
+    truncated = serializers.BooleanField(
+        required=False, help_text="True if older output had no room: an answer has at most 4 MiB."
+    )
 
 
 class ListedEphemeral(EphemeralStatus):

@@ -1,5 +1,6 @@
 """Views of quick start (docs/contract.md, section 6)."""
 
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,6 +33,7 @@ class QuickStartViewSet(DaemonViewSet):
         "log_stream": VIEW,
         "stop": OPERATE,
     }
+    query_of = {"logs": LogQuerySerializer, "log_stream": LogStreamQuerySerializer}
 
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
@@ -59,11 +61,11 @@ class QuickStartViewSet(DaemonViewSet):
     def logs(self, request: Request, id: str) -> Response:
         """Return the last lines of a program's log."""
         record = services.get_record(id)
-        query = checked(LogQuerySerializer, request.query_params)
-        return log_response(record, None, query)
+        query = self.query(request)
+        return log_response(request, record, None, query)
 
     @shapes.ephemeral_log_stream
-    def log_stream(self, request: Request, id: str) -> StreamResponse:
+    def log_stream(self, request: Request, id: str) -> StreamResponse | HttpResponse:
         """Stream a program's log."""
         record = services.get_record(id)
         query = checked(LogStreamQuerySerializer, stream_query(request))

@@ -180,7 +180,15 @@ retrieve_status = extend_schema(
     operation_id="getStatus",
     summary="Get a status",
     description="`last_run` is how the last run ended, unless it was stopped on request.",
-    parameters=[ID, PORT],
+    parameters=[
+        ID,
+        PORT,
+        query(
+            "include_stats",
+            {**BOOLEAN_SCHEMA, "default": "false"},
+            "Add `stats` to the instances of a port range; a single program always has them.",
+        ),
+    ],
     responses=STATUS_ANSWER,
     examples=examples.STATUS,
 )

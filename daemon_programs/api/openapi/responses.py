@@ -191,6 +191,9 @@ class LogAnswer(Success):
     type = serializers.ChoiceField(choices=["stdout", "stderr"])
     lines = serializers.IntegerField(help_text="The number of lines returned.")
     log_file = serializers.CharField()
+    truncated = serializers.BooleanField(
+        required=False, help_text="True if older lines had no room: an answer has at most 4 MiB."
+    )
 
 
 class NamedStatus(serializers.Serializer):

@@ -169,7 +169,13 @@ def _answer(value: object) -> str:
 
 
 def _stack_states(group: Any) -> dict[str, PartState]:
+    return {process.config.name: _part_state(process) for process in group.processes.values()}
+
+
+def _part_state(process: Any) -> PartState:
     return {
-        process.config.name: {"state": getProcessStateDescription(process.state).lower(), "pid": process.pid}
-        for process in group.processes.values()
+        "state": getProcessStateDescription(process.state).lower(),
+        "pid": process.pid,
+        "seconds": max(time.time() - process.laststart, 0.0) if process.pid else 0.0,
+        "restarted": bool(process.laststop),
     }
