@@ -4,6 +4,7 @@ An invalid value does not raise here: it is collected in ``ENVIRONMENT_PROBLEMS`
 ``hoody.E001`` in ``checks.py`` reports it with a hint.
 """
 
+import ipaddress
 import os
 import re
 import secrets
@@ -32,6 +33,16 @@ def _host_and_port(text: str) -> tuple[str, int]:
     if not match or not 1 <= int(match[2]) <= 65535:
         raise ValidationError("must be host:port, such as 127.0.0.1:8000")
     return match[1], int(match[2])
+
+
+def _networks(texts: list[str]) -> None:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ValidationError(
+                f"must be addresses or networks with commas between them; '{text}' is none"
+            ) from None
 
 
 def _between(low: int, high: int) -> Any:
@@ -98,6 +109,10 @@ EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between
 EVENTS_MOST = _read("EVENTS_MOST", "int", 100_000, validate=_between(1000, 10_000_000))
 EVENTS_DAYS = _read("EVENTS_DAYS", "int", 30, validate=_between(1, 3650))
 HTTPS = _read("HTTPS", "bool", False)
+# Proxies whose X-Forwarded-For is believed. Without any, with HTTPS: those on loopback.
+TRUSTED_PROXIES = [
+    ipaddress.ip_network(text) for text in _read("TRUSTED_PROXIES", "list", [], validate=_networks)
+]
 METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
