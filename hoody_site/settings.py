@@ -141,6 +141,7 @@ CHANGES_SOCKET = STATE_DIR / "changes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
 WEBHOOKS_LOCK = STATE_DIR / "webhooks.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"
+ADMIN_HOST_FILE = STATE_DIR / "admin-host"
 API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
 BACKUPS_FOLDER = STATE_DIR / "backups"
@@ -165,7 +166,15 @@ try:
     SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
 except OSError:  # not created yet, or not readable for this user: use a temporary key
     SECRET_KEY = secrets.token_urlsafe(50)
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
+try:
+    ADMIN_HOSTS = [ADMIN_HOST_FILE.read_text().strip()]
+except OSError:  # as above
+    ADMIN_HOSTS = []
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS, *ADMIN_HOSTS]
+# The host names that sessions are valid under (access/hosts.py). A name below .localhost leads to loopback,
+# so it can't replace another address that the API listens on.
+IS_ON_LOCALHOST = BIND_HOST in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]")  # noqa: S104
+SESSION_HOSTS = [*ADMIN_HOSTS, *EXTRA_HOSTS] if IS_ON_LOCALHOST else [BIND_HOST, *EXTRA_HOSTS]
 ROOT_URLCONF = "hoody_site.urls"
 WSGI_APPLICATION = "hoody_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -199,7 +208,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "hoody_site.api.errors.JsonErrorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "hoody_site.access.hosts.OwnHostSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -253,6 +262,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
+SESSION_COOKIE_AGE = 8 * 3600  # a working day
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # Browsers ignore ports in cookies: with equal names, two stacks on one host would end each other's sessions.

@@ -86,8 +86,7 @@ class Desk:
 
     def __init__(self, stack: Stack, person: str = "boss") -> None:
         self.url = f"{stack.url}/admin/"
-        self.session = requests.Session()
-        self.session.trust_env = False
+        self.session = stack.browser()
         self.session.get(f"{self.url}login/", timeout=60).raise_for_status()
         answer = self.post("login/", {"username": person, "password": PASSWORD, "next": "/admin/"})
         assert answer.status_code == 302, answer.text

@@ -14,9 +14,9 @@ import pytest
 import requests
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import signals as auth_signals
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
-from django.contrib.auth import signals as auth_signals
 from django.db.models import signals as model_signals
 from django.dispatch import Signal
 from django.urls import URLPattern, URLResolver, get_resolver

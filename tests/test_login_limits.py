@@ -199,6 +199,7 @@ class Client(requests.Session):
         super().__init__()
         self.trust_env = False
         self.stack = stack
+        self.headers["Host"] = stack.admin_host
         if address.startswith("127."):
             adapter = requests.adapters.HTTPAdapter()
             adapter.init_poolmanager(10, 10, source_address=(address, 0))

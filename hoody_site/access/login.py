@@ -12,6 +12,7 @@ from django.shortcuts import render
 
 from hoody_site.access.attempts import TOO_MANY_PASSWORDS, PasswordAttempt, client_address
 from hoody_site.access.failures import failure_log
+from hoody_site.access.hosts import is_for_sessions
 
 # Reads a name as the login form does, so that its other spellings count for the same account.
 _USERNAME = UsernameField(required=False, max_length=User._meta.get_field("username").max_length)
@@ -47,6 +48,19 @@ def _too_many(request: HttpRequest, wait: int) -> HttpResponse:
     return response
 
 
+def at_own_host(page: View) -> View:
+    """Wrap the login: under a host name that is not for sessions, say so instead."""
+
+    @wraps(page)
+    def view(request: HttpRequest) -> HttpResponse:
+        if is_for_sessions(request):
+            return page(request)
+        return render(request, "admin/own_address.html", admin.site.each_context(request), status=403)
+
+    return view
+
+
+@at_own_host
 @limited(lambda request: str(_USERNAME.to_python(request.POST.get("username", ""))))
 def login(request: HttpRequest) -> HttpResponse:
     """Answer with the admin's login page."""
