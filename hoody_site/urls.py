@@ -4,12 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from daemon_programs.admin.permissions import ask_for_view_first
 from hoody_site.access.login import login, password_change
 from hoody_site.api.health import HealthView
 from hoody_site.home import HomeView
 from hoody_site.metrics.views import MetricsViewSet
 
 admin.autodiscover()
+ask_for_view_first(admin.site)
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),

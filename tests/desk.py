@@ -28,6 +28,7 @@ person("changer", "view_program", "change_program")
 person("starter", "view_program", "operate_program")
 tokens = [verb + "_apitoken" for verb in ("view", "add", "change", "delete")]
 person("clerk", *tokens)
+person("blind", *Permission.objects.exclude(codename__startswith="view_").values_list("codename", flat=True))
 person("registrar", "view_user", "change_user", *tokens)
 """
 
