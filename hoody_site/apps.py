@@ -10,6 +10,7 @@ class HoodySiteConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """Register the system checks and the OpenAPI extensions, which happens on import."""
+        """Register the system checks, the receivers and the OpenAPI extensions, which happens on import."""
         from hoody_site import checks  # noqa: F401
+        from hoody_site.access import signals  # noqa: F401
         from hoody_site.api import openapi  # noqa: F401

@@ -4,6 +4,7 @@ An invalid value does not raise here: it is collected in ``ENVIRONMENT_PROBLEMS`
 ``hoody.E001`` in ``checks.py`` reports it with a hint.
 """
 
+import ipaddress
 import os
 import re
 import secrets
@@ -32,6 +33,16 @@ def _host_and_port(text: str) -> tuple[str, int]:
     if not match or not 1 <= int(match[2]) <= 65535:
         raise ValidationError("must be host:port, such as 127.0.0.1:8000")
     return match[1], int(match[2])
+
+
+def _networks(texts: list[str]) -> None:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise ValidationError(
+                f"must be addresses or networks with commas between them; '{text}' is none"
+            ) from None
 
 
 def _between(low: int, high: int) -> Any:
@@ -98,6 +109,10 @@ EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between
 EVENTS_MOST = _read("EVENTS_MOST", "int", 100_000, validate=_between(1000, 10_000_000))
 EVENTS_DAYS = _read("EVENTS_DAYS", "int", 30, validate=_between(1, 3650))
 HTTPS = _read("HTTPS", "bool", False)
+# Proxies whose X-Forwarded-For is believed. Without any, with HTTPS: those on loopback.
+TRUSTED_PROXIES = [
+    ipaddress.ip_network(text) for text in _read("TRUSTED_PROXIES", "list", [], validate=_networks)
+]
 METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
@@ -126,6 +141,7 @@ CHANGES_SOCKET = STATE_DIR / "changes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
 WEBHOOKS_LOCK = STATE_DIR / "webhooks.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"
+ADMIN_HOST_FILE = STATE_DIR / "admin-host"
 API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
 BACKUPS_FOLDER = STATE_DIR / "backups"
@@ -151,7 +167,15 @@ try:
     SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
 except OSError:  # not created yet, or not readable for this user: use a temporary key
     SECRET_KEY = secrets.token_urlsafe(50)
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
+try:
+    ADMIN_HOSTS = [ADMIN_HOST_FILE.read_text().strip()]
+except OSError:  # as above
+    ADMIN_HOSTS = []
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS, *ADMIN_HOSTS]
+# The host names that sessions are valid under (access/hosts.py). A name below .localhost leads to loopback,
+# so it can't replace another address that the API listens on.
+IS_ON_LOCALHOST = BIND_HOST in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]")  # noqa: S104
+SESSION_HOSTS = [*ADMIN_HOSTS, *EXTRA_HOSTS] if IS_ON_LOCALHOST else [BIND_HOST, *EXTRA_HOSTS]
 ROOT_URLCONF = "hoody_site.urls"
 WSGI_APPLICATION = "hoody_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -185,7 +209,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "hoody_site.api.errors.JsonErrorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "hoody_site.access.hosts.OwnHostSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -239,6 +263,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
+SESSION_COOKIE_AGE = 8 * 3600  # a working day
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # Browsers ignore ports in cookies: with equal names, two stacks on one host would end each other's sessions.

@@ -4,13 +4,15 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from hoody_site.access.attempts import limit_login_attempts
+from daemon_programs.admin.permissions import ask_for_view_first
+from hoody_site.access.login import login, password_change
 from hoody_site.api.health import HealthView
 from hoody_site.api.ready import ReadyView
 from hoody_site.home import HomeView
 from hoody_site.metrics.views import MetricsViewSet
 
 admin.autodiscover()
+ask_for_view_first(admin.site)
 
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
@@ -21,6 +23,8 @@ urlpatterns = [
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("admin/login/", limit_login_attempts(admin.site.login)),  # replaces the admin's own view
+    # These two replace the admin's own views.
+    path("admin/login/", login),
+    path("admin/password_change/", admin.site.admin_view(password_change, cacheable=True)),
     path("admin/", admin.site.urls),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from django.db import models
 
 from daemon_programs.models import Program, SupervisedProgram, folder_name
 from daemon_programs.supervisor import spec
+from daemon_programs.text import split_words
 from daemon_programs.validators import rules
 
 TTL_SECONDS = (1, 86400)
@@ -141,7 +141,7 @@ def _terminal_in_use(number: int) -> ValidationError:
 def _program_word(command: str) -> str:
     """Return the name of the command's program as one word, for generated names."""
     try:
-        words = shlex.split(command)
+        words = split_words(command)
     except ValueError:
         words = []
     return re.sub(r"[^A-Za-z0-9_-]", "", Path(words[0]).name if words else "")[:40] or "program"

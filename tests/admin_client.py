@@ -28,6 +28,7 @@ person("changer", "view_program", "change_program")
 person("starter", "view_program", "operate_program")
 tokens = [verb + "_apitoken" for verb in ("view", "add", "change", "delete")]
 person("clerk", *tokens)
+person("blind", *Permission.objects.exclude(codename__startswith="view_").values_list("codename", flat=True))
 person("registrar", "view_user", "change_user", *tokens)
 """
 
@@ -86,8 +87,7 @@ class AdminClient:
 
     def __init__(self, stack: Stack, person: str = "boss") -> None:
         self.url = f"{stack.url}/admin/"
-        self.session = requests.Session()
-        self.session.trust_env = False
+        self.session = stack.browser()
         self.session.get(f"{self.url}login/", timeout=60).raise_for_status()
         answer = self.post("login/", {"username": person, "password": PASSWORD, "next": "/admin/"})
         assert answer.status_code == 302, answer.text

@@ -129,6 +129,18 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def admin_host(self) -> str:
+        """The host name and port under which sessions are valid."""
+        return f"{(self.folder / 'admin-host').read_text().strip()}:{self.port}"
+
+    def browser(self) -> requests.Session:
+        """A client that reaches the stack under the admin's host name, which only browsers resolve."""
+        session = requests.Session()
+        session.trust_env = False
+        session.headers["Host"] = self.admin_host
+        return session
+
+    @property
     def token(self) -> str:
         return (self.folder / "api-token").read_text().strip()
 

@@ -244,8 +244,7 @@ def browser(stack: Stack) -> requests.Session:
     """Logged in as the administrator of the first start, with the password that it has shown."""
     found = re.search(r"Log in +admin / (\S+)", stack.output.read_text())
     assert found
-    session = requests.Session()
-    session.trust_env = False
+    session = stack.browser()
     page = session.get(f"{stack.url}/admin/login/", timeout=60)
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
     assert token

@@ -11,6 +11,9 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 import requests
+from django.apps import apps
+from django.contrib import admin
+from django.urls import get_resolver
 
 from tests.admin_client import (
     PROGRAMS,
@@ -24,7 +27,9 @@ from tests.admin_client import (
     text_of,
 )
 from tests.stack import OWN_USER, Api, Stack, eventually
+from tests.temporary_programs import Quick
 
+LAUNCHES = "quick_start/ephemeralprogram/"
 TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
 
 
@@ -233,6 +238,38 @@ def test_actions_are_those_that_the_person_may_do(
     assert admin.post(f"{PROGRAMS}{id}/operate/", {"start": "all"}).status_code == (302 if buttons else 403)
     admin.act("disable", id)
     assert api.get(f"programs/{id}").json()["program"]["enabled"] is ("disable" not in actions)
+
+
+def test_every_permission_but_those_to_view_opens_no_page_and_does_nothing(
+    staffed: Stack, api: Api, quick: Quick
+) -> None:
+    """As with the API: what a user may not view they may not change, delete or operate either."""
+    id, temporary = api.add(name="unseen"), quick.run("sleep 1000")
+    record = re.search(rf"/{LAUNCHES}(\d+)/change/", AdminClient(staffed).page(LAUNCHES))
+    assert record
+    assert get_resolver().url_patterns  # loads the pages
+    desk = AdminClient(staffed, "blind")
+    index = desk.page()
+    for model in apps.get_models():
+        if not admin.site.is_registered(model):
+            continue
+        place = f"{model._meta.app_label}/{model._meta.model_name}/"
+        assert place not in index
+        key = {PROGRAMS: id, LAUNCHES: record[1]}.get(place, 1)
+        for path in ("", "add/", f"{key}/change/", f"{key}/delete/", f"{key}/history/"):
+            answer = desk.session.get(f"{desk.url}{place}{path}", allow_redirects=False, timeout=60)
+            expected = (302, 403) if path.endswith("/history/") else (403,)  # 302: there is none
+            assert answer.status_code in expected, f"{place}{path}"
+            if not path.endswith("/history/"):
+                assert desk.post(f"{place}{path}", {"post": "yes", "name": "x"}).status_code == 403, path
+        for name in ("delete_selected", "start", "stop", "enable", "disable", "purge", "rotate", "redeliver"):
+            data = {"action": name, "_selected_action": key, "post": "yes"}
+            assert desk.post(place, data).status_code == 403, name
+    for path in (f"{PROGRAMS}{id}/operate/", f"{PROGRAMS}{id}/webhook-secret/", "auth/user/1/password/"):
+        assert desk.post(path, {"start": "all"}).status_code == 403, path
+    assert api.word(id) == "stopped"
+    assert quick.status(temporary)["status"] == "running"
+    assert AdminClient(staffed).get("auth/user/1/change/").status_code == 200
 
 
 def test_admin_requires_a_login(stack: Stack) -> None:

@@ -15,12 +15,16 @@ from tests.stack import Api, Stack, eventually
 
 def test_first_start_shows_password_and_token_and_where_to_go(stack: Stack) -> None:
     shown = stack.output.read_text()
-    for name, path in (("API      ", "/"), ("Admin    ", "/admin/"), ("Docs     ", "/api/docs/")):
-        assert f"{name}{stack.url}{path}\n" in shown
+    for name, url in (
+        ("API", stack.url),
+        ("Admin", f"http://{stack.admin_host}/admin"),
+        ("Docs", f"{stack.url}/api/docs"),
+    ):
+        assert f"{name:9}{url}/\n" in shown
     assert len(re.findall(r"^Log in   admin / \S{12,}   \(shown only now\)$", shown, re.M)) == 1
     assert f"Token    {stack.token}   (shown only now)" in shown
     assert f"it is in {stack.folder}/api-token\n" in shown
-    ready = f"ready: the API, its documentation and the admin are at {stack.url}/"
+    ready = f"ready: the API and its documentation are at {stack.url}/"
     eventually(lambda: ready in stack.output.read_text())
 
 

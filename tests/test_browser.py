@@ -42,7 +42,7 @@ def staffed(stack: Stack) -> Stack:
 @pytest.fixture
 def page(browser: Browser, staffed: Stack) -> Iterator[Page]:
     """A page of the administrator's. Errors of its scripts, and requests elsewhere, fail the test."""
-    page = browser.new_page(base_url=staffed.url, viewport={"width": 1280, "height": 900})
+    page = browser.new_page(base_url=f"http://{staffed.admin_host}", viewport={"width": 1280, "height": 900})
     page.set_default_timeout(30_000)
     problems: list[str] = []
 
@@ -66,7 +66,7 @@ def page(browser: Browser, staffed: Stack) -> Iterator[Page]:
 
 def elsewhere(url: str, stack: Stack) -> list[str]:
     parts = urlsplit(url)
-    return [url] if parts.scheme != "data" and parts.netloc != urlsplit(stack.url).netloc else []
+    return [url] if parts.scheme != "data" and parts.netloc != stack.admin_host else []
 
 
 def open_program(page: Page, id: int) -> None:
@@ -235,7 +235,7 @@ def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> N
 
 def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> None:
     id = api.add()
-    page = browser.new_page(base_url=staffed.url)
+    page = browser.new_page(base_url=f"http://{staffed.admin_host}")
     page.goto("/admin/")
     page.fill("#id_username", "viewer")
     page.fill("#id_password", PASSWORD)

@@ -14,6 +14,7 @@ import pytest
 import requests
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import signals as auth_signals
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.db.models import signals as model_signals
@@ -207,8 +208,9 @@ def test_fields_of_a_launch_are_all_named() -> None:
 
 
 def all_signals() -> dict[str, Signal]:
-    """Django's signals of models, and our own, by name."""
-    modules = [model_signals, *(importlib.import_module(f"{app}.signals") for app in wired_apps())]
+    """Django's signals of models and logins, and our own, by name."""
+    own = (importlib.import_module(f"{app}.signals") for app in wired_apps())
+    modules = [model_signals, auth_signals, *own]
     return {
         name: signal
         for module in modules

@@ -70,7 +70,8 @@ def behind_proxy() -> Any:
 
 
 def test_behind_a_proxy_browsers_stay_with_https(behind_proxy: Stack) -> None:
-    answer = get(behind_proxy, "/admin/login/", **{"X-Forwarded-Proto": "https"})
+    own = {"Host": behind_proxy.admin_host}
+    answer = get(behind_proxy, "/admin/login/", **own, **{"X-Forwarded-Proto": "https"})
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
     cookie = answer.headers["Set-Cookie"]
     assert "Secure" in cookie

@@ -147,7 +147,7 @@ def bad_access(scene: Scene) -> None:
                 f"GET /api/v1/daemon/programs HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n".encode()
             )
             scene.errors.append(line_to.recv(65536).decode(errors="replace"))
-    session = requests.Session()
+    session = stack.browser()
     page = session.get(f"{stack.url}/admin/login/", timeout=60).text
     csrf = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     assert csrf

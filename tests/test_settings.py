@@ -15,7 +15,7 @@ from tests.stack import PROJECT, free_port
 
 NAMES = [
     "STATE_DIR", "BIND_HOST", "BIND_PORT", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "HTTPS", "THREADS",
-    "PASSED_ENVIRONMENT", "ALLOWED_USERS", "WORK_ROOTS", "LOG_ROOTS", "KIT_ROOT",
+    "TRUSTED_PROXIES", "PASSED_ENVIRONMENT", "ALLOWED_USERS", "WORK_ROOTS", "LOG_ROOTS", "KIT_ROOT",
     "EPHEMERAL_RETENTION", "WEBHOOKS_DEVELOPMENT", "DEBUG",
     "ENVIRONMENT_PROBLEMS", "UNKNOWN_VARIABLES", "SESSION_COOKIE_SECURE", "SECURE_PROXY_SSL_HEADER",
     "SECRET_KEY",
@@ -98,6 +98,7 @@ def test_nothing_has_to_be_set() -> None:
         "EPHEMERAL_RETENTION": 600,
         "WEBHOOKS_DEVELOPMENT": False,
         "DEBUG": False,
+        "TRUSTED_PROXIES": [],
         "ENVIRONMENT_PROBLEMS": {},
         "UNKNOWN_VARIABLES": [],
         "SESSION_COOKIE_SECURE": False,
@@ -130,6 +131,7 @@ ACCEPTED: list[tuple[str, str, dict[str, Any]]] = [
     ("HTTPS", "off", {"HTTPS": False}),
     ("DEBUG", "1", {"DEBUG": True}),
     ("DEBUG", "no", {"DEBUG": False}),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,::1", {"TRUSTED_PROXIES": ["10.0.0.0/8", "::1/128"]}),
     ("THREADS", "8", {"THREADS": 8}),
     ("THREADS", "512", {"THREADS": 512}),
     ("PASS_ENVIRONMENT", "DISPLAY,_x1", {"PASSED_ENVIRONMENT": [*PASSED, "DISPLAY", "_x1"]}),
@@ -170,6 +172,9 @@ REFUSED: list[tuple[str, str, str]] = [
       for variable in ("DEBUG", "HTTPS", "WEBHOOKS_DEVELOPMENT") for text in ("maybe", "2", " ")],
     *[("THREADS", text, "Not a valid integer.") for text in ("many", "8.5", "0x10", " ")],
     *[("THREADS", text, "must be between 8 and 512") for text in ("7", "513", "-64")],
+    *[("TRUSTED_PROXIES", f"::1,{text}",
+       f"must be addresses or networks with commas between them; '{text}' is none")
+      for text in ("", "proxy", "10.0.0.1/8", "10.0.0.0/33", "1.2.3")],
     *[("EPHEMERAL_RETENTION", text, "must be between 0 and 2592000") for text in ("-1", "2592001")],
     *[("PASS_ENVIRONMENT", f"A,{text}",
        f"must be names of variables with commas between them; '{text}' is none")

@@ -13,7 +13,6 @@ from typing import cast
 
 import psutil
 import pytest
-import requests
 
 from daemon_programs.exceptions import StreamsUnavailable
 from daemon_programs.streams import pump
@@ -220,14 +219,13 @@ users[1].user_permissions.clear()
 def test_login_to_the_admin_opens_streams_until_it_is_ended(busy: Stack) -> None:
     stack = busy
     stack.manage("shell", "-c", _STAFF)
-    browser = requests.Session()
-    browser.trust_env = False
+    browser = stack.browser()
     page = f"{stack.url}/admin/login/"
     token = browser.get(page, timeout=30).cookies[f"hoody_csrf_{stack.port}"]
     form = {"username": "watcher", "password": PASSWORD, "csrfmiddlewaretoken": token, "next": "/"}
     assert browser.post(page, data=form, headers={"Referer": page}, timeout=30).ok
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
-    headers = {"Authorization": "", "Cookie": cookies}
+    headers = {"Authorization": "", "Cookie": cookies, "Host": stack.admin_host}
     with StreamClient(stack, "events/stream", headers=headers) as listener:
         assert listener.status == 200
         form = {"csrfmiddlewaretoken": browser.cookies[f"hoody_csrf_{stack.port}"]}

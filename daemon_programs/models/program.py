@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.db.models import F, Q
 from daemon_programs.models.fields import DEFAULT_PORT_PARAM, column
 from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
+from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import rules, webhook_config
 
@@ -167,7 +167,7 @@ class Program(SupervisedProgram):
 
 def _split_port_param(port_param: str) -> list[str]:
     try:
-        words = shlex.split(port_param)
+        words = split_words(port_param)
     except ValueError as problem:
         raise ValidationError(
             {"port_param": f"Field 'port_param' can't be split into arguments: {str(problem).lower()}"}

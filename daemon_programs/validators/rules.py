@@ -7,7 +7,6 @@ the API, the admin and an import refuse the same values with the same sentences.
 import os
 import pwd
 import re
-import shlex
 import unicodedata
 from typing import Any
 
@@ -15,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.supervisor.logfiles import is_below
-from daemon_programs.text import printable
+from daemon_programs.text import printable, split_words
 
 NAME_LENGTH = 128
 DESCRIPTION_LENGTH = 500
@@ -72,7 +71,7 @@ def check_command(command: str) -> None:
 def split_command(command: str) -> list[str]:
     """Return the arguments of a command line, split and unquoted as by a POSIX shell. No shell is run."""
     try:
-        return shlex.split(command)
+        return split_words(command)
     except ValueError as problem:
         raise ValidationError(
             f"Field 'command' can't be split into arguments: {str(problem).lower()}"

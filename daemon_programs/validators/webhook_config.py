@@ -97,7 +97,7 @@ def _check_headers(headers: Any) -> None:
         lower = name.lower()
         if not _HEADER_NAME.fullmatch(name) or lower in _RESERVED_HEADERS or lower.startswith("webhook-"):
             raise webhooks_error(f"headers has a name that is not allowed: '{name[:128]}'")
-        if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER_LENGTH:
+        if len(value) > _MAX_HEADER_LENGTH or not _HEADER_VALUE.fullmatch(value):
             raise webhooks_error(f"headers has a value that is not allowed: that of '{name}'")
 
 

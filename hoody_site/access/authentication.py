@@ -8,6 +8,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
 from hoody_site.access.attempts import TOO_MANY, attempts, client_address
+from hoody_site.access.failures import failure_log
 from hoody_site.access.models import ApiToken
 from hoody_site.access.uses import uses
 
@@ -51,7 +52,9 @@ class BearerAuthentication(BaseAuthentication):
         return "Bearer"
 
     def _count_failure(self, request: Request) -> None:
-        if wait := attempts.count("token", client_address(request)):
+        client = client_address(request)
+        failure_log.add("tokens that are not valid", client)
+        if wait := attempts.count(("token", client)):
             raise TooManyAttempts(wait)
 
 

@@ -44,3 +44,10 @@ def url() -> str:
     everywhere = settings.BIND_HOST in ("0.0.0.0", "[::]")  # noqa: S104
     host = "127.0.0.1" if everywhere else settings.BIND_HOST
     return f"http://{host}:{settings.BIND_PORT}/"
+
+
+def admin_url() -> str:
+    """Return the URL of the admin, under the host name that sessions are valid under."""
+    if not settings.IS_ON_LOCALHOST:
+        return f"{url()}admin/"
+    return f"http://{settings.ADMIN_HOST_FILE.read_text().strip()}:{settings.BIND_PORT}/admin/"

@@ -67,6 +67,12 @@ def make_secret_key() -> None:
         replace_text(settings.SECRET_KEY_FILE, secrets.token_urlsafe(50) + "\n")
 
 
+def make_admin_host() -> None:
+    """Create the host name of the admin if it is missing: one that programs of this host can't guess."""
+    if not settings.ADMIN_HOST_FILE.exists():
+        replace_text(settings.ADMIN_HOST_FILE, f"{secrets.token_hex(10)}.localhost\n")
+
+
 def lock_state_folder() -> int:
     """Lock the folder for as long as this process lives; raise StackProblem if another stack uses it.
 

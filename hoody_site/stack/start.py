@@ -41,6 +41,7 @@ def prepare(report: Callable[[str], object]) -> Start:
     lock = folder.lock_state_folder()
     folder.make_secret_key()
     backup.finish_restore()
+    folder.make_admin_host()
     if ended := survivors.end_survivors():
         report(f"Ended {ended} processes that a killed stack had left behind.")
     address.check_address(patience_seconds=_ADDRESS_WAIT_SECONDS if ended else 0)

@@ -54,9 +54,7 @@ class ProgramsInterface:
 
     def announce(self) -> str:
         """Print the address of the API on supervisord's output. Called by the API once it listens."""
-        self.registry.context.options.logger.info(
-            f"ready: the API, its documentation and the admin are at {self.url}"
-        )
+        self.registry.context.options.logger.info(f"ready: the API and its documentation are at {self.url}")
         return _answer(None)
 
     @_in_time

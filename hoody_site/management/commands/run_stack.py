@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def _print_addresses(self, secrets: Secrets | None) -> None:
         url = address.url()
-        lines = [f"API      {url}", f"Admin    {url}admin/", f"Docs     {url}api/docs/"]
+        lines = [f"API      {url}", f"Admin    {address.admin_url()}", f"Docs     {url}api/docs/"]
         if secrets:
             lines += [
                 f"Log in   {ADMINISTRATOR} / {secrets.password}   (shown only now)",
