@@ -40,7 +40,8 @@ def eventually(check: Callable[[], Any], timeout: float = 10.0, what: str = "") 
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what or check}")
-        time.sleep(0.01)
+        # Each look costs: what takes long is looked at less often, and noticed a tenth later at most.
+        time.sleep(min(max(0.01, waited / 10), 0.05))
 
 
 class Api:
@@ -190,6 +191,9 @@ class Stack:
             cwd=PROJECT,
             env=self.env,
             capture_output=True,
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)):
+                return False
             text=True,
             timeout=120,
         )
