@@ -1,11 +1,15 @@
 """A real stack for tests: its own folder, its own port, the real supervisord, started as people do."""
 
+import atexit
 import contextlib
+import functools
+import hashlib
 import os
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +24,8 @@ import requests
 from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
+# With these a first start makes no programs.
+_RESTRICTED = {"DAEMON_ALLOWED_USERS", "DAEMON_WORK_ROOTS"}
 
 
 def free_port() -> int:
@@ -33,12 +39,13 @@ def free_port() -> int:
 
 def eventually(check: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
     """The first true value of ``check`` before the deadline; an AssertionError after it."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while True:
         value = check()
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"not within {timeout} s: {what or check}")
         # Each look costs: what takes long is looked at less often, and noticed a tenth later at most.
         time.sleep(min(max(0.01, waited / 10), 0.05))
@@ -112,12 +119,16 @@ OWN_USER = psutil.Process().username()
 
 
 class Stack:
-    """A stack in a temporary folder; ``start`` is ``make run`` without the installing."""
+    """A stack in a temporary folder; ``start`` is ``make run`` without the installing.
+
+    With ``is_set_up`` it has had its first start: without a folder it begins with a copy of one that has.
+    """
 
     refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
         self.folder = folder
+        self.is_set_up = is_set_up
         self.port = free_port()
         self.environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -155,6 +166,8 @@ class Stack:
     def start(self, timeout: float = 60) -> "Stack":
         assert self.refuses is None, f"{self.refuses} needs the marker `stack`: see tests/marks.py"
         reaper.remember(self.folder)
+        if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
+            copy_of_first_start(self.folder)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run_stack"],
@@ -176,6 +189,9 @@ class Stack:
         assert self.process.poll() is None, self.output.read_text()
         if str(self.process.pid) != self._pid_file():
             return False  # an older API may still answer
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)):
+                return False
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).ok
         return False
@@ -191,9 +207,6 @@ class Stack:
             cwd=PROJECT,
             env=self.env,
             capture_output=True,
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)):
-                return False
             text=True,
             timeout=120,
         )
@@ -228,11 +241,36 @@ class Stack:
         reaper.forget(self.folder)
 
 
+def copy_of_first_start(folder: Path) -> None:
+    """A state folder after the first start, with a key and a token of its own."""
+    shutil.copytree(_first_start(), folder)
+    for file in folder.glob("programs*.json"):  # with the paths of logs
+        file.write_text(file.read_text().replace(str(_first_start()), str(folder)))
+    token = "hdt_" + secrets.token_urlsafe(32)
+    (folder / "secret-key").write_text(secrets.token_urlsafe(50) + "\n")
+    (folder / "api-token").write_text(token + "\n")
+    with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database, database:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        assert database.execute("UPDATE hoody_site_apitoken SET digest = ?", (digest,)).rowcount == 1
+
+
+@functools.cache
+def _first_start() -> Path:
+    """The state folder of a stack that was set up, and never run. It is made once for each process."""
+    parent = contextlib.ExitStack()
+    atexit.register(parent.close)
+    stack = Stack(parent.enter_context(temporary_folder()) / "state")
+    code = "import django; django.setup(); from hoody_site.stack import start; start.prepare(print)"
+    environment = {**stack.env, "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True, timeout=60)
+    return stack.folder
+
+
 @contextlib.contextmanager
-def temporary_stack(**environment: str) -> Iterator[Stack]:
+def temporary_stack(*, is_set_up: bool = True, **environment: str) -> Iterator[Stack]:
     """A stack that is not started yet, in a folder whose path is short enough for sockets."""
     with temporary_folder() as parent:
-        stack = Stack(parent / "state", **environment)
+        stack = Stack(parent / "state", is_set_up=is_set_up, **environment)
         try:
             yield stack
         finally:
