@@ -24,6 +24,8 @@ import requests
 from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
+# Coverage is written by processes that end by themselves: none may be killed then.
+_IS_MEASURED = "COVERAGE_FOLDER" in os.environ
 # With these a first start makes no programs.
 _RESTRICTED = {"DAEMON_ALLOWED_USERS", "DAEMON_WORK_ROOTS"}
 
@@ -229,16 +231,37 @@ class Stack:
         return self.process.wait(timeout)
 
     def destroy(self) -> None:
-        """Stop, and end whatever a failed test has left."""
-        if self.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.stop(30)
+        """End all of it. A test that is about how a stack ends has stopped it before."""
+        if self.process is not None and self.process.poll() is None:
+            if _IS_MEASURED:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.stop(30)
+            self._kill_family()
             self.process.kill()
             self.process.wait()
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
         reaper.forget(self.folder)
+
+    def _kill_family(self) -> None:
+        """Kill what supervisord has started, and keep it from starting more."""
+        assert self.process is not None
+        with contextlib.suppress(psutil.Error):
+            supervisord = psutil.Process(self.process.pid)
+            supervisord.suspend()
+            # It gets the orphans as long as it lives, so nothing can leave the family.
+            while alive := [each for each in supervisord.children(recursive=True) if _is_alive(each)]:
+                for each in alive:
+                    with contextlib.suppress(psutil.Error):
+                        each.kill()
+                time.sleep(0.01)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def copy_of_first_start(folder: Path) -> None:
