@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import psutil
 import requests
 
+from tests import scripts
 from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -204,6 +205,9 @@ class Stack:
         return ""
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project, or a script: only the latter is not what is tested."""
+        if arguments[0] == "shell" and not _IS_MEASURED:
+            return scripts.run(self.env, PROJECT, *arguments)
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
