@@ -1,20 +1,22 @@
 """A client of the admin, which logs in and fills in forms as a browser would."""
 
+import functools
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import requests
+from django.contrib.auth.hashers import make_password
 
 from tests.stack import Stack
 
 PASSWORD = "correct-horse-battery-9"
-_PEOPLE = f"""
+_PEOPLE = """
 from django.contrib.auth.models import Group, Permission, User
 
 def person(name, *codenames, group=None):
     user, _ = User.objects.get_or_create(username=name, is_staff=True)
-    user.set_password({PASSWORD!r})
+    user.password = PASSWORD
     user.save()
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     if group:
@@ -34,9 +36,15 @@ person("registrar", "view_user", "change_user", *tokens)
 
 
 def create_users(stack: Stack) -> None:
-    """Create the tests' users: ``boss`` has all permissions, the others those that their names say."""
-    done = stack.manage("shell", "--no-imports", "-c", _PEOPLE)
+    """Create the users of the tests: ``boss`` has all permissions, the others those that their names say."""
+    done = stack.manage("shell", "--no-imports", "-c", f"PASSWORD = {_hashed()!r}\n{_PEOPLE}")
     assert done.returncode == 0, done.stderr
+
+
+@functools.cache
+def _hashed() -> str:
+    """The password as it is stored; to hash it takes long by design, so it is done once."""
+    return make_password(PASSWORD)
 
 
 class Form(HTMLParser):

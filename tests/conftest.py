@@ -51,7 +51,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One running stack for all tests that leave it as they found it."""
-    with temporary_stack() as running:
+    with temporary_stack(is_set_up=False) as running:
         running.start()
         yield running
         code = running.stop()

@@ -1,11 +1,15 @@
 """A real stack for tests: its own folder, its own port, the real supervisord, started as people do."""
 
+import atexit
 import contextlib
+import functools
+import hashlib
 import os
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,9 +21,14 @@ from typing import Any, ClassVar
 import psutil
 import requests
 
+from tests import scripts
 from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
+# Coverage is written by processes that end by themselves: none may be killed then.
+_IS_MEASURED = "COVERAGE_FOLDER" in os.environ
+# With these a first start makes no programs.
+_RESTRICTED = {"DAEMON_ALLOWED_USERS", "DAEMON_WORK_ROOTS"}
 
 
 def free_port() -> int:
@@ -33,14 +42,16 @@ def free_port() -> int:
 
 def eventually(check: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
     """The first true value of ``check`` before the deadline; an AssertionError after it."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     while True:
         value = check()
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise AssertionError(f"not within {timeout} s: {what or check}")
-        time.sleep(0.01)
+        # Each look costs: what takes long is looked at less often, and noticed a tenth later at most.
+        time.sleep(min(max(0.01, waited / 10), 0.05))
 
 
 class Api:
@@ -112,12 +123,16 @@ OTHER_USER = "nobody"  # a system user with no rights of its own
 
 
 class Stack:
-    """A stack in a temporary folder; ``start`` is ``make run`` without the installing."""
+    """A stack in a temporary folder; ``start`` is ``make run`` without the installing.
+
+    With ``is_set_up`` it has had its first start: without a folder it begins with a copy of one that has.
+    """
 
     refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
         self.folder = folder
+        self.is_set_up = is_set_up
         self.port = free_port()
         self.environment = environment
         self.prefix: list[str] = []  # of the command that starts it
@@ -168,6 +183,8 @@ class Stack:
     def start(self, timeout: float = 60) -> "Stack":
         assert self.refuses is None, f"{self.refuses} needs the marker `stack`: see tests/marks.py"
         reaper.remember(self.folder)
+        if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
+            copy_of_first_start(self.folder)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "manage.py", "run_stack"],
@@ -189,6 +206,9 @@ class Stack:
         assert self.process.poll() is None, self.output.read_text()
         if str(self.process.pid) != self._pid_file():
             return False  # an older API may still answer
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self.port)):
+                return False
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).ok
         return False
@@ -230,6 +250,9 @@ class Stack:
         eventually(is_gone, 20, "the API has ended")
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project, or a script: only the latter is not what is tested."""
+        if arguments[0] == "shell" and not _IS_MEASURED:
+            return scripts.run(self.env, PROJECT, *arguments)
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
@@ -257,10 +280,12 @@ class Stack:
         return self.process.wait(timeout)
 
     def destroy(self) -> None:
-        """Stop, and end all that a failed test has left."""
-        if self.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.stop(30)
+        """End all of it. A test that is about how a stack ends has stopped it before."""
+        if self.process is not None and self.process.poll() is None:
+            if _IS_MEASURED:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.stop(30)
+            self._kill_family()
             self.process.kill()
             self.process.wait()
         for process in self.processes():
@@ -268,12 +293,56 @@ class Stack:
                 process.kill()
         reaper.forget(self.folder)
 
+    def _kill_family(self) -> None:
+        """Kill what supervisord has started, and keep it from starting more."""
+        assert self.process is not None
+        with contextlib.suppress(psutil.Error):
+            supervisord = psutil.Process(self.process.pid)
+            supervisord.suspend()
+            # It gets the orphans as long as it lives, so nothing can leave the family.
+            while alive := [each for each in supervisord.children(recursive=True) if _is_alive(each)]:
+                for each in alive:
+                    with contextlib.suppress(psutil.Error):
+                        each.kill()
+                time.sleep(0.01)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def copy_of_first_start(folder: Path) -> None:
+    """A state folder after the first start, with a key and a token of its own."""
+    shutil.copytree(_first_start(), folder)
+    for file in folder.glob("programs*.json"):  # with the paths of logs
+        file.write_text(file.read_text().replace(str(_first_start()), str(folder)))
+    token = "hdt_" + secrets.token_urlsafe(32)
+    (folder / "secret-key").write_text(secrets.token_urlsafe(50) + "\n")
+    (folder / "api-token").write_text(token + "\n")
+    with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database, database:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        assert database.execute("UPDATE hoody_site_apitoken SET digest = ?", (digest,)).rowcount == 1
+
+
+@functools.cache
+def _first_start() -> Path:
+    """The state folder of a stack that was set up, and never run. It is made once for each process."""
+    parent = contextlib.ExitStack()
+    atexit.register(parent.close)
+    stack = Stack(parent.enter_context(temporary_folder()) / "state")
+    code = "import django; django.setup(); from hoody_site.stack import start; start.prepare(print)"
+    environment = {**stack.env, "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True, timeout=60)
+    return stack.folder
+
 
 @contextlib.contextmanager
-def temporary_stack(**environment: str) -> Iterator[Stack]:
+def temporary_stack(*, is_set_up: bool = True, **environment: str) -> Iterator[Stack]:
     """A stack that is not started yet, in a folder whose path is short enough for sockets."""
     with temporary_folder() as parent:
-        stack = Stack(parent / "state", **environment)
+        stack = Stack(parent / "state", is_set_up=is_set_up, **environment)
         try:
             yield stack
         finally:

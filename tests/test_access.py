@@ -48,7 +48,7 @@ User.objects.exclude(username="admin").delete()
 @pytest.fixture(scope="module")
 def users(stack: Stack) -> Iterator[dict[str, Api]]:
     """Clients of users with different permissions, by the users' names."""
-    made = stack.manage("shell", "-v", "0", "-c", MAKE_USERS)
+    made = stack.manage("shell", "-v", "0", "-c", FORGET_USERS + MAKE_USERS)
     tokens = re.findall(r"^token (\w+) (\S+)$", made.stdout, re.M)
     assert len(tokens) == 7, made.stderr
     yield {name: stack.client(token) for name, token in tokens}

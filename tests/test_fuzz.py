@@ -165,10 +165,19 @@ def with_examples(document: dict[str, Any]) -> set[str]:
     }
 
 
-def fuzz(schema: Any, operation: str) -> Any:
-    """The test of one operation."""
+# schemathesis asks for a test's fixtures when it is run; that it needs a stack must be known before.
+pytestmark = pytest.mark.usefixtures("world")
 
-    @schema.include(operation_id=operation).parametrize()
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return schemathesis.openapi.from_dict(strict_document())
+
+
+def fuzz(operation: str) -> Any:
+    """The test of one operation. What it sends is made up when it is run: that takes longer than sending."""
+
+    @schemathesis.pytest.from_fixture("schema").include(operation_id=operation).parametrize()
     @settings(
         max_examples=10,
         deadline=None,
@@ -196,10 +205,9 @@ def fuzz(schema: Any, operation: str) -> Any:
 
 
 def all_operations() -> dict[str, Any]:
-    document = strict_document()
-    schema = schemathesis.openapi.from_dict(document)
-    names = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    return {f"test_{name}_does_what_the_document_says": fuzz(schema, name) for name in names}
+    paths = strict_document()["paths"].values()
+    names = [each["operationId"] for methods in paths for each in methods.values()]
+    return {f"test_{name}_does_what_the_document_says": fuzz(name) for name in names}
 
 
 globals().update(all_operations())

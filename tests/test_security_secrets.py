@@ -61,7 +61,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with temporary_stack(DAEMON_WEBHOOKS_DEVELOPMENT="true") as stack:
+    with temporary_stack(is_set_up=False, DAEMON_WEBHOOKS_DEVELOPMENT="true") as stack:
         create_users(stack.start())
         scene = Scene(stack)
         provoke(scene)

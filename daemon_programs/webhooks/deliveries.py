@@ -3,6 +3,8 @@
 Deliveries are added in the transaction that records their events. `dispatch` makes the requests.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import random
@@ -10,7 +12,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -23,7 +25,9 @@ from daemon_programs.text import to_number
 from daemon_programs.timestamps import milliseconds
 from daemon_programs.validators.webhook_config import RETRY, normalize, targets
 from daemon_programs.webhooks.dispatch_lock import request_dispatch
-from daemon_programs.webhooks.request import Outcome
+
+if TYPE_CHECKING:  # processes that make no requests need no HTTP client
+    from daemon_programs.webhooks.request import Outcome
 
 logger = logging.getLogger(__name__)
 

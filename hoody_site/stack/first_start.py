@@ -9,7 +9,6 @@ from django.db import transaction
 
 from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_text
-from daemon_programs.maintenance import program_sets
 from daemon_programs.models import Program
 from daemon_programs.programs import registration
 from hoody_site.access.models import ApiToken
@@ -46,10 +45,16 @@ def load_programs() -> None:
     An existing ``programs.json`` is loaded rather than the snapshot: it was brought from an earlier
     installation, or the database was lost. Raise StackProblem if the file can't be loaded.
     """
+    is_new = not _is_set_up() and not Program.objects.exists()
+    if not is_new and settings.DEFAULT_PROGRAMS_FILE.exists():
+        return
+    # Here, since it loads Django REST framework, which later starts don't need.
+    from daemon_programs.maintenance import program_sets
+
     try:
         if not settings.DEFAULT_PROGRAMS_FILE.exists():
             program_sets.make_snapshot(program_sets.shipped_defaults())
-        if not _is_set_up() and not Program.objects.exists():
+        if is_new:
             is_adopted = settings.PROGRAMS_FILE.exists()
             file = settings.PROGRAMS_FILE if is_adopted else settings.DEFAULT_PROGRAMS_FILE
             with registration.offline():
