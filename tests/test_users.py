@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import resource
+from pathlib import Path
 
 import pytest
 
@@ -42,12 +43,33 @@ def test_environment_is_that_of_the_user_and_nothing_of_the_stack(api: Api, stac
     assert shown[b"SHELL"] == account.pw_shell.encode()
     assert shown[b"MINE"] == b"1"
     passed_on = {"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ"}
-    own = {"HOME", "USER", "LOGNAME", "SHELL", "MINE"}
+    own = {"HOME", "USER", "LOGNAME", "SHELL", "MINE", "PWD"}  # the last one is by sh
     supervisord = {f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")}
     assert {name.decode() for name in shown} - passed_on == own | supervisord
     of_the_stack = environment(stack.supervisord_pid)
     assert b"DAEMON_STATE_DIR" in of_the_stack  # so there was something to keep back
-    assert shown[b"PATH"] == of_the_stack[b"PATH"]
+    assert shown[b"PATH"] == b":".join(
+        folder
+        for folder in of_the_stack[b"PATH"].split(b":")
+        if not is_root() or not f"{folder.decode()}/".startswith(f"{pwd.getpwuid(0).pw_dir}/")
+    )
+
+
+@needs_root
+def test_path_of_other_users_has_nothing_of_the_stack_users_home(own_stack: Stack, tmp_path: Path) -> None:
+    home, elsewhere = pwd.getpwuid(0).pw_dir, tmp_path / "bin"
+    elsewhere.symlink_to(home)
+    folders = [*os.environ["PATH"].split(":"), f"{home}/bin", home, str(elsewhere), f"{home}2/bin"]
+    own_stack.environment["PATH"] = ":".join(folders)
+    api = own_stack.start().api
+    of_root, of_nobody = (
+        environment(started(api, api.add(PATIENT, user=user, directory="/")))[b"PATH"].decode().split(":")
+        for user in ("root", "nobody")
+    )
+    assert of_root == folders
+    assert of_nobody == [
+        folder for folder in folders if not f"{folder}/".startswith(f"{home}/") and folder != str(elsewhere)
+    ]
 
 
 def test_program_may_set_what_it_would_be_given(api: Api) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from django.core.exceptions import ValidationError
 
 from daemon_programs.models import SupervisedProgram
+from daemon_programs.supervisor import search_path
 from daemon_programs.supervisor.spec import PORT
 from daemon_programs.validators import rules
 
@@ -48,7 +49,7 @@ def _check_command(program: SupervisedProgram) -> None:
     command = program.specification().argv[0]
     if PORT in command:
         return
-    path = program.environment.get("PATH") or os.environ.get("PATH") or os.defpath
+    path = program.environment.get("PATH") or search_path.inherited(program.user)
     file = os.path.join(program.directory or pwd.getpwnam(program.user).pw_dir, command)
     if not (os.path.isfile(file) if "/" in command else shutil.which(command, path=path)):
         raise ValidationError(f"command not found: {command}")

@@ -16,6 +16,7 @@ from supervisor import events
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
+from daemon_programs.supervisor import search_path
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.output import ProgramOutput
@@ -101,7 +102,7 @@ class ProgramConfig(ProcessConfig):
 
     def get_path(self) -> list[str]:
         """Return the folders in which a command without a slash is looked up: the program's own PATH."""
-        path = self.variables.get("PATH") or os.environ.get("PATH") or os.defpath
+        path = self.variables.get("PATH") or search_path.inherited(self.user)
         return path.split(os.pathsep)
 
     def make_dispatchers(self, proc: Any) -> tuple[dict[int, Any], dict[str, int | None]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
-from daemon_programs.supervisor import logfiles
+from daemon_programs.supervisor import logfiles, search_path
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim
@@ -167,6 +167,7 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
         work_roots = _work_roots(config)
+        environment = _environment(config, child.group, account)  # which depends on the stack's user
         problem = f'it could not become the user "{config.user}"'
         _switch_user(account)
         os.umask(config.umask)
@@ -174,7 +175,6 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         os.chdir(directory)
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
         problem = f"command can't be run: {config.argv[0]}"
-        environment = _environment(config, child.group, account)
         os.execve(
             os.fsencode(child.filename),
             list(map(os.fsencode, config.argv)),
@@ -238,6 +238,7 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
     passed = config.context.passed_environment
     environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment.update(
+        PATH=search_path.inherited(account.pw_name),
         HOME=account.pw_dir,
         USER=account.pw_name,
         LOGNAME=account.pw_name,
