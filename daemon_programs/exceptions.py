@@ -6,6 +6,7 @@
     ├── ProgramNotFound
     ├── DeliveryNotFound
     ├── Refused
+    ├── LogUnreadable
     ├── SupervisorUnavailable
     │   ├── Busy
     │   └── ShuttingDown
@@ -56,6 +57,15 @@ class Refused(DaemonError):
     """The program or its state doesn't allow what was requested. The message says why."""
 
     code = "refused"
+
+
+class LogUnreadable(DaemonError):
+    """A log is there, and can't be read at the moment."""
+
+    code = "log_unreadable"
+
+    def __init__(self, path: str, problem: OSError) -> None:
+        super().__init__(f"The log '{path}' can't be read: {(problem.strerror or str(problem)).lower()}")
 
 
 class SupervisorUnavailable(DaemonError):

@@ -128,6 +128,7 @@ class Stack:
     With ``is_set_up`` it has had its first start: without a folder it begins with a copy of one that has.
     """
 
+    output_mode = "ab"
     refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
 
     def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
@@ -185,7 +186,7 @@ class Stack:
         reaper.remember(self.folder)
         if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
             copy_of_first_start(self.folder)
-        with self.output.open("ab") as output:
+        with self.output.open(self.output_mode) as output:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "manage.py", "run_stack"],
                 cwd=PROJECT,

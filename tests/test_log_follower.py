@@ -251,6 +251,27 @@ def test_log_that_was_removed_is_followed_when_there_is_a_new_one(log: Log) -> N
     assert (texts(news), resets(news)) == (["new"], [("rotated", False)])
 
 
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["renamed", "renamed and replaced"])
+def test_log_that_logrotate_renames_is_followed_line_by_line(log: Log, is_replaced: bool) -> None:
+    log.rotated(0, 0).write(b"one\n")
+    follower = log.follow(10)
+    told(follower)
+    had: list[str] = []
+    for number in range(3):
+        log.write(b"%d before\n" % number)
+        for old in (2, 1):
+            if (rotated := log.path.with_name(f"out.log.{old}")).exists():
+                rotated.rename(log.path.with_name(f"out.log.{old + 1}"))
+        log.path.rename(log.path.with_name("out.log.1"))
+        if is_replaced:
+            log.path.touch(0o600)
+        log.write(b"%d after\n" % number)
+        news = told(follower)
+        assert resets(news) == [("rotated", False)]
+        had += texts(news)
+    assert had == [f"{number} {when}" for number in range(3) for when in ("before", "after")]
+
+
 def test_log_that_was_moved_away_may_have_been_written_meanwhile(log: Log) -> None:
     log.write(b"one\n")
     follower = log.follow(10)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,103 @@ def test_deleted_log_is_recreated(path: Path) -> None:
     path.unlink()
     emit(log, b"two\n", b"three\n")
     assert contents(path) == [b"two\nthree\n"]
+    log.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["moved", "moved and replaced"])
+def test_log_that_others_have_renamed_is_left_for_a_new_one(path: Path, is_replaced: bool) -> None:
+    log = RotatingLog(str(path), 0, 2)
+    emit(log, b"one\n")
+    path.rename(path.with_name("out.log.1"))
+    if is_replaced:
+        path.touch(0o600)
+    emit(log, b"two\n")
+    assert contents(path) == [b"one\n", b"two\n"]
+    assert descriptors_of(path) == 1
+    log.close()
+
+
+def test_log_that_others_have_copied_and_emptied_goes_on(path: Path) -> None:
+    log = RotatingLog(str(path), 10, 2)
+    emit(log, b"one\n")
+    os.truncate(path, 0)
+    emit(log, b"two\n")
+    assert contents(path) == [b"two\n"]
+    log.close()
+
+
+def test_folder_that_others_have_removed_or_moved_is_made_again(path: Path) -> None:
+    path = path.parent / "logs" / "out.log"
+    log = RotatingLog(str(path), 0, 2)
+    emit(log, b"one\n")
+    path.parent.rename(path.parent.with_name("old"))
+    emit(log, b"two\n")
+    assert path.read_bytes() == b"two\n"
+    shutil.rmtree(path.parent)
+    emit(log, b"three\n")
+    assert path.read_bytes() == b"three\n"
+    assert (path.parent.with_name("old") / "out.log").read_bytes() == b"one\n"
+    log.close()
+
+
+def test_next_file_is_not_rotated_while_one_that_was_moved_is_read(path: Path) -> None:
+    log = RotatingLog(str(path), 4, 0)
+    emit(log, b"one")
+    with following(path):
+        path.rename(path.with_name("elsewhere"))
+        emit(log, b"two\n", b"three\n")
+        assert path.read_bytes() == b"two\nthree\n"
+    emit(log, b"four\n", b"5")
+    assert path.read_bytes() == b"5"
+    log.close()
+
+
+def test_reopening_what_was_not_moved_changes_nothing(path: Path) -> None:
+    log = RotatingLog(str(path), 4, 2)
+    emit(log, b"one")
+    with following(path):
+        log.reopen()
+        emit(log, b"\n", b"two")
+        assert contents(path) == [b"one\n", b"two"]
+    log.close()
+
+
+def test_path_that_can_not_be_looked_up_keeps_its_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = RotatingLog(str(path), 0, 2)
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as changed:
+        changed.setattr("daemon_programs.supervisor.plugin.output.os.stat", refuse)
+        emit(log, b"one\n")
+    assert contents(path) == [b"one\n"]
+    log.close()
+
+
+@pytest.mark.parametrize("leads", ["/proc/self/fd/{0}", "/dev/fd/{0}", "/proc/{1}/fd/{0}"])
+@pytest.mark.parametrize("backups", [0, 2])
+def test_file_behind_a_descriptor_is_never_rotated_nor_emptied(path: Path, leads: str, backups: int) -> None:
+    with path.open("ab") as file:
+        log = RotatingLog(leads.format(file.fileno(), os.getpid()), 1, backups)
+        emit(log, *[b"%d\n" % number for number in range(9)])
+        log.remove()
+        emit(log, b"9\n")
+    assert path.read_bytes() == b"".join(b"%d\n" % number for number in range(10))
+    assert list(path.parent.iterdir()) == [path]
+    log.close()
+
+
+def test_only_regular_files_are_removed(path: Path) -> None:
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = RotatingLog(str(path), 0, 0)
+    log.remove()
+    assert path.is_fifo()
+    log.reopen()
+    emit(log, b"one\n")
+    assert os.read(reader, 100) == b"one\n"
+    os.close(reader)
     log.close()
 
 

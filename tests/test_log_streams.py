@@ -350,3 +350,54 @@ def test_killed_api_loses_nothing_of_a_log(own_stack: Stack, tmp_path: Path) -> 
     with follow(stack, id, after=listener.last_id) as again:
         had += again.lines(1000)
     assert [int(line.split()[0]) for line in had] == list(range(1, len(had) + 1))
+
+
+# Files that others touch
+
+CLOCK = python(
+    "import itertools, time\nfor number in itertools.count(): print(number, flush=True); time.sleep(0.01)"
+)
+
+
+def reads_on(listener: Listener, number: int) -> int:
+    """The next number that the stream tells, which follows the last one."""
+    line = int(listener.line())
+    assert line == number + 1
+    return line
+
+
+@pytest.mark.parametrize("create", [False, True], ids=["mv", "logrotate"])
+def test_log_that_is_renamed_is_opened_again_and_its_stream_goes_on(
+    api: Api, stack: Stack, tmp_path: Path, create: bool
+) -> None:
+    log, moved = tmp_path / "out.log", tmp_path / "out.log.1"
+    id = api.add(CLOCK, stdout_logfile=str(log), log_max_bytes=0, boot=True)
+    with follow(stack, id, lines=0) as listener:
+        last = int(listener.line())
+        for _ in range(20):
+            last = reads_on(listener, last)
+        log.rename(moved)
+        if create:
+            log.touch(0o640)
+        eventually(lambda: log.exists() and log.stat().st_size, 1)
+        size = moved.stat().st_size
+        for _ in range(100):
+            last = reads_on(listener, last)
+        assert moved.stat().st_size == size, "nothing is written to it any more"
+        assert (log.stat().st_mode & 0o777) == (0o640 if create else 0o600)
+    kept = moved.read_text().split() + log.read_text().split()
+    assert kept[:last] == [str(number) for number in range(len(kept))][:last]
+
+
+def test_supervisord_opens_logs_again_on_sigusr2(own_stack: Stack, tmp_path: Path) -> None:
+    """Its own as well, which it does not look after otherwise."""
+    api = own_stack.start().api
+    log = tmp_path / "out.log"
+    id = api.add(CLOCK, stdout_logfile=str(log), boot=True)
+    eventually(lambda: api.logs(id))
+    own = own_stack.folder / "stack-logs" / "supervisord.log"
+    for file in (log, own):
+        file.rename(file.with_name(file.name + ".1"))
+    os.kill(own_stack.supervisord_pid, signal.SIGUSR2)
+    eventually(lambda: own.exists() and log.exists() and log.stat().st_size, 1)
+    api.until(id, "running")

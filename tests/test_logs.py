@@ -1,5 +1,7 @@
 """``GET programs/{id}/logs``, and the log files themselves."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,64 @@ def test_without_backups_no_rotated_file_is_kept(api: Api, tmp_path: Path) -> No
     ran(api, shell("seq 100000"), stdout_logfile=str(log), log_max_bytes=1000, log_backups=0)
     assert [each.name for each in tmp_path.iterdir()] == ["out.log"]
     assert log.stat().st_size < 600_000
+
+
+# What is no file of its own
+
+
+@pytest.mark.parametrize("backups", [0, 2])
+@pytest.mark.parametrize("device", ["/dev/stdout", "/dev/stderr", "/proc/self/fd/1"])
+def test_output_of_the_stack_in_a_file_is_complete_and_not_rotated(
+    own_stack: Stack, device: str, backups: int
+) -> None:
+    own_stack.output_mode = "wb"  # as a shell's `>` opens it
+    api = own_stack.start().api
+    lines = [f"line {number} of 40" for number in range(40)]
+    for script in ("for n in $(seq 0 19)", "for n in $(seq 20 39)"):
+        command = shell(script + "; do echo line $n of 40; sleep 0.01; done")
+        id = api.add(command, stdout_logfile=device, log_max_bytes=50, log_backups=backups)
+        api.ok(f"programs/{id}/start", {"wait": True})
+        api.until(id, "exited")
+        assert api.logs(id) == ""
+    written = own_stack.output.read_text()
+    assert [line for line in written.splitlines() if line.startswith("line ")] == lines
+    assert "ready: the API" in written
+    assert list(own_stack.folder.parent.glob("state.out*")) == [own_stack.output]
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
+def test_device_is_left_as_it_is(api: Api, stack: Stack, device: str) -> None:
+    before = Path(device).stat()
+    id = ran(api, shell("seq 100"), stdout_logfile=device, log_max_bytes=10, log_backups=0)
+    assert api.logs(id) == ""
+    supervisorctl(stack, "clear", f"program-{id}")
+    assert (Path(device).stat().st_ino, Path(device).stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def supervisorctl(stack: Stack, *arguments: str) -> str:
+    url = f"unix://{stack.folder}/supervisor.sock"
+    command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", url, *arguments]
+    return subprocess.run(command, cwd=stack.folder, capture_output=True, text=True, timeout=30).stdout
+
+
+def test_log_that_can_not_be_opened_is_named(api: Api) -> None:
+    """Without a terminal, /dev/tty can't be opened, whatever the rights are."""
+    id = api.add(stdout_logfile="/dev/tty")
+    why = "the log '/dev/tty' can't be opened: no such device or address"
+    why = f"its logs or its terminal can't be made: {why}"
+    assert api.refused(f"programs/{id}/start", {"wait": True}) == f"Program with ID {id} did not start: {why}"
+    assert api.status(id)["last_run"]["error"] == why
+    assert api.logs(id) == ""
+
+
+def test_log_that_can_not_be_read_is_named(api: Api, stack: Stack) -> None:
+    path = stack.folder / "logs" / "looped" / "stdout.log"
+    path.parent.mkdir(mode=0o755)
+    path.symlink_to(path.name)
+    answer = api.get(f"programs/{api.add(name='looped')}/logs")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "success": False,
+        "error": f"The log '{path}' can't be read: too many levels of symbolic links",
+        "code": "log_unreadable",
+    }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from daemon_programs.exceptions import Refused
+from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs import rotated
 from daemon_programs.logs.cursor import BEGINNING, SEEN_BYTES, Cursor
 from daemon_programs.logs.rotated import LogFile
@@ -90,11 +90,17 @@ class Follower:
                 self._open_newest(lines)
             else:
                 self._open_at(cursor)
-        except (OSError, Refused) as problem:
+        except (OSError, DaemonError) as problem:
             self._report_problem("read", problem)
         if not any(isinstance(event, Opened) for event in self._events):
-            exists = Path(self.path).exists()
+            exists = self._exists()
             self._events.insert(0, Opened(exists, 0, None if exists else BEGINNING))
+
+    def _exists(self) -> bool:
+        try:
+            return Path(self.path).exists()
+        except OSError:  # the path can't be looked up
+            return False
 
     def _open_newest(self, lines: int) -> None:
         newest = rotated.newest(self.path, self._user)
@@ -149,7 +155,7 @@ class Follower:
         """Return the next part of what is new; nothing if nothing is at the moment."""
         try:
             self._read()
-        except (OSError, Refused) as problem:
+        except (OSError, DaemonError) as problem:
             self._report_problem("read", problem)
         events, self._events = self._events, []
         return events
@@ -322,12 +328,12 @@ class Follower:
         if self._watcher is not None and watch is not None:
             self._watcher.remove(watch)
 
-    def _report_problem(self, what: str, problem: OSError | Refused) -> None:
+    def _report_problem(self, what: str, problem: OSError | DaemonError) -> None:
         """Report what can't be done, but not again until something could be read."""
-        if isinstance(problem, Refused):
+        if isinstance(problem, DaemonError):
             sentence = str(problem)
         else:
-            sentence = f"The log can't be {what}: {(problem.strerror or str(problem)).lower()}"
+            sentence = f"The log '{self.path}' can't be {what}: {(problem.strerror or str(problem)).lower()}"
         if sentence not in self._problems:
             self._problems.add(sentence)
             self._events.append(Problem(sentence))

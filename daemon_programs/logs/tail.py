@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from daemon_programs.exceptions import Refused
+from daemon_programs.exceptions import LogUnreadable, Refused
 from daemon_programs.supervisor import logfiles
 
 _BLOCK_BYTES = 64 * 1024
@@ -74,7 +74,7 @@ def open_log(path: str, user: str) -> int | None:
 
     The path is opened by the rules of ``supervisor.logfiles``: a user who may write to the log's folder
     could put a link there, to have the daemon read another user's file. Raise Refused for a link or a
-    file that may not be the log of ``user``.
+    file that may not be the log of ``user``, and LogUnreadable for a log that can't be opened.
     """
     access = logfiles.Access(_uid_of(user), _NO_ID, str(settings.LOGS_DIR), tuple(settings.LOG_ROOTS))
     try:
@@ -84,6 +84,8 @@ def open_log(path: str, user: str) -> int | None:
         return None
     except logfiles.LogRefused as problem:
         raise Refused(f"The log can't be read: {problem}") from problem
+    except OSError as problem:
+        raise LogUnreadable(path, problem) from problem
 
 
 def _uid_of(user: str) -> int:

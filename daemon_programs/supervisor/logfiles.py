@@ -27,6 +27,10 @@ class LogRefused(OSError):
     """A log may not be opened. The message is the reason, as a sentence without its full stop."""
 
 
+class LogUnopened(OSError):
+    """A log can't be opened. The file name is the log's path, as it was configured."""
+
+
 class Access(NamedTuple):
     """The user that a log belongs to, and the folders that it may be in."""
 
@@ -112,8 +116,11 @@ def open_to_write(place: Place) -> int:
 
 
 def open_to_read(place: Place) -> int | None:
-    """Return a descriptor to read a log; None if it is not a regular file."""
-    if place.is_descriptor:
+    """Return a descriptor to read a log; None if it is not a regular file.
+
+    Nothing else is even opened: that alone has an effect on some devices.
+    """
+    if place.is_descriptor or not _is_regular(place):
         return None
     log = os.open(place.name, os.O_RDONLY | _FILE, dir_fd=place.folder)
     try:
@@ -139,8 +146,8 @@ def rename(place: Place, old: str, new: str) -> None:
 
 
 def remove(place: Place) -> None:
-    """Remove a log, if it exists. Raise LogRefused if it may be another user's file."""
-    if _exists(place, place.name):
+    """Remove a log, if it exists and is a regular file. Raise LogRefused if it may be another user's."""
+    if _exists(place, place.name) and not place.is_descriptor and _is_regular(place):
         os.unlink(place.name, dir_fd=place.folder)
 
 
@@ -238,6 +245,10 @@ def _groups_of(access: Access) -> list[int]:
         return os.getgrouplist(pwd.getpwuid(access.uid).pw_name, access.gid)
     except KeyError:  # the user was deleted while its program runs
         return [access.gid]
+
+
+def _is_regular(place: Place) -> bool:
+    return stat.S_ISREG(os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_mode)
 
 
 def _exists(place: Place, name: str) -> bool:

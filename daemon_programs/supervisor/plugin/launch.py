@@ -221,7 +221,10 @@ def describe(error: OSError) -> str:
         return str(error)
     if error.errno == errno.E2BIG:
         return "its arguments and environment are too long"
-    return (os.strerror(error.errno) if error.errno else str(error)).lower()
+    why = (os.strerror(error.errno) if error.errno else str(error)).lower()
+    if isinstance(error, logfiles.LogUnopened):
+        return f"the log '{error.filename}' can't be opened: {why}"
+    return why
 
 
 def _work_roots(config: Any) -> list[str]:

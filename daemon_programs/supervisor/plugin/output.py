@@ -32,6 +32,10 @@ class RotatingLog:
     ``.<backups>``; without backups it is removed. Files are rotated between two lines only, so each has
     whole lines.
 
+    Only regular files at a path of their own are rotated: never a FIFO or a device, nor what a descriptor
+    under ``/proc`` leads to, such as ``/dev/stdout``. A file that others have renamed or deleted is left,
+    and a new one opened at its path.
+
     A follower holds a shared ``flock`` on the file that it reads. The present file is not rotated while
     a follower still reads the previous one, so followers miss no file, however fast they are filled.
     """
@@ -46,31 +50,46 @@ class RotatingLog:
         self.max_bytes = max_bytes
         self.backups = backups
         self._file: int | None = None
+        self._is_descriptor = False  # whether the path leads to a descriptor under /proc
         self._previous: int | None = None  # the file before this one, while a follower reads it
         self._retry_at = 0.0
         self._open()
 
     def emit(self, record: Any) -> None:
-        """Write the record's bytes, or drop them if the log can't be written. A deleted log is recreated."""
+        """Write the record's bytes, or drop them if the log can't be written."""
         try:
-            if self._file is None or os.fstat(self._file).st_nlink == 0:
+            if self._file is None or self._was_moved(self._file):
                 self.reopen()
             self._write_and_rotate(record.msg)
         except OSError:
             self._pause()
 
     def reopen(self) -> None:
-        """Close and open the file, after it was moved. Its folder is created if it does not exist."""
+        """Open the file at the path if it is another one by now. Its folder is created if it does not exist.
+
+        Called by supervisord too, on SIGUSR2.
+        """
         if self._file is None and time.monotonic() < self._retry_at:
             return
-        self.close()
         try:
-            self._open()
+            if self._file is None:
+                self._open()
+            elif self._was_moved(self._file):
+                self._open_next()
         except OSError:
             self._pause()
 
+    def _was_moved(self, file: int) -> bool:
+        """Return whether others have renamed or deleted the file, or put another one in its place."""
+        try:
+            return not self._is_descriptor and not os.path.samestat(os.stat(self.path), os.fstat(file))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False  # nothing is known of the path at the moment, but the file is open
+
     def remove(self) -> None:
-        """Close and delete the file."""
+        """Close the file, and delete it if it is a regular one."""
         self.close()
         with self._place() as place:
             logfiles.remove(place)
@@ -89,6 +108,14 @@ class RotatingLog:
     def _open(self) -> None:
         with self._place() as place:
             self._file = logfiles.open_to_write(place)
+            self._is_descriptor = place.is_descriptor
+
+    def _open_next(self) -> None:
+        """Open the file that follows the present one; as long as that is read, the next is not rotated."""
+        self._release_previous()
+        self._previous, self._file = self._file, None
+        self._previous_is_read()  # closes it if not
+        self._open()
 
     def _write_and_rotate(self, data: bytes) -> None:
         end = self._bytes_before_rotation(data)
@@ -103,7 +130,7 @@ class RotatingLog:
 
     def _bytes_before_rotation(self, data: bytes) -> int | None:
         """Return how many bytes still go into this file before it is rotated; None not to rotate it."""
-        if self.max_bytes <= 0 or self._file is None:
+        if self.max_bytes <= 0 or self._file is None or self._is_descriptor:
             return None
         status = os.fstat(self._file)
         over = status.st_size + len(data) - self.max_bytes
@@ -138,10 +165,7 @@ class RotatingLog:
                     raise
                 os.ftruncate(self._file, 0)
                 return
-        self._release_previous()
-        self._previous, self._file = self._file, None
-        self._previous_is_read()  # closes it if not
-        self._open()
+        self._open_next()
 
     def _shift_backups(self, place: logfiles.Place) -> None:
         """Rename the file and its backups; without backups, delete the file."""
@@ -178,7 +202,13 @@ class ProgramOutput(POutputDispatcher):
         if path is not None:
             self.normallog = config.options.getLogger()
             limits = config.stdout_logfile_maxbytes, config.stdout_logfile_backups
-            self.normallog.handlers.append(RotatingLog(path, *limits, launch.log_access(config)))
+            try:
+                log = RotatingLog(path, *limits, launch.log_access(config))
+            except logfiles.LogRefused:
+                raise  # its sentence names the log
+            except OSError as problem:
+                raise logfiles.LogUnopened(problem.errno, problem.strerror, path) from problem
+            self.normallog.handlers.append(log)
 
     def handle_read_event(self) -> None:
         """Read available output. A terminal that no process has open any more raises EIO: its end."""

@@ -1,8 +1,11 @@
 """The plugin's factory, which supervisord calls on start and reload, before it starts any process."""
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import resource
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,7 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     deferring_http_channel.ac_out_buffer_size = 1024 * 1024  # an answer is sent in one turn of the loop
     _make_descriptors_private()
     _become_subreaper()
+    _append_to_own_output()
     context = _make_context(supervisord, settings)
     for part in [each for group in supervisord.process_groups.values() for each in group.processes.values()]:
         Part(part, context)
@@ -109,6 +113,18 @@ def _make_descriptors_private() -> None:
                 os.set_inheritable(descriptor, False)
             except OSError:
                 continue  # the descriptor of this very listing
+
+
+def _append_to_own_output() -> None:
+    """Append to the files that standard output and error go to, which programs may use as their log too.
+
+    Without it supervisord would overwrite what a program has written to ``/dev/stdout`` since.
+    """
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # closed
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
 
 
 def _raise_open_files_limit() -> tuple[int, int]:
