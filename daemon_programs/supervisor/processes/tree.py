@@ -97,7 +97,10 @@ def processes() -> Iterator[int]:
 
 
 def send(identity: Identity, signum: signal.Signals) -> bool:
-    """Signal a process unless it has ended, even if its pid was reused; return whether it was signalled."""
+    """Signal a process unless it has ended, even if its pid was reused; return whether it was signalled.
+
+    A stack without privilege may not signal what has gained some, such as ``sudo``.
+    """
     try:
         descriptor = os.pidfd_open(identity.pid)
     except ProcessLookupError:
@@ -120,7 +123,7 @@ def terminate(identity: Identity) -> None:
 def _kill_by(descriptor: int, signum: signal.Signals) -> bool:
     try:
         signal.pidfd_send_signal(descriptor, signum)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 
@@ -128,6 +131,6 @@ def _kill_by(descriptor: int, signum: signal.Signals) -> bool:
 def _kill(pid: int, signum: signal.Signals) -> bool:
     try:
         os.kill(pid, signum)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
