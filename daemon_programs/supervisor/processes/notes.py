@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from daemon_programs.supervisor.processes.marks import Claim, Mark
-from daemon_programs.supervisor.processes.tree import Identity, identify
+from daemon_programs.supervisor.processes.tree import Identity, stat
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -32,9 +32,9 @@ class Note(NamedTuple):
 
 def write(folder: str, owner: Owner, pid: int, claim: Claim | None = None) -> None:
     """Note a process that has just been started. Not synced: no process outlives the system."""
-    identity = identify(pid)
-    if identity is not None:
-        words = [identity.pid, identity.start_time, _boot()]
+    fields = stat(pid)  # not `identify`: if it has ended already, the note still tells its descendants' mark
+    if fields is not None:
+        words: list[object] = [pid, int(fields[19]), _boot()]
         if claim is not None:
             words += [claim.mark.soft, claim.mark.hard, claim.uid]
         with open(_file_of(folder, owner), "w") as note:
