@@ -70,16 +70,17 @@ def test_times_are_utc_to_the_millisecond(api: Api) -> None:
 def test_what_follows_from_the_configuration_is_supervisords(api: Api) -> None:
     id = api.add(shell("sleep 1.1; exit 3"), autorestart="true")
     api.ok(f"programs/{id}/start")
-    seen = eventually(lambda: len(found := events(api, id)) >= 5 and found)
-    assert changes(seen)[:4] == [
+    seen = eventually(lambda: len(found := events(api, id)) >= 6 and found)
+    assert changes(seen)[:5] == [
         ("stopped", "starting"),
         ("starting", "running"),
         ("running", "exited"),
-        ("exited", "starting"),
+        ("exited", "backoff"),
+        ("backoff", "starting"),
     ]
-    assert [event["by"] for event in seen][:5] == ["api", "api", "supervisord", "supervisord", "supervisord"]
+    assert [event["by"] for event in seen][:6] == ["api", "api", *["supervisord"] * 4]
     assert seen[2]["exit_code"] == 3
-    assert "user" not in seen[3]
+    assert "user" not in seen[4]
 
 
 def test_each_attempt_of_a_failing_start_is_recorded(api: Api) -> None:

@@ -122,7 +122,7 @@ def test_figures_of_a_program_are_those_of_its_status(api: Api, stack: Stack) ->
 
 
 def test_orphans_belong_to_their_program(api: Api, stack: Stack) -> None:
-    id = api.add(shell("(setsid sh -c 'sleep 1000; true' &); read line"))
+    id = api.add(shell("(setsid sh -c 'sleep 1000; true' &); exec sleep 1000"))
     started(api, id)
     labels = labels_of(api, id)
     eventually(lambda: scrape(stack).value("daemon_program_processes", **labels) == 3)

@@ -150,7 +150,7 @@ def test_zombie_is_not_counted_as_a_process(api: Api, stack: Stack) -> None:
 def test_one_pass_over_the_table_however_many_programs(
     api: Api, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = [api.add(shell("(setsid sh -c 'sleep 1000; true' &); read line")) for _ in range(4)]
+    ids = [api.add(shell("(setsid sh -c 'sleep 1000; true' &); exec sleep 1000")) for _ in range(4)]
     pids = {f"program-{id}": started(api, id) for id in ids}
     eventually(lambda: all(len(tree(stack, id)) == 3 for id in ids))
     passes: list[Any] = []

@@ -40,7 +40,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_name_works_from_add_to_remove(api: Api, stack: Stack, name: str) -> None:
-    id = api.add(shell("echo hello; echo oops >&2; read line"), name=name)
+    id = api.add(shell("echo hello; echo oops >&2; exec sleep 1000"), name=name)
     assert api.get("programs", name=name).json()["programs"][0]["id"] == id
     assert api.refused("programs/add", {"name": name, "command": "true", "user": OWN_USER}) == (
         f"Name '{name}' is already in use by another program"
@@ -68,7 +68,7 @@ def test_name_works_from_add_to_remove(api: Api, stack: Stack, name: str) -> Non
 )
 def test_name_works_for_port_ranges(api: Api, stack: Stack, name: str) -> None:
     name = NAMES.get(name, name)
-    id = api.add(shell("echo $2; read line"), name=name, port_range={"start": 64000, "end": 64001})
+    id = api.add(shell("echo $2; exec sleep 1000"), name=name, port_range={"start": 64000, "end": 64001})
     started(api, id, 64000)
     assert api.status(id, port=64000)["instance"]["instance_name"] == f"{name}_64000"
     assert eventually(lambda: api.logs(id, port=64000)) == "64000"
@@ -99,7 +99,7 @@ def test_no_two_names_share_a_log_folder(api: Api) -> None:
 
 
 def test_renamed_program_goes_on_under_its_new_name(api: Api, stack: Stack) -> None:
-    id = api.add(shell("echo hello; read line"), name="before")
+    id = api.add(shell("echo hello; exec sleep 1000"), name="before")
     started(api, id)
     api.ok(f"programs/edit/{id}", {"name": "after"})
     assert len(tree(stack, id)) == 1

@@ -141,9 +141,9 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("end", "port_param", "expected"), COMMANDS)
 def test_port_reaches_the_command(api: Api, end: str, port_param: str | None, expected: list[str]) -> None:
-    id = in_range(api, f"sh -c 'read line' {end}", port_param=port_param)
+    id = in_range(api, f"sh -c 'sleep 1000; :' {end}", port_param=port_param)
     pid = started(api, id, 64001)
-    assert arguments(pid) == [b"sh", b"-c", b"read line", *(each.encode() for each in expected)]
+    assert arguments(pid) == [b"sh", b"-c", b"sleep 1000; :", *(each.encode() for each in expected)]
     assert environment(pid)[b"PORT"] == b"64001"
 
 
@@ -153,7 +153,7 @@ def test_program_may_set_port_itself(api: Api) -> None:
 
 
 def test_ordinary_program_has_neither_port_nor_placeholder(api: Api) -> None:
-    pid = started(api, api.add("sh -c 'read line' {port}"))
+    pid = started(api, api.add("sh -c 'sleep 1000; :' {port}"))
     assert arguments(pid)[-1] == b"{port}"
     assert b"PORT" not in environment(pid)
 
@@ -163,7 +163,7 @@ def test_ordinary_program_has_neither_port_nor_placeholder(api: Api) -> None:
 
 def test_each_instance_has_its_own_logs(api: Api, stack: Stack) -> None:
     id = in_range(
-        api, shell("echo out {port}; echo err {port} >&2; read line"), name="logs of three", boot=True
+        api, shell("echo out {port}; echo err {port} >&2; exec sleep 1000"), name="logs of three", boot=True
     )
     folder = stack.folder / "logs" / "logs of three"
     for port in (64000, 64002):
@@ -178,7 +178,7 @@ def test_each_instance_has_its_own_logs(api: Api, stack: Stack) -> None:
     [("out.log", "out_64000.log"), ("out", "out_64000"), ("{port}/out.log", "64000/out.log")],
 )
 def test_chosen_log_is_one_for_each_instance(api: Api, tmp_path: Path, path: str, of_instance: str) -> None:
-    id = in_range(api, shell("echo {port}; read line"), stdout_logfile=str(tmp_path / path))
+    id = in_range(api, shell("echo {port}; exec sleep 1000"), stdout_logfile=str(tmp_path / path))
     started(api, id, 64000)
     eventually(
         lambda: (tmp_path / of_instance).exists() and (tmp_path / of_instance).read_text() == "64000\n"
@@ -190,7 +190,7 @@ def test_chosen_log_is_one_for_each_instance(api: Api, tmp_path: Path, path: str
 
 
 def test_status_lists_what_is_not_stopped(api: Api) -> None:
-    id = in_range(api, shell("test {port} != 64002 && read line; exit 3"), name="shapes", autorestart="false")
+    id = in_range(api, shell("test {port} != 64002 && exec sleep 1000; exit 3"), name="shapes", autorestart="false")
     for port in (64000, 64002):
         api.ok(f"programs/{id}/start", {"port": port})
     answer = eventually(lambda: (now := api.status(id))["instances"][-1]["status"] == "exited" and now)

@@ -53,7 +53,7 @@ def test_restart_starts_what_does_not_run(api: Api, command: str) -> None:
 
 def test_restart_ends_a_crash_loop_and_tries_again(api: Api, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    id = api.add(shell('test -e "$1" && read line; exit 1', str(ready)))
+    id = api.add(shell('test -e "$1" && exec sleep 1000; exit 1', str(ready)))
     api.ok(f"programs/{id}/start")
     api.until(id, "backoff", "fatal")
     ready.touch()
@@ -68,7 +68,7 @@ def test_restart_of_a_disabled_program_is_refused(api: Api) -> None:
 
 def test_failed_restart_is_reported_to_a_waiting_client(api: Api, tmp_path: Path) -> None:
     program = tmp_path / "program"
-    program.write_text("#!/bin/sh\necho ready; read line\n")
+    program.write_text("#!/bin/sh\necho ready; exec sleep 1000\n")
     program.chmod(0o755)
     id = api.add(str(program))
     started(api, id)

@@ -42,7 +42,7 @@ class Scene:
         port = free_port()
         webhook = {"urls": [f"http://127.0.0.1:{port}/{ADDRESS}"], "headers": {"X-Key": HEADER}, "retry": 0}
         return {
-            "command": f"sh -c 'read line' {ARGUMENT}",
+            "command": f"sh -c 'sleep 1000; :' {ARGUMENT}",
             "user": OWN_USER,
             "environment": {"KEY": ENVIRONMENT},
             "webhooks": webhook,

@@ -163,7 +163,7 @@ def test_what_can_not_be_started_is_refused_with_the_reason(api: Api, command: s
 
 def test_delay_passes_before_the_command_is_run(api: Api, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
-    id = api.add(shell("touch $1; read line", str(ran)), delay_seconds=2)
+    id = api.add(shell("touch $1; exec sleep 1000", str(ran)), delay_seconds=2)
     asked = time.time()
     api.ok(f"programs/{id}/start")
     assert api.status(id)["status"] == {"id": id, "status": "starting"}

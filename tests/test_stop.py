@@ -79,13 +79,13 @@ def test_suspended_program_goes_on_to_tidy_up(api: Api, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     child = "trap 'echo child >> $1; exit' TERM; kill -STOP $$; sleep 1000"
     parent = 'sh -c "$2" sh $1 "$2" & trap \'wait; echo parent >> $1; exit\' TERM; kill -STOP $$'
-    id = api.add(shell(parent, str(marker), child))
+    id = api.add(shell(parent, str(marker), child), stop_grace_seconds=4)
     pid = started(api, id)
     family = [psutil.Process(pid), *eventually(lambda: psutil.Process(pid).children())]
     eventually(lambda: all(each.status() == psutil.STATUS_STOPPED for each in family))
     started_at = time.monotonic()
     api.ok(f"programs/{id}/stop")
-    assert time.monotonic() - started_at < 5, "it was not SIGTERM that ended it"
+    assert 3 <= time.monotonic() - started_at < 4, "the parent waits for the child, which is asked later"
     assert marker.read_text() == "child\nparent\n"
 
 
