@@ -190,7 +190,8 @@ def test_chosen_log_is_one_for_each_instance(api: Api, tmp_path: Path, path: str
 
 
 def test_status_lists_what_is_not_stopped(api: Api) -> None:
-    id = in_range(api, shell("test {port} != 64002 && exec sleep 1000; exit 3"), name="shapes", autorestart="false")
+    command = shell("test {port} != 64002 && exec sleep 1000; exit 3")
+    id = in_range(api, command, name="shapes", autorestart="false")
     for port in (64000, 64002):
         api.ok(f"programs/{id}/start", {"port": port})
     answer = eventually(lambda: (now := api.status(id))["instances"][-1]["status"] == "exited" and now)

@@ -127,7 +127,8 @@ def test_autorestart_unexpected_runs_a_failed_program_again(api: Api) -> None:
 
 def test_last_run_of_a_program_that_runs_is_the_one_before(api: Api, tmp_path: Path) -> None:
     first = tmp_path / "first"
-    id = api.add(shell('test -e "$1" && exec sleep 1000; touch "$1"; exit 5', str(first)), autorestart="false")
+    command = shell('test -e "$1" && exec sleep 1000; touch "$1"; exit 5', str(first))
+    id = api.add(command, autorestart="false")
     api.ok(f"programs/{id}/start")
     api.until(id, "exited")
     started(api, id)

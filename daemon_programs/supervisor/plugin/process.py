@@ -210,13 +210,13 @@ class ProgramProcess(Subprocess):
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
-        self._close_pipes()
+        if not self.ending:
+            self._close_pipes()
         self.group.wake()
         self.context.wakeup.poke()  # the next turn of the loop does what follows from the end
 
     def _finish(self, sts: int) -> None:
-        with self.context.contained(f"the last output of {self.config.name} could not be kept"):
-            self.drain()
+        self._keep_output()
         exit_code, message = decode_wait_status(sts)
         now = time.monotonic()
         self.laststop = time.time()
@@ -252,6 +252,11 @@ class ProgramProcess(Subprocess):
         return self.config.autorestart is RestartUnconditionally or bool(
             self.config.autorestart and exit_code != 0
         )
+
+    def _keep_output(self) -> None:
+        """Log what has been written and not read yet."""
+        with self.context.contained(f"the last output of {self.config.name} could not be kept"):
+            self.drain()
 
     def _close_pipes(self) -> None:
         for dispatcher in self.dispatchers.values():
@@ -351,6 +356,9 @@ class ProgramProcess(Subprocess):
 
     def _complete_end(self) -> None:
         self.end = None
+        # Not earlier: what is left of the tree may still write, and a closed pipe would end it at once.
+        self._keep_output()
+        self._close_pipes()
         notes.forget(self.context.notes_folder, self._owner)
         self._release_mark()
         with self.context.contained(f"the private folder of {self.config.name} could not be removed"):
