@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon_programs.supervisor.plugin.backoff import STABLE_SECONDS, Backoff
-from tests.children import shell, started
-from tests.happenings import Event, changes, events
-from tests.launches import Quick
+from tests.events import Event, changes, events
+from tests.processes import shell, started
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import Quick
 
 CRASHES = shell("sleep 1.1; exit 1")
 PORTS = {"start": 24_300, "end": 24_301}

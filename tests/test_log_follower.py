@@ -255,7 +255,7 @@ def test_log_that_was_removed_is_followed_when_there_is_a_new_one(log: Log) -> N
 def test_log_that_logrotate_renames_is_followed_line_by_line(log: Log, is_replaced: bool) -> None:
     log.rotated(0, 0).write(b"one\n")
     follower = log.follow(10)
-    told(follower)
+    read_events(follower)
     had: list[str] = []
     for number in range(3):
         log.write(b"%d before\n" % number)
@@ -266,7 +266,7 @@ def test_log_that_logrotate_renames_is_followed_line_by_line(log: Log, is_replac
         if is_replaced:
             log.path.touch(0o600)
         log.write(b"%d after\n" % number)
-        news = told(follower)
+        news = read_events(follower)
         assert resets(news) == [("rotated", False)]
         had += texts(news)
     assert had == [f"{number} {when}" for number in range(3) for when in ("before", "after")]

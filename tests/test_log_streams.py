@@ -327,7 +327,7 @@ def test_temporary_program_that_is_stopped_ends_its_streams(quick: Quick, stack:
 def test_client_that_lost_its_connection_hears_the_end_of_a_temporary_program(
     quick: Quick, stack: Stack
 ) -> None:
-    id = quick.run(shell("seq 3; read wait"))
+    id = quick.run(shell("seq 3; sleep 1000"))
     route = f"quick-start/{id}/logs/stream"
     with StreamClient(stack, route) as listener:
         assert listener.line() == "1"
@@ -359,8 +359,8 @@ CLOCK = python(
 )
 
 
-def reads_on(listener: Listener, number: int) -> int:
-    """The next number that the stream tells, which follows the last one."""
+def reads_on(listener: StreamClient, number: int) -> int:
+    """Return the next number of the stream, which follows the last one."""
     line = int(listener.line())
     assert line == number + 1
     return line

@@ -11,7 +11,7 @@ import pytest
 
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim, Mark, Marks
-from tests.children import is_root
+from tests.processes import is_root
 from tests.stack import eventually
 
 MARK = Mark(400_000, 400_100)

@@ -13,7 +13,7 @@ from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim, Mark
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import children
-from tests.children import is_root
+from tests.processes import is_root
 from tests.stack import eventually
 
 WEB, QUEUE = Owner("program-1", "program-1"), Owner("program-2", "8000")

@@ -10,9 +10,9 @@ import pytest
 
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.processes import marks, notes
-from tests.children import is_root, python, started
-from tests.launches import own_processes
+from tests.processes import is_root, python, started
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import own_processes
 
 PARTS = ("api", "scheduler", "listener")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.children import is_alive, shell, started, tree
-from tests.launches import Quick
-from tests.launches import tree as tree_of_launch
+from tests.processes import is_alive, shell, started, tree
 from tests.stack import Api, Stack, eventually, free_port
+from tests.temporary_programs import Quick
+from tests.temporary_programs import tree as tree_of_launch
 
 # Each notes when it is asked. `$1` is the file; `$2` is what the process itself does then.
 NOTES = 'trap "" HUP; note() { echo "$1 $(date +%s.%N)" >> "$told"; }; told=$1; '

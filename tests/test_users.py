@@ -63,7 +63,9 @@ def test_path_of_other_users_has_nothing_of_the_stack_users_home(own_stack: Stac
     own_stack.environment["PATH"] = ":".join(folders)
     api = own_stack.start().api
     of_root, of_nobody = (
-        environment(started(api, api.add(LONG_RUNNING, user=user, directory="/")))[b"PATH"].decode().split(":")
+        environment(started(api, api.add(LONG_RUNNING, user=user, directory="/")))[b"PATH"]
+        .decode()
+        .split(":")
         for user in ("root", "nobody")
     )
     assert of_root == folders
