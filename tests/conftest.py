@@ -21,6 +21,8 @@ reaper.remember(_state)
 _state.mkdir(mode=0o700)
 atexit.register(shutil.rmtree, _state, ignore_errors=True)
 os.environ["DAEMON_STATE_DIR"] = str(_state)
+# The host of Django's test client: sessions are not valid under each name.
+os.environ["DAEMON_ALLOWED_HOSTS"] = "testserver"
 # Here and not in pyproject.toml: pytest-django would read the settings before this file is.
 os.environ["DJANGO_SETTINGS_MODULE"] = "hoody_site.settings"
 
@@ -46,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     with marks.only_as_marked(item):
         return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_background_writes() -> Iterator[None]:
+    """Keep the thread that records the use of tokens from writing into the database of another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hoody_site.access.uses.Uses._run", lambda self: None)
+        yield
 
 
 @pytest.fixture(scope="session")

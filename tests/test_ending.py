@@ -172,7 +172,7 @@ def test_next_look_waits_longer_after_one_that_took_long(tree: Tree, monkeypatch
     end = tree.end(tree_in=0)
     now = time.monotonic()
     assert end.step(now) == pytest.approx(now + LOOK_AGAIN_SECONDS, abs=0.05)
-    monkeypatch.setattr(ending, "terminate", lambda identity: time.sleep(0.05))
+    monkeypatch.setattr(ending, "_signal", lambda *arguments: time.sleep(0.02))
     end = tree.end(tree_in=0)
     now = time.monotonic()
     due = end.step(now)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +25,9 @@ needs_root = pytest.mark.skipif(not is_root(), reason="it takes root to become a
 class Adopted:
     """An ``Orphans``, and children that it sees."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes_folder: Path) -> None:
         self.own: dict[int, object] = dict.fromkeys(children(os.getpid()))
-        self.orphans = Orphans(self.own)
+        self.orphans = Orphans(self.own, str(notes_folder))
         self.running: list[subprocess.Popen[bytes]] = []
 
     def child(self, mark: Mark | None = MARK, user: str | None = None) -> int:
@@ -45,8 +46,8 @@ class Adopted:
 
 
 @pytest.fixture
-def adopted() -> Iterator[Adopted]:
-    adopted = Adopted()
+def adopted(tmp_path: Path) -> Iterator[Adopted]:
+    adopted = Adopted(tmp_path)
     yield adopted
     for child in adopted.running:
         child.kill()
