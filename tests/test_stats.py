@@ -261,5 +261,6 @@ def test_one_sweep_however_many_programs(api: Api, stack: Stack, monkeypatch: py
 
 def test_nothing_that_runs_has_no_stats() -> None:
     assert stats.measure({}) == {}
-    gone = {"program-1": {"processes": {"program-1": {"state": "running", "pid": 2**22 + 1, "started_at": 1.0}}}}
+    process = {"state": "running", "pid": 2**22 + 1, "started_at": 1.0}
+    gone = {"program-1": {"processes": {"program-1": process}}}
     assert stats.measure(gone) == {}
