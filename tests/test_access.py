@@ -170,6 +170,7 @@ def test_scheme_is_taken_in_any_letter_case(stack: Stack) -> None:
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_health_answers_without_a_token_and_with_a_bad_one(stack: Stack, token: str | None) -> None:
     assert stack.client(token).get("health").json()["status"] == "ok"
+    assert stack.client(token).get("ready").status_code in (200, 503)  # it may have started just now
 
 
 def test_unknown_host_is_refused(api: Api) -> None:
@@ -206,6 +207,14 @@ def test_head_works_where_get_works(api: Api, route: str) -> None:
         send(api, "head", route, id, params={"nothing": ""}).status_code
         == send(api, "get", route, id, params={"nothing": ""}).status_code
     )
+
+
+@pytest.mark.parametrize("route", [*READING, "events", "events/stream", "programs/{}/logs/stream"])
+def test_head_needs_the_permissions_of_get(api: Api, users: dict[str, Api], stack: Stack, route: str) -> None:
+    id = api.add()
+    for client, code in ((stack.client(None), 401), (users["nobody"], 403), (users["inactive"], 401)):
+        assert send(client, "head", route, id).status_code == code
+    assert send(users["viewer"], "head", route, id).status_code == 200
 
 
 @pytest.mark.parametrize("route", ["events/stream", "programs/{}/logs/stream"])

@@ -48,8 +48,8 @@ def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, A
 
 
 def port_of(program: Program, query: dict[str, Any]) -> int | None:
-    """Return the port in the query, if there is one; raise Refused if the program does not have it."""
-    port: int | None = query.get("port")
+    """Take the port out of the query, and return it; raise Refused if the program does not have it."""
+    port: int | None = query.pop("port", None)
     if port is not None:
         services.require_port(program, port)
     return port
