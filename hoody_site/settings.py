@@ -147,10 +147,17 @@ PASSED_ENVIRONMENT = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", *P
 
 # Django
 
-try:
-    SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
-except OSError:  # not created yet, or not readable for this user: use a temporary key
-    SECRET_KEY = secrets.token_urlsafe(50)
+
+def read_secret_key(file: Path) -> str:
+    """Return the key in a file; an empty text if it can't be read or holds none."""
+    try:
+        return file.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+# Not created yet, or not readable for this user: use a temporary key. A start refuses a file without one.
+SECRET_KEY = read_secret_key(SECRET_KEY_FILE) or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS]
 ROOT_URLCONF = "hoody_site.urls"
 WSGI_APPLICATION = "hoody_site.wsgi.application"
