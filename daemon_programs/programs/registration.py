@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.files import replace_text
+from daemon_programs.files import remove, replace_text
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.transactions import on_failure
@@ -58,20 +58,23 @@ def write_file(group: str, text: str) -> None:
 
     It is not synced to the disk, because the folder is rebuilt from the database at every start.
     """
-    replace_text(file_of(group), text, durable=False)
+    file = file_of(group)
+    if file.is_dir():
+        remove(file)
+    replace_text(file, text, durable=False)
 
 
 def _change(group: str, text: str | None) -> None:
     """Change the file, or remove it if ``text`` is None, and undo that if the transaction fails."""
     file = file_of(group)
-    previous = file.read_text() if file.exists() else None
+    previous = file.read_text() if file.is_file() else None
     on_failure(lambda: _restore(group, previous))
     _apply(group, text)
 
 
 def _apply(group: str, text: str | None) -> None:
     if text is None:
-        file_of(group).unlink(missing_ok=True)
+        remove(file_of(group))
         supervisor.remove(group)
     else:
         write_file(group, text)
@@ -80,7 +83,7 @@ def _apply(group: str, text: str | None) -> None:
 
 def _restore(group: str, text: str | None) -> None:
     if text is None:
-        file_of(group).unlink(missing_ok=True)
+        remove(file_of(group))
     else:
         write_file(group, text)
     # The change may have failed because supervisord is away, which then has nothing to restore.

@@ -6,7 +6,7 @@ import secrets
 
 from django.conf import settings
 
-from daemon_programs.files import remove_leftovers, replace_text
+from daemon_programs.files import remove, remove_leftovers, replace_text
 from hoody_site.settings import read_secret_key
 from hoody_site.stack.problem import StackProblem
 
@@ -91,4 +91,7 @@ def lock_state_folder() -> int:
         ) from None
     for folder in (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.BACKUPS_FOLDER):
         remove_leftovers(folder)
+    # Of a stack that was killed, or copied: supervisord can't replace all that may stand there.
+    for leftover in (settings.SUPERVISORD_SOCKET, settings.CHANGES_SOCKET, settings.SUPERVISORD_PID):
+        remove(leftover)
     return lock
