@@ -1,8 +1,6 @@
 """What the system gives too little of is told in one sentence at the start, before secrets are printed."""
 
-import os
 import resource
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,13 +10,11 @@ import pytest
 
 from hoody_site.stack import shortages
 from hoody_site.stack.problem import StackProblem
-from tests.children import PATIENT, started
+from tests.children import PATIENT, can_mount, started
 from tests.sets import failed
 from tests.stack import PROJECT, Stack, eventually
 
-is_unshared = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare"), reason="it takes root and unshare to mount"
-)
+is_unshared = pytest.mark.skipif(not can_mount(), reason="it takes the right to make mounts")
 
 
 def refusal(stack: Stack, *command: str, limit: Callable[[], object] | None = None) -> str:

@@ -15,7 +15,7 @@ import pytest
 from daemon_programs.supervisor.processes import notes, survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.survivors import Found
-from tests.children import is_root
+from tests.children import can_mount, is_root
 from tests.stack import Stack, eventually
 
 WEB = Owner("program-1", "program-1")
@@ -167,7 +167,7 @@ def test_processes_of_another_stack_are_left_alone(table: Table, tmp_path: Path)
     assert tree.identify(theirs)
 
 
-@pytest.mark.skipif(not is_root(), reason="only root can make mount namespaces")
+@pytest.mark.skipif(not can_mount(), reason="it takes the right to make mounts")
 def test_container_with_the_same_path_is_left_alone(table: Table, tmp_path: Path) -> None:
     """Seen from the host, what a container's stack has started looks like our own."""
     theirs = tmp_path / "theirs"
