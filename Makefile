@@ -59,7 +59,16 @@ lock: ## Pin the requirements again (needs uv)
 clean: ## Remove the virtual environment and caches (not the state folder)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
 
+# An environment that was made elsewhere, or by another version of Python, is made again.
+ifneq ($(filter-out help clean lock,$(MAKECMDGOALS)),)
+ifneq ($(shell test ! -L $(BIN)/python -a ! -e $(BIN)/python || $(BIN)/python .ci/is_current.py 2>/dev/null || echo stale),)
+.PHONY: $(VENV)/bin/python $(VENV)/.installed
+endif
+endif
+
 $(VENV)/bin/python:
+	@case "$$PWD" in *[[:space:]%\;\#\'\"\\,]*) echo "The project can't be in $$PWD: use a path without white space, quotes, backslashes, commas and % ; #"; exit 1;; esac
+	@if [ -e $(VENV) ] || [ -L $(VENV) ]; then echo "The environment in $(VENV) was made elsewhere or by another Python: it is made again."; rm -rf $(VENV); fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=python3.x make ...)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The virtual environment can't be created: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 

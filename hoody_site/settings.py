@@ -136,6 +136,7 @@ STACK_LOGS_DIR = STATE_DIR / "stack-logs"
 PROGRAMS_FOLDER = STATE_DIR / "conf.d"
 NOTES_FOLDER = STATE_DIR / "running"
 SUPERVISORD_CONF = STATE_DIR / "supervisord.conf"
+SUPERVISORD_PID = STATE_DIR / "supervisord.pid"
 SUPERVISORD_SOCKET = STATE_DIR / "supervisor.sock"
 CHANGES_SOCKET = STATE_DIR / "changes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
@@ -163,13 +164,20 @@ PASSED_ENVIRONMENT = ["PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", *P
 
 # Django
 
-try:
-    SECRET_KEY = SECRET_KEY_FILE.read_text().strip()
-except OSError:  # not created yet, or not readable for this user: use a temporary key
-    SECRET_KEY = secrets.token_urlsafe(50)
+
+def read_secret_key(file: Path) -> str:
+    """Return the key in a file; an empty text if it can't be read or holds none."""
+    try:
+        return file.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+# Not created yet, or not readable for this user: use a temporary key. A start refuses a file without one.
+SECRET_KEY = read_secret_key(SECRET_KEY_FILE) or secrets.token_urlsafe(50)
 try:
     ADMIN_HOSTS = [ADMIN_HOST_FILE.read_text().strip()]
-except OSError:  # as above
+except OSError:  # not created yet, or not readable for this user
     ADMIN_HOSTS = []
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", BIND_HOST, *EXTRA_HOSTS, *ADMIN_HOSTS]
 # The host names that sessions are valid under (access/hosts.py). A name below .localhost leads to loopback,

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from daemon_programs.exceptions import DaemonError
+from daemon_programs.files import remove
 from daemon_programs.maintenance.reconcile import Difference, check_mirror, correct
 from daemon_programs.models import Program
 from daemon_programs.programs import registration, statuses
@@ -84,7 +85,7 @@ def forget(group: str) -> None:
     This is never rolled back, since a restored temporary program would run a second time. If supervisord
     can't be reached, reconciliation removes the program later.
     """
-    registration.file_of(group).unlink(missing_ok=True)
+    remove(registration.file_of(group))
     with suppress(DaemonError):
         supervisor.remove(group)
 
@@ -154,7 +155,7 @@ def _leftover_files() -> Iterator[Difference]:
 
 def _remove_file(file: Path) -> None:
     _remove_logs_without_record(file.stem)
-    file.unlink(missing_ok=True)
+    remove(file)
 
 
 def purge(record: EphemeralProgram) -> None:

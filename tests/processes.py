@@ -3,8 +3,10 @@
 import contextlib
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,16 @@ from tests.stack import Api, Stack, eventually
 
 # It runs until it is stopped, in a single process, and ignores its arguments.
 LONG_RUNNING = "sh -c 'exec sleep 100000'"
+
+
+@cache
+def can_mount(*more: str) -> bool:
+    """Whether a test can make mounts of its own: it takes root, and neither a chroot nor most containers."""
+    command = ["unshare", "--mount", *more, "sh", "-c", "mount -t tmpfs none /mnt"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def python(code: str, *arguments: str) -> str:

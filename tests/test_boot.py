@@ -78,6 +78,8 @@ def test_second_start_brings_back_what_the_database_says(own_stack: Stack, tmp_p
     shown = own_stack.output.read_text()[before:]
     assert "shown only now" not in shown
     assert "Log in   admin; forgotten: manage.py changepassword admin" in shown
+    assert f"Token    for scripts of this host: in {own_stack.folder}/api-token\n" in shown
+    assert "it is in" not in shown
     assert own_stack.token == token
     assert api.get("programs").json() == programs
     eventually(lambda: mirrored(own_stack) == programs)

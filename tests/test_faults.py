@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ import requests
 
 from daemon_programs import transactions
 from daemon_programs.exceptions import Busy
-from tests.processes import environment, is_alive, shell, started, tree
+from tests.processes import LONG_RUNNING, environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 
 UNREACHABLE = "supervisord can't be reached; nothing was changed"
@@ -207,6 +208,71 @@ def test_taken_port_is_reported(stack: Stack, tmp_path: Path) -> None:
         "there, or set DAEMON_BIND to another host:port"
     )
     assert not second.processes()
+
+
+@pytest.mark.parametrize(
+    ("bind", "why"),
+    [
+        (
+            "192.0.2.1:8000",
+            "): no network interface of this host has this address; ",
+        ),
+        ("nowhere.invalid:8000", "): no address has this name; "),
+    ],
+)
+def test_address_that_no_one_else_uses_is_not_said_to_be_taken(own_stack: Stack, bind: str, why: str) -> None:
+    own_stack.environment["DAEMON_BIND"] = bind
+    answer = own_stack.manage("run_stack")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"CommandError: {bind} can't be used (")
+    assert answer.stderr.endswith(f"{why}set DAEMON_BIND to another host:port\n")
+
+
+def test_folders_where_files_belong_are_replaced(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    id = api.add(LONG_RUNNING, boot=True)
+    assert own_stack.stop() == 0
+    misplaced = [
+        own_stack.folder / "conf.d" / f"program-{id}.json",
+        own_stack.folder / "conf.d" / "program-99.json",
+        own_stack.folder / "conf.d" / ".program-98.json.1.tmp",
+        own_stack.folder / "running" / "program-97",
+        own_stack.folder / "changes.sock",
+        own_stack.folder / "supervisor.sock",
+        own_stack.folder / "supervisord.pid",
+    ]
+    for path in misplaced:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        (path / "within").touch()
+    own_stack.start()
+    assert own_stack.api.until(id, "running")
+    for path in misplaced:
+        assert not path.is_dir(), path
+
+
+@pytest.mark.parametrize("left", ["file", "dangling link", "socket"])
+def test_leftover_socket_does_not_stop_the_start(own_stack: Stack, left: str) -> None:
+    own_stack.folder.mkdir(mode=0o700)
+    path = own_stack.folder / "changes.sock"
+    if left == "file":
+        path.touch()
+    elif left == "dangling link":
+        path.symlink_to("nowhere")
+    else:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    assert own_stack.start().api.ok("quick-start", {"command": "true", "user": OWN_USER, "wait": "exit"})
+
+
+def test_folder_in_place_of_a_program_file_is_replaced_by_a_change(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    id = api.add(LONG_RUNNING)
+    file = own_stack.folder / "conf.d" / f"program-{id}.json"
+    file.unlink()
+    file.mkdir()
+    api.ok(f"programs/edit/{id}", {"description": "new"})
+    assert file.is_file()
 
 
 def test_folder_that_can_not_be_used_is_reported(stack: Stack, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.files import replace_text
+from daemon_programs.files import remove, replace_text
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
 from daemon_programs.programs import preflight, registration, unclaimed
@@ -155,7 +155,7 @@ def _check_folder(wanted: dict[str, str]) -> Iterator[Difference]:
     folder = Path(settings.PROGRAMS_FOLDER)
     for file in sorted((*folder.glob(f"{PROGRAM_PREFIX}*"), *folder.glob(f".{PROGRAM_PREFIX}*"))):
         if file.stem not in wanted or file.suffix != ".json":
-            yield Difference(f"conf.d/{file.name} belongs to no program", "removed", file.unlink)
+            yield Difference(f"conf.d/{file.name} belongs to no program", "removed", partial(remove, file))
     for group, text in wanted.items():
         file = registration.file_of(group)
         if not _has(file, text):

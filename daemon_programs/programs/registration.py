@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from daemon_programs.exceptions import DaemonError, SupervisorUnavailable
-from daemon_programs.files import replace_text
+from daemon_programs.files import remove, replace_text
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.transactions import on_failure
@@ -62,10 +62,10 @@ def withdraw(program: SupervisedProgram) -> None:
     group = program.group
     supervisor.state(group)
     file = file_of(group)
-    previous = file.read_text() if file.exists() else None
+    previous = file.read_text() if file.is_file() else None
     on_failure(lambda: _keep(group, previous))
     _groups_to_withdraw().add(group)
-    file.unlink(missing_ok=True)
+    remove(file)
     transaction.on_commit(partial(_withdraw_now, group))
 
 
@@ -79,7 +79,10 @@ def write_file(group: str, text: str) -> None:
 
     It is not synced to the disk, because the folder is rebuilt from the database at every start.
     """
-    replace_text(file_of(group), text, durable=False)
+    file = file_of(group)
+    if file.is_dir():
+        remove(file)
+    replace_text(file, text, durable=False)
 
 
 def _groups_to_withdraw() -> set[str]:
@@ -111,14 +114,14 @@ def _withdraw_now(group: str) -> None:
 def _change(group: str, text: str | None) -> None:
     """Change the file, or remove it if ``text`` is None, and undo that if the transaction fails."""
     file = file_of(group)
-    previous = file.read_text() if file.exists() else None
+    previous = file.read_text() if file.is_file() else None
     on_failure(lambda: _restore(group, previous))
     _apply(group, text)
 
 
 def _apply(group: str, text: str | None) -> None:
     if text is None:
-        file_of(group).unlink(missing_ok=True)
+        remove(file_of(group))
         supervisor.remove(group)
     else:
         write_file(group, text)
@@ -127,7 +130,7 @@ def _apply(group: str, text: str | None) -> None:
 
 def _restore(group: str, text: str | None) -> None:
     if text is None:
-        file_of(group).unlink(missing_ok=True)
+        remove(file_of(group))
     else:
         write_file(group, text)
     # The change may have failed because supervisord is away, which then has nothing to restore.

@@ -1,5 +1,6 @@
 """The address that the API listens on."""
 
+import errno
 import socket
 import time
 
@@ -18,10 +19,23 @@ def check_address(patience_seconds: float = 0.0) -> None:
     while problem := _bind():
         if time.monotonic() > deadline:
             raise StackProblem(
-                f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): stop what "
-                "listens there, or set DAEMON_BIND to another host:port"
+                f"{settings.BIND_HOST}:{settings.BIND_PORT} can't be used ({problem.strerror}): "
+                f"{_advice(problem)}set DAEMON_BIND to another host:port"
             ) from problem
         time.sleep(0.05)
+
+
+def _advice(problem: OSError) -> str:
+    """Return what else than another address would help."""
+    if isinstance(problem, socket.gaierror):
+        return "no address has this name; "
+    if problem.errno == errno.EADDRINUSE:
+        return "stop what listens there, or "
+    if problem.errno == errno.EADDRNOTAVAIL:
+        return "no network interface of this host has this address; "
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return "this user may not listen there, such as on ports below 1024; "
+    return ""
 
 
 def _bind() -> OSError | None:

@@ -35,7 +35,7 @@ nocleanup=true
 logfile={logs / "supervisord.log"}
 logfile_maxbytes=5MB
 logfile_backups=2
-pidfile={settings.STATE_DIR / "supervisord.pid"}
+pidfile={settings.SUPERVISORD_PID}
 {"user=root" if os.geteuid() == 0 else ""}
 
 [unix_http_server]

@@ -6,7 +6,8 @@ import secrets
 
 from django.conf import settings
 
-from daemon_programs.files import remove_leftovers, replace_text
+from daemon_programs.files import remove, remove_leftovers, replace_text
+from hoody_site.settings import read_secret_key
 from hoody_site.stack.problem import StackProblem
 
 _FOLDERS = (
@@ -59,12 +60,18 @@ def _is_used_otherwise() -> bool:
 
 
 def make_secret_key() -> None:
-    """Create the secret key if it is missing.
+    """Create the secret key if it is missing; raise StackProblem if its file holds none.
 
     The lock must be held, so that stacks that start at the same time use one key.
     """
-    if not settings.SECRET_KEY_FILE.exists():
-        replace_text(settings.SECRET_KEY_FILE, secrets.token_urlsafe(50) + "\n")
+    file = settings.SECRET_KEY_FILE
+    if not file.exists():
+        replace_text(file, secrets.token_urlsafe(50) + "\n")
+    elif not read_secret_key(file):
+        raise StackProblem(
+            f"{file} holds no key: restore it from a backup, or remove it, and the next start makes a new "
+            "one, with which all users have to log in again"
+        )
 
 
 def make_admin_host() -> None:
@@ -90,4 +97,7 @@ def lock_state_folder() -> int:
         ) from None
     for folder in (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.BACKUPS_FOLDER):
         remove_leftovers(folder)
+    # Of a stack that was killed, or copied: supervisord can't replace all that may stand there.
+    for leftover in (settings.SUPERVISORD_SOCKET, settings.CHANGES_SOCKET, settings.SUPERVISORD_PID):
+        remove(leftover)
     return lock

@@ -16,6 +16,7 @@ from hoody_site.stack import (
     first_start,
     folder,
     reconciliation,
+    shortages,
     survivors,
 )
 
@@ -37,7 +38,9 @@ def prepare(report: Callable[[str], object]) -> Start:
 
     Raise StackProblem, DatabaseUnusable, OSError or DatabaseError if the stack can't be started.
     """
+    shortages.check()
     folder.make_state_folder()
+    shortages.provide_temporary_folder()
     lock = folder.lock_state_folder()
     folder.make_secret_key()
     backup.finish_restore()

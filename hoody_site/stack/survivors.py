@@ -5,6 +5,7 @@ import os
 
 from django.conf import settings
 
+from daemon_programs.files import remove
 from daemon_programs.programs import registration
 from daemon_programs.supervisor.processes import survivors, tree
 from daemon_programs.supervisor.processes.notes import Owner
@@ -38,7 +39,7 @@ def end_survivors() -> int:
             f"Processes that a killed stack has left running can't be ended: {problem}"
         ) from problem
     for note in settings.NOTES_FOLDER.iterdir():
-        note.unlink()
+        remove(note)
     return len(ended)
 
 

@@ -43,8 +43,10 @@ class Command(BaseCommand):
             lines += [
                 f"Log in   {ADMINISTRATOR} / {secrets.password}   (shown only now)",
                 f"Token    {secrets.token}   (shown only now)",
+                f"         for scripts of this host it is in {settings.API_TOKEN_FILE}",
             ]
         else:
             lines.append(f"Log in   {ADMINISTRATOR}; forgotten: manage.py changepassword {ADMINISTRATOR}")
-        lines += [f"         for scripts of this host it is in {settings.API_TOKEN_FILE}", ""]
-        self.stdout.write("\n".join(lines))
+            if settings.API_TOKEN_FILE.exists():
+                lines.append(f"Token    for scripts of this host: in {settings.API_TOKEN_FILE}")
+        self.stdout.write("\n".join([*lines, ""]))
