@@ -97,6 +97,68 @@ def test_admin_says_the_same_of_its_fields(confined: Stack, work: Path) -> None:
     }
 
 
+def test_roots_are_checked_before_existence(confined: Stack, allowed: dict[str, Any], work: Path) -> None:
+    for directory in ("/etc", "/etc/missing", "/root/missing"):
+        sentence = refused(confined.api, "directory", {**allowed, "directory": directory})
+        assert sentence == f"Field 'directory' must lie below {work}, and '{directory}' does not"
+    missing = refused(confined.api, "directory", {**allowed, "directory": f"{work}/missing"})
+    assert missing == f"Working directory '{work}/missing' does not exist"
+
+
+@pytest.fixture
+def closed(work: Path) -> Iterator[Path]:
+    """A folder that the user may not enter. ``there`` and the program ``tool`` are in it."""
+    folder = work / "closed"
+    (folder / "there").mkdir(parents=True)
+    (folder / "tool").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (folder / "tool").chmod(0o755)
+    (folder / "data").write_text("not a program\n")
+    folder.chmod(0o700)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_existence_of_folders_is_told_as_far_as_the_user_may_see_it(
+    confined: Stack, allowed: dict[str, Any], closed: Path, work: Path
+) -> None:
+    (work / "way").symlink_to(closed)
+    for folder in (closed, work / "way"):
+        told = {
+            refused(confined.api, "directory", {**allowed, "directory": f"{folder}/{name}"}).replace(
+                name, "…"
+            )
+            for name in ("there", "missing", "there/../missing", "data")
+        }
+        assert told == {f"Working directory '{folder}/…' can't be entered by the user \"{USER}\""}
+    (work / "way").unlink()
+    os.chown(closed, -1, pwd.getpwnam(USER).pw_gid)
+    closed.chmod(0o710)
+    id = confined.api.add(**{**allowed, "directory": f"{closed}/there"})
+    missing = refused(confined.api, "directory", {**allowed, "directory": f"{closed}/missing"})
+    assert missing == f"Working directory '{closed}/missing' does not exist"
+    confined.api.ok(f"programs/remove/{id}")
+
+
+@pytest.mark.parametrize("name", ["tool", "data", "missing"])
+def test_existence_of_commands_is_told_as_far_as_the_user_may_see_it(
+    confined: Stack, allowed: dict[str, Any], closed: Path, name: str
+) -> None:
+    api = confined.api
+    for fields in (
+        {"command": f"{closed}/{name}"},
+        {"command": f"closed/{name}"},
+        {"command": name, "environment": {"PATH": str(closed)}},
+    ):
+        id = api.add(**{**allowed, **fields})
+        not_found = f"command not found: {fields['command']}"
+        assert api.status(id)["problem"] == not_found
+        sentence = f"Program with ID {id} can't be started: {not_found}"
+        assert api.refused(f"programs/{id}/start") == sentence
+        api.ok(f"programs/{id}/restart")  # which does not look first
+        assert api.until(id, "fatal")["last_run"]["error"] == not_found
+        api.ok(f"programs/remove/{id}")
+
+
 def test_link_made_after_it_was_saved_is_found_at_the_start(
     confined: Stack, allowed: dict[str, Any], work: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -92,6 +93,22 @@ class SupervisedProgram(models.Model):
     def _is_stored(self, field: str) -> bool:
         """Return whether the field has the value that the database has."""
         return type(self)._default_manager.filter(pk=self.pk, **{field: getattr(self, field)}).exists()
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Validate each field, then whether the directory exists, as far as the user may see that."""
+        errors: dict[str, list[ValidationError]] = {}
+        try:
+            super().clean_fields(exclude)
+        except ValidationError as problem:
+            errors = problem.error_dict
+        is_user_unknown = bool(settings.ALLOWED_USERS) and "user" in errors
+        if self.directory and not is_user_unknown and "directory" not in {*errors, *(exclude or ())}:
+            try:
+                rules.check_existing_directory(self.user, self.directory)
+            except ValidationError as problem:
+                errors["directory"] = problem.error_list
+        if errors:
+            raise ValidationError(errors)
 
     def clean(self) -> None:
         """Check the rules between fields, and normalize values."""

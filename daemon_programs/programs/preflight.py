@@ -5,7 +5,6 @@ Its user, folders and command existed when it was saved, but may have been remov
 
 import os
 import pwd
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -38,6 +37,7 @@ def _checks(program: SupervisedProgram) -> Iterator[Callable[[], None]]:
     yield partial(rules.check_user, program.user)
     if program.directory:
         yield partial(rules.check_directory, program.directory)
+        yield partial(rules.check_existing_directory, program.user, program.directory)
     yield partial(_check_command, program)
     if program.logs_enabled:
         yield partial(rules.check_stdout_logfile, program.log_path("stdout"))
@@ -50,8 +50,10 @@ def _check_command(program: SupervisedProgram) -> None:
     if PORT in command:
         return
     path = program.environment.get("PATH") or search_path.inherited(program.user)
-    file = os.path.join(program.directory or pwd.getpwnam(program.user).pw_dir, command)
-    if not (os.path.isfile(file) if "/" in command else shutil.which(command, path=path)):
+    folders = [program.directory or pwd.getpwnam(program.user).pw_dir] if "/" in command else path.split(":")
+    files = [os.path.join(folder, command) for folder in folders]
+    seen = [file for file in files if rules.may_see(program.user, file)]
+    if not any(os.path.isfile(file) and ("/" in command or os.access(file, os.X_OK)) for file in seen):
         raise ValidationError(f"command not found: {command}")
-    if "/" in command and not os.access(file, os.X_OK):
+    if "/" in command and not os.access(seen[0], os.X_OK):
         raise ValidationError(f"command is not executable: {command}")

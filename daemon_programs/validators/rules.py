@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from daemon_programs.supervisor.logfiles import is_below
+from daemon_programs.supervisor.sight import may_look_up
 from daemon_programs.text import printable, split_words
 
 NAME_LENGTH = 128
@@ -96,11 +97,32 @@ def check_user(user: str) -> None:
 
 
 def check_directory(directory: str) -> None:
-    """Require an existing directory, below DAEMON_WORK_ROOTS if they are set."""
+    """Require a path of a directory, below DAEMON_WORK_ROOTS if they are set."""
     _check_path("directory", directory)
+    _check_roots("directory", directory, settings.WORK_ROOTS)
+
+
+def check_existing_directory(user: str, directory: str) -> None:
+    """Require an existing directory; with DAEMON_ALLOWED_USERS tell only what the program's user may see."""
+    if not may_see(user, directory):
+        raise ValidationError(
+            f"Working directory '{directory}' can't be entered by the user \"{user}\"", VANISHED
+        )
     if not os.path.isdir(directory):
         raise ValidationError(f"Working directory '{directory}' does not exist", VANISHED)
-    _check_roots("directory", directory, settings.WORK_ROOTS)
+
+
+def may_see(user: str, path: str) -> bool:
+    """Return whether clients may learn if a path exists.
+
+    With DAEMON_ALLOWED_USERS they have the power of those users, and must not learn more than the users can.
+    """
+    if not settings.ALLOWED_USERS:
+        return True
+    try:
+        return user in settings.ALLOWED_USERS and may_look_up(pwd.getpwnam(user), path)
+    except KeyError:
+        return False
 
 
 def check_home(user: str) -> None:

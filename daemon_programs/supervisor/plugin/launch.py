@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
-from daemon_programs.supervisor import logfiles, search_path
+from daemon_programs.supervisor import logfiles, search_path, sight
 from daemon_programs.supervisor.plugin import terminal
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim
@@ -36,6 +36,9 @@ def find_command(config: Any) -> tuple[str, list[str]]:
         candidates = [os.path.join(directory_of(config), program)]
     else:
         candidates = [os.path.join(folder, program) for folder in config.get_path()]
+    if config.context.limits.users:  # clients must not learn more than the user could
+        account = account_of(config)
+        candidates = [candidate for candidate in candidates if sight.may_look_up(account, candidate)]
     for candidate in candidates:
         if os.path.isfile(candidate):
             if not os.access(candidate, os.X_OK):
