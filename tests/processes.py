@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from daemon_programs.supervisor.processes import survivors
 from daemon_programs.supervisor.processes.tree import children, identify
 from tests.stack import Api, Stack, eventually
 
-# It runs until it is stopped, in a single process, and ignores its arguments.
+# It runs until it is stopped, in a single process, and ignores its arguments; and what it becomes.
 LONG_RUNNING = "sh -c 'exec sleep 100000'"
+BECOMES = "sleep 100000"
 
 
 @cache
@@ -75,19 +75,9 @@ def tree(stack: Stack, id: int) -> list[psutil.Process]:
 def carriers(stack: Stack, group: str) -> Iterator[psutil.Process]:
     """Yield the processes with a group's mark or environment, once none is between fork and exec."""
     eventually(lambda: not any(map(_is_like_its_parent, _children(stack))))
-    owners = survivors.find(str(stack.folder / "running")).owners if stack.folder.exists() else {}
-    marked = {identity.pid for identity, owner in owners.items() if owner.group == group}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if (process.pid in marked or _was_given(process, stack, group)) and is_alive(process):
-                yield process
-
-
-def _was_given(process: psutil.Process, stack: Stack, group: str) -> bool:
-    """Whether a process has the environment of a group; some overwrite it."""
-    given = process.environ()
-    url = f"unix://{stack.folder}/supervisor.sock"
-    return given.get("SUPERVISOR_SERVER_URL") == url and given.get("SUPERVISOR_GROUP_NAME") == group
+    for process, owner in stack.owners().items():
+        if owner.group == group and is_alive(process):
+            yield process
 
 
 def _children(stack: Stack) -> list[psutil.Process]:

@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 import psutil
 import requests
 
+from daemon_programs.supervisor.processes import survivors
+from daemon_programs.supervisor.processes.notes import Owner
 from tests import scripts
 from tests.reaper import reaper
 
@@ -265,12 +267,21 @@ class Stack:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that the stack's supervisord has started, or what that has started."""
-        mark = f"unix://{self.folder}/supervisor.sock"
-        found = []
+        return list(self.owners())
+
+    def owners(self) -> dict[psutil.Process, Owner]:
+        """These processes, with what each belongs to by its mark, or else by its environment."""
+        noted = self.folder / "running"
+        marked = survivors.find(str(noted)).owners if noted.is_dir() else {}
+        owners = {identity.pid: owner for identity, owner in marked.items()}
+        url = f"unix://{self.folder}/supervisor.sock"
+        found = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.environ().get("SUPERVISOR_SERVER_URL") == mark:
-                    found.append(process)
+                if process.pid in owners:
+                    found[process] = owners[process.pid]
+                elif (given := process.environ()).get("SUPERVISOR_SERVER_URL") == url:
+                    found[process] = Owner(given["SUPERVISOR_GROUP_NAME"], given["SUPERVISOR_PROCESS_NAME"])
         return found
 
     def stop(self, timeout: float = 60) -> int:

@@ -14,7 +14,7 @@ import requests
 
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.supervisor.client import Supervisor
-from tests.processes import carriers, shell
+from tests.processes import carriers, is_alive, shell
 from tests.stack import OWN_USER, Stack, eventually
 
 LOST = "daemon restarted before the program finished"
@@ -150,12 +150,8 @@ def log_folders(stack: Stack) -> set[str]:
 
 def running(stack: Stack) -> set[str]:
     """The ids of the temporary programs that have processes."""
-    found = set()
-    for process in stack.processes():
-        with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.add(process.environ().get("SUPERVISOR_GROUP_NAME", ""))
-    return {group for group in found if group.startswith("quick_")}
+    owners = {owner for process, owner in stack.owners().items() if is_alive(process)}
+    return {owner.group for owner in owners if owner.group.startswith("quick_")}
 
 
 def left_of(stack: Stack) -> set[str]:
@@ -175,13 +171,7 @@ def api_pid(stack: Stack) -> int | None:
 
 def own_processes(stack: Stack, *names: str) -> list[psutil.Process]:
     """The processes of ``api``, ``scheduler`` or ``listener``, those that they have started included."""
-    found = []
-    for process in stack.processes():
-        with contextlib.suppress(psutil.Error):
-            # Read the environment again: the process may be ending.
-            if process.environ().get("SUPERVISOR_GROUP_NAME") in names:
-                found.append(process)
-    return found
+    return [process for process, owner in stack.owners().items() if owner.group in names]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from daemon_programs import transactions
 from daemon_programs.exceptions import Busy
 from tests.processes import LONG_RUNNING, environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+from tests.temporary_programs import own_processes
 
 UNREACHABLE = "supervisord can't be reached; nothing was changed"
 MOST_WAITS = 4  # half of the threads
@@ -331,9 +332,7 @@ def test_killed_api_comes_back_whole(other: Stack) -> None:
 @pytest.mark.parametrize("name", ["scheduler", "listener"])
 def test_killed_part_of_the_stack_is_replaced_by_one(other: Stack, name: str) -> None:
     def parts() -> list[psutil.Process]:
-        with contextlib.suppress(psutil.Error):
-            return [each for each in other.processes() if each.environ().get("SUPERVISOR_GROUP_NAME") == name]
-        return []
+        return own_processes(other, name)
 
     def leader() -> psutil.Process | None:
         found = [each for each in parts() if each.ppid() == other.supervisord_pid]

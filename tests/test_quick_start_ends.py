@@ -118,7 +118,7 @@ def test_killed_program_comes_back(quick: Quick) -> None:
         (lambda path: path.mkdir(), "command is a folder: {}"),
         (
             lambda path: (path.write_text("#!/no/such/interpreter\n"), path.chmod(0o755)),
-            "command can't be run: {}: no such file or directory",
+            "command can't be run: {}: its interpreter '/no/such/interpreter' does not exist",
         ),
     ],
     ids=["missing", "not executable", "folder", "no interpreter"],

@@ -19,6 +19,7 @@ import requests
 from tests.admin_client import PASSWORD, AdminClient, create_users
 from tests.processes import is_root
 from tests.stack import OTHER_USER, OWN_USER, Stack, eventually, free_port, temporary_stack
+from tests.temporary_programs import own_processes
 
 ENVIRONMENT = "canary-environment-5c1b"
 HEADER = "canary-header-93ae"
@@ -236,15 +237,11 @@ def test_no_log_of_the_stack_has_a_secret(scene: Scene) -> None:
 
 def test_no_process_of_the_stack_shows_a_secret(scene: Scene) -> None:
     supervisord = psutil.Process(scene.stack.supervisord_pid)
-    own = [supervisord, *(each for each in scene.stack.processes() if _is_of_the_stack(each))]
+    own = [supervisord, *own_processes(scene.stack, "api", "scheduler", "listener")]
     assert len(own) >= 6
     for process in own:
         shown = " ".join([*process.cmdline(), *process.environ().values()])
         assert not any(secret in shown for secret in (*SECRETS, scene.stack.token)), shown
-
-
-def _is_of_the_stack(process: psutil.Process) -> bool:
-    return process.environ().get("SUPERVISOR_GROUP_NAME") in ("api", "scheduler", "listener")
 
 
 def test_nothing_in_the_state_folder_is_for_others(scene: Scene) -> None:

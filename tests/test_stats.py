@@ -11,7 +11,7 @@ import pytest
 
 from daemon_programs.programs import stats
 from daemon_programs.supervisor.client import Supervisor
-from tests.processes import LONG_RUNNING, python, shell, started, tree
+from tests.processes import BECOMES, LONG_RUNNING, python, shell, started, tree
 from tests.stack import Api, Stack, eventually
 
 PORTS = {"start": 64000, "end": 64002}
@@ -61,7 +61,7 @@ def test_shape_is_that_of_the_contract(api: Api) -> None:
     ]
     assert list(shown["processes"][0]) == ["pid", "command", "cpu_percent", "memory_rss_bytes"]
     assert shown["pid"] == shown["processes"][0]["pid"] == pid
-    assert shown["processes"][0]["command"] == "sleep 100000"
+    assert shown["processes"][0]["command"] == BECOMES
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shown["started_at"])
     began = datetime.fromisoformat(shown["started_at"]).timestamp()
     assert abs(began - psutil.Process(pid).create_time()) <= 1

@@ -1,7 +1,6 @@
 """``terminal_id``, ``terminal_shell`` and ``terminal_interactive``: shells. (``tmux``: ``test_tmux.py``.)"""
 
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.processes import LONG_RUNNING, arguments, is_root, python, shell, started, tree
+from tests.processes import BECOMES, LONG_RUNNING, arguments, is_root, python, shell, started, tree
 from tests.stack import OTHER_USER, Api, Stack, eventually
 from tests.terminal_programs import TerminalPrograms, of_each_shell, of_each_shell_and_tmux
 
@@ -172,7 +171,7 @@ def test_otherwise_the_command_takes_the_place_of_the_shell(
 ) -> None:
     id = terminals.add(name, LONG_RUNNING, terminal_interactive=interactive)
     pid = started(terminals.api, id)
-    expected = [each.encode() for each in shlex.split(LONG_RUNNING)]
+    expected = BECOMES.encode().split()
     eventually(lambda: arguments(pid) == expected)
     assert terminals.api.status(id)["stats"]["process_count"] == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import LONG_RUNNING, is_root, python, shell, started, tree
+from tests.processes import BECOMES, LONG_RUNNING, is_root, python, shell, started, tree
 from tests.stack import OTHER_USER, Api, Stack, eventually
 from tests.terminal_programs import TerminalPrograms
 
@@ -262,7 +262,7 @@ def test_stats_count_the_whole_session(terminals: TerminalPrograms) -> None:
     commands = eventually(
         lambda: (
             (found := [each["command"] for each in terminals.api.status(id)["stats"]["processes"]])
-            and LONG_RUNNING.replace("'", "") in found
+            and BECOMES in found
             and found
         )
     )

@@ -131,8 +131,7 @@ def test_trees_of_two_instances_are_distinguished(api: Api, stack: Stack) -> Non
     started(api, id, 64001)
     eventually(lambda: len(tree(stack, id)) == 4)
     api.ok(f"programs/{id}/stop", {"port": 64000})
-    left = {process.environ()["SUPERVISOR_PROCESS_NAME"] for process in tree(stack, id)}
-    assert left == {"64001"}
+    assert {stack.owners()[process].process for process in tree(stack, id)} == {"64001"}
     assert len(tree(stack, id)) == 2
 
 

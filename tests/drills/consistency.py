@@ -20,6 +20,7 @@ import psutil
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.supervisor.client import Supervisor
+from tests.processes import is_alive
 from tests.stack import Stack
 
 PARTS = ("api", "scheduler", "listener")
@@ -94,11 +95,9 @@ def unfinished(stack: Stack) -> list[Path]:
 def marked(stack: Stack) -> dict[Process, list[psutil.Process]]:
     """Return the living processes of the stack, by group and process name in supervisord."""
     found = defaultdict(list)
-    for process in stack.processes():
-        with contextlib.suppress(psutil.Error):
-            carried = process.environ()
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found[carried["SUPERVISOR_GROUP_NAME"], carried["SUPERVISOR_PROCESS_NAME"]].append(process)
+    for process, owner in stack.owners().items():
+        if is_alive(process):
+            found[owner.group, owner.process].append(process)
     return found
 
 

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psutil
 import pytest
 import requests
 
 from tests.drills import ROUNDS
 from tests.drills.consistency import agree, unfinished
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
-from tests.temporary_programs import api_pid
+from tests.temporary_programs import api_pid, own_processes
 
 SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 KILLS = 3 * ROUNDS
@@ -124,12 +123,8 @@ def test_confirmed_changes_survive_kills_at_any_moment(written: Stack) -> None:
 def kill(stack: Stack, *, everything: bool) -> str:
     """SIGKILL the API, or all of the stack's own processes at once."""
     parts = [stack.supervisord_pid] if everything else []
-    for process in stack.processes():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("SUPERVISOR_GROUP_NAME") == "api" or (
-                everything and process.environ().get("SUPERVISOR_GROUP_NAME") in ("scheduler", "listener")
-            ):
-                parts.append(process.pid)
+    killed = ("api", "scheduler", "listener") if everything else ("api",)
+    parts += [process.pid for process in own_processes(stack, *killed)]
     for pid in parts:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from tests.drills import ROUNDS
 from tests.drills.consistency import agree
 from tests.processes import is_alive, python, shell, tree
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
-from tests.temporary_programs import Quick
+from tests.temporary_programs import Quick, own_processes
 
 TOKEN = str(700_000_000 + os.getpid())  # an argument of all processes of these drills
 
@@ -91,11 +91,7 @@ def kill_supervisord(stack: Stack, chance: random.Random) -> None:
 
 
 def parts(stack: Stack) -> list[psutil.Process]:
-    return [
-        process
-        for process in stack.processes()
-        if process.environ().get("SUPERVISOR_GROUP_NAME") in ("api", "scheduler", "listener")
-    ]
+    return own_processes(stack, "api", "scheduler", "listener")
 
 
 def living(stack: Stack) -> list[psutil.Process]:
