@@ -36,7 +36,7 @@ def quiet() -> Iterator[Stack]:
 
 
 class OrphanedProcess:
-    """A process with the environment markers of a stack, and a child without them."""
+    """A process with the environment that a stack gives its programs, which proves nothing, and a child."""
 
     def __init__(self, socket: str, group: str = "program-777") -> None:
         marks = {
@@ -63,9 +63,7 @@ class OrphanedProcess:
         self.process.wait()
 
 
-def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
-    quiet: Stack, tmp_path: Path
-) -> None:
+def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(quiet: Stack) -> None:
     api, folder = quiet.api, quiet.folder
     supervisor = Supervisor(folder / "supervisor.sock")
     lost, other, unknown, gone = (api.add(LONG_RUNNING, name=f"{name} one") for name in ("a", "b", "c", "d"))
@@ -90,11 +88,7 @@ def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
         database.commit()
     (folder / "programs.json").write_text("[")
     (folder / "ephemeral.json").unlink()
-    orphan, foreign = (
-        OrphanedProcess(f"{folder}/supervisor.sock"),
-        OrphanedProcess(f"{tmp_path}/supervisor.sock"),
-    )
-    pids = ", ".join(map(str, sorted(orphan.pids)))
+    orphan = OrphanedProcess(f"{folder}/supervisor.sock")
     expected = [
         (f"conf.d/program-{gone}.json belongs to no program", "removed"),
         ("conf.d/program-999999.json belongs to no program", "removed"),
@@ -105,7 +99,6 @@ def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
         ("programs.json differs from the database", "rewritten"),
         ("quick_77 is still there after its end", "removed"),
         ("ephemeral.json differs from the database", "rewritten"),
-        (f"program-777 has orphaned processes (pid {pids})", "ended"),
     ]
     try:
         before = everything(quiet)
@@ -116,11 +109,9 @@ def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
         assert orphan.lives
         report = done(quiet, "reconcile").splitlines()
         assert sorted(report) == sorted(f"{what}: {remedy}" for what, remedy in expected)
-        assert not orphan.lives
-        assert foreign.lives
+        assert orphan.lives
     finally:
         orphan.kill()
-        foreign.kill()
     assert api.pid(other) == pid
     assert (folder / "conf.d" / f"program-{other}.json").read_text() == right
     eventually(lambda: f"program-{gone}" not in supervisor.states()["programs"])
