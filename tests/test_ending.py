@@ -13,6 +13,7 @@ import pytest
 from daemon_programs.supervisor.plugin import ending
 from daemon_programs.supervisor.plugin.ending import LOOK_AGAIN_SECONDS, Ending
 from daemon_programs.supervisor.processes.tree import identify
+from tests.processes import is_root
 from tests.stack import eventually
 
 NOTES = "for each in TERM HUP; do trap \"echo $each $1 >> '{told}'; {then}\" $each; done; "
@@ -172,7 +173,7 @@ def test_next_look_waits_longer_after_one_that_took_long(tree: Tree, monkeypatch
     end = tree.end(tree_in=0)
     now = time.monotonic()
     assert end.step(now) == pytest.approx(now + LOOK_AGAIN_SECONDS, abs=0.05)
-    monkeypatch.setattr(ending, "_signal", lambda *arguments: time.sleep(0.02))
+    monkeypatch.setattr(ending, "_signal", lambda *arguments: time.sleep(0.05))
     end = tree.end(tree_in=0)
     now = time.monotonic()
     due = end.step(now)
@@ -189,3 +190,24 @@ def test_process_that_has_ended_by_itself_needs_no_step(tree: Tree) -> None:
     tree.main.wait()
     tree.end().ask_main()  # no error
     assert identify(os.getpid())
+
+
+@pytest.mark.skipif(not is_root(), reason="it takes root to become another user")
+def test_process_that_may_not_be_signalled_keeps_no_other_from_it(tree: Tree) -> None:
+    """A stack without privilege may not signal a set-uid program, nor may it signal its child."""
+    tree.orphans = [tree.run("first"), tree.run("second")]
+    tree.told.chmod(0o666)
+    child = os.fork()
+    if not child:
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            end = tree.end(tree_in=0, kill_in=0.1)
+            begun = time.monotonic()
+            while time.monotonic() - begun < 0.3:
+                end.step(time.monotonic())
+            os._exit(0)
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [each.poll() for each in tree.orphans] == [None, None]

@@ -10,7 +10,7 @@ import pytest
 
 from daemon_programs.supervisor.plugin import orphans
 from daemon_programs.supervisor.plugin.orphans import Orphans
-from daemon_programs.supervisor.processes import marks
+from daemon_programs.supervisor.processes import marks, notes
 from daemon_programs.supervisor.processes.marks import Claim, Mark
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import children
@@ -166,3 +166,13 @@ def test_look_that_is_recent_enough_is_not_repeated(adopted: Adopted) -> None:
     pid = adopted.child()
     assert adopted.orphans.of(WEB, at_most_every=60) == []
     assert adopted.orphans.of(WEB, at_most_every=0) == [pid]
+
+
+def test_unclaimed_child_is_noted_until_it_has_ended(adopted: Adopted, tmp_path: Path) -> None:
+    """The next start of the stack could not recognize it."""
+    pid = adopted.child(OTHER)
+    adopted.orphans.look()
+    [note] = notes.read(str(tmp_path))
+    assert (note.owner, note.identity.pid, note.claim) == (Owner("unclaimed", str(pid)), pid, None)
+    adopted.end(pid)
+    assert list(notes.read(str(tmp_path))) == []

@@ -84,7 +84,7 @@ def _signal(identity: Identity, is_child: bool, signum: signal.Signals) -> None:
     if not is_child:
         send(identity, signum)
         return
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(identity.pid, signum)
 
 
