@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.children import python, shell, started
-from tests.launches import Quick
+from tests.processes import python, shell, started
 from tests.stack import Api, eventually
+from tests.temporary_programs import Quick
 
 READS = {
     "cat": ("cat", 0),

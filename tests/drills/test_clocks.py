@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launches import own_processes
 from tests.stack import Stack, eventually, temporary_folder, temporary_stack
+from tests.temporary_programs import own_processes
 
 SHIM = r"""
 #define _GNU_SOURCE
