@@ -444,6 +444,7 @@ class ProgramProcess(Subprocess):
         if self.pid:
             shown["pid"] = self.pid
             shown["started_at"] = self.laststart
+            shown["uptime"] = time.monotonic() - self.launched_at
         if self.ending:
             shown["ending"] = True
         if self.restarts:
