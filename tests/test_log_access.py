@@ -36,7 +36,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def ours() -> Iterator[Path]:
-    """A folder that nobody but root can have anything to do with."""
+    """A folder that only root can access."""
     places = (Path(name) for name in ("/run", "/var/lib", "/srv", "/opt"))
     place = next((each for each in places if each.is_dir() and not each.stat().st_mode & 0o022), None)
     if place is None:

@@ -69,7 +69,7 @@ def test_child_belongs_to_the_owner_of_its_mark(adopted: Adopted) -> None:
     assert adopted.orphans.unclaimed() == []
 
 
-@pytest.mark.parametrize("mark", [None, OTHER], ids=["without a mark", "a mark of nobody"])
+@pytest.mark.parametrize("mark", [None, OTHER], ids=["without a mark", "a mark of no program"])
 def test_child_that_can_not_be_told_is_unclaimed(adopted: Adopted, mark: Mark | None) -> None:
     adopted.orphans.claim(claim(), WEB)
     pid = adopted.child(mark)

@@ -104,7 +104,7 @@ def _private_folder(parent: Path) -> Iterator[Path]:
 
 
 def _copy_database(source: Path, copy: Path) -> None:
-    """Copy a database as it is at one moment, whoever writes to it, into a single file."""
+    """Copy a database, as it is at one moment, into a single file while others write to it."""
     with (
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=20)) as original,
         closing(sqlite3.connect(copy)) as target,
