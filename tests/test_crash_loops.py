@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon_programs.supervisor.plugin.backoff import STABLE_SECONDS, Backoff
+from daemon_programs.supervisor.plugin.programs.backoff import STABLE_SECONDS, Backoff
 from tests.events import Event, changes, events
 from tests.processes import shell, started
 from tests.stack import Api, Stack, eventually
@@ -22,7 +22,7 @@ import importlib.util, sys
 
 class Hurried:
     def find_spec(self, name, path, target=None):
-        if name != "daemon_programs.supervisor.plugin.backoff":
+        if name != "daemon_programs.supervisor.plugin.programs.backoff":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

@@ -13,8 +13,8 @@ import pytest
 
 from daemon_programs.exceptions import Refused
 from daemon_programs.logs.tail import open_log, tail
-from daemon_programs.supervisor.logfiles import Access, LogRefused, located, open_to_write
-from daemon_programs.supervisor.plugin.output import RotatingLog
+from daemon_programs.supervisor.filesystem.logfiles import Access, LogRefused, located, open_to_write
+from daemon_programs.supervisor.plugin.io.output import RotatingLog
 from tests.processes import is_root, shell
 from tests.stack import OTHER_USER, Api, Stack, eventually
 

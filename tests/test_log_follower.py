@@ -12,7 +12,7 @@ import pytest
 
 from daemon_programs.logs.cursor import BEGINNING, Cursor
 from daemon_programs.logs.follower import Follower, Line, LogEvent, Opened, Problem, Reset
-from daemon_programs.supervisor.plugin.output import RotatingLog
+from daemon_programs.supervisor.plugin.io.output import RotatingLog
 from tests.stack import OWN_USER
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from daemon_programs.supervisor.plugin.output import RotatingLog
+from daemon_programs.supervisor.plugin.io.output import RotatingLog
 
 MIB = 1024 * 1024
 
@@ -171,7 +171,7 @@ def test_path_that_can_not_be_looked_up_keeps_its_file(path: Path, monkeypatch: 
         raise PermissionError
 
     with monkeypatch.context() as changed:
-        changed.setattr("daemon_programs.supervisor.plugin.output.os.stat", refuse)
+        changed.setattr("daemon_programs.supervisor.plugin.io.output.os.stat", refuse)
         emit(log, b"one\n")
     assert contents(path) == [b"one\n"]
     log.close()

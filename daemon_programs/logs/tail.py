@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from daemon_programs.exceptions import LogUnreadable, Refused
-from daemon_programs.supervisor import logfiles
+from daemon_programs.supervisor.filesystem import logfiles
 
 _BLOCK_BYTES = 64 * 1024
 # An answer has at most 4 MiB. A program may write any amount without a line break, and one byte may need six

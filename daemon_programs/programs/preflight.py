@@ -11,7 +11,7 @@ from functools import partial
 from django.core.exceptions import ValidationError
 
 from daemon_programs.models import SupervisedProgram
-from daemon_programs.supervisor import search_path
+from daemon_programs.supervisor.filesystem import search_path
 from daemon_programs.supervisor.spec import PORT
 from daemon_programs.validators import rules
 

@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from daemon_programs.supervisor.logfiles import is_below
-from daemon_programs.supervisor.sight import may_look_up
+from daemon_programs.supervisor.filesystem.logfiles import is_below
+from daemon_programs.supervisor.filesystem.sight import may_look_up
 from daemon_programs.text import printable, split_words
 
 NAME_LENGTH = 128

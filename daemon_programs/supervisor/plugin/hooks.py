@@ -7,9 +7,9 @@ from supervisor import events
 from supervisor.states import getProcessStateDescription
 
 from daemon_programs.supervisor.events import POKE
-from daemon_programs.supervisor.plugin.group import SHUTDOWN
-from daemon_programs.supervisor.plugin.process import ProgramProcess
-from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.plugin.programs.group import SHUTDOWN
+from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
+from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.processes.tree import descend, send
 

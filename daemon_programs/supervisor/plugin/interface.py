@@ -16,8 +16,8 @@ from supervisor.rpcinterface import RPCError
 from supervisor.states import getProcessStateDescription
 from supervisor.xmlrpc import Faults
 
-from daemon_programs.supervisor.plugin.group import ProgramGroup
-from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
+from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.states import PartState, ProgramState, States
 
 _ALL = "*"

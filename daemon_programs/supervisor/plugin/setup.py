@@ -19,7 +19,7 @@ from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.parts import Part
-from daemon_programs.supervisor.plugin.registry import Registry
+from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.plugin.shutdown import Shutdown
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.processes.marks import Marks

@@ -15,8 +15,8 @@ from typing import Any
 from supervisor.dispatchers import POutputDispatcher
 from supervisor.loggers import LevelsByName
 
-from daemon_programs.supervisor import logfiles
-from daemon_programs.supervisor.plugin import launch
+from daemon_programs.supervisor.filesystem import logfiles
+from daemon_programs.supervisor.plugin import accounts
 
 _RETRY_SECONDS = 1.0
 # How far a log may grow beyond its limit: in the middle of a line, and while a follower still reads the
@@ -203,7 +203,7 @@ class ProgramOutput(POutputDispatcher):
             self.normallog = config.options.getLogger()
             limits = config.stdout_logfile_maxbytes, config.stdout_logfile_backups
             try:
-                log = RotatingLog(path, *limits, launch.log_access(config))
+                log = RotatingLog(path, *limits, accounts.log_access(config))
             except logfiles.LogRefused:
                 raise  # its sentence names the log
             except OSError as problem:

@@ -16,11 +16,11 @@ from supervisor import events
 from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpected
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
-from daemon_programs.supervisor import search_path
-from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.filesystem import search_path
 from daemon_programs.supervisor.plugin.context import Context
-from daemon_programs.supervisor.plugin.output import ProgramOutput
-from daemon_programs.supervisor.plugin.pipes import make_pipes
+from daemon_programs.supervisor.plugin.io import terminal
+from daemon_programs.supervisor.plugin.io.output import ProgramOutput
+from daemon_programs.supervisor.plugin.io.pipes import make_pipes
 from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
 
 PORT = "{port}"

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
-from daemon_programs.supervisor import logfiles, search_path, sight
-from daemon_programs.supervisor.plugin import terminal
+from daemon_programs.supervisor.filesystem import logfiles, search_path, sight
+from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim
 
@@ -37,7 +38,7 @@ def find_command(config: Any) -> tuple[str, list[str]]:
     else:
         candidates = [os.path.join(folder, program) for folder in config.get_path()]
     if config.context.limits.users:  # clients must not learn more than the user could
-        account = account_of(config)
+        account = accounts.account_of(config)
         candidates = [candidate for candidate in candidates if sight.may_look_up(account, candidate)]
     for candidate in candidates:
         if os.path.isfile(candidate):
@@ -49,23 +50,9 @@ def find_command(config: Any) -> tuple[str, list[str]]:
     raise NotFound(f"command not found: {program}")
 
 
-def account_of(config: Any) -> pwd.struct_passwd:
-    """Return the user that the program runs as.
-
-    Raise ProcessException if the user does not exist, or if programs may not run as this user. Both may
-    have changed since the program was saved.
-    """
-    if config.context.limits.users and config.user not in config.context.limits.users:
-        raise NoPermission(f'programs may not run as the user "{config.user}" (DAEMON_ALLOWED_USERS)')
-    try:
-        return pwd.getpwnam(config.user)
-    except KeyError:
-        raise NoPermission(f'User "{config.user}" does not exist on the system') from None
-
-
 def check(config: Any) -> str:
     """Return the path of the command's file. Raise ProcessException, with the reason, if it can't be run."""
-    account_of(config)
+    accounts.account_of(config)
     _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
     filename, _ = find_command(config)
     return filename
@@ -75,7 +62,7 @@ def directory_of(config: Any) -> str:
     """Return the working directory: the configured one, or the user's home, or the root folder."""
     if config.directory is not None:
         return str(config.directory)
-    home = account_of(config).pw_dir
+    home = accounts.account_of(config).pw_dir
     return home if os.path.isdir(home) else "/"
 
 
@@ -88,7 +75,7 @@ def make_folders(config: Any) -> None:
         remove_private_folder(config)  # a crash may have left that of the last start
         _make_folder(os.path.dirname(config.private_folder), 0o711)
         os.mkdir(config.private_folder, 0o700)
-        account = account_of(config)
+        account = accounts.account_of(config)
         os.chown(config.private_folder, account.pw_uid, account.pw_gid)
 
 
@@ -163,7 +150,7 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
         os.dup2(pipes["child_stdin"], 0)
-        account = account_of(config)
+        account = accounts.account_of(config)
         if config.terminal:
             terminal.take(account.pw_uid)
         os.dup2(pipes["child_stdout"], 1)
@@ -204,13 +191,6 @@ def _missing_interpreter(filename: str) -> str | None:
                 return f"its interpreter '{interpreter[:-1]}' is followed by a carriage return"
             return f"its interpreter '{interpreter}' does not exist"
     return None
-
-
-def log_access(config: Any) -> logfiles.Access:
-    """Return the user that the logs belong to, and the folders that they may be in."""
-    account = account_of(config)
-    limits = config.context.limits
-    return logfiles.Access(account.pw_uid, account.pw_gid, limits.logs, limits.log_roots)
 
 
 def is_shortage(error: OSError) -> bool:

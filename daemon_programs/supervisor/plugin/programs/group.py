@@ -12,9 +12,9 @@ from typing import Protocol
 from supervisor.process import ProcessGroup
 from supervisor.states import STOPPED_STATES, ProcessStates, SupervisorStates
 
-from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig
 from daemon_programs.supervisor.plugin.context import Context
-from daemon_programs.supervisor.plugin.process import ProgramProcess
+from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig
+from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 # A start takes about three milliseconds; a thousand at once would block the loop for seconds.

@@ -34,10 +34,11 @@ from supervisor.states import (
     getProcessStateDescription,
 )
 
-from daemon_programs.supervisor.plugin import launch
-from daemon_programs.supervisor.plugin.backoff import Backoff
-from daemon_programs.supervisor.plugin.configuration import ProgramConfig
-from daemon_programs.supervisor.plugin.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.programs import launch
+from daemon_programs.supervisor.plugin.programs.backoff import Backoff
+from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
+from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
 from daemon_programs.supervisor.processes import notes
 from daemon_programs.supervisor.processes.marks import Claim
 from daemon_programs.supervisor.states import LastRun, ProcessState
@@ -168,7 +169,7 @@ class ProgramProcess(Subprocess):
         return pid
 
     def _take_mark(self) -> Claim | None:
-        uid = launch.account_of(self.config).pw_uid
+        uid = accounts.account_of(self.config).pw_uid
         mark = self.context.marks.take(is_root=uid == 0)
         return Claim(mark, uid) if mark else None
 

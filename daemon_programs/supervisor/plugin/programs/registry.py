@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from daemon_programs.supervisor.plugin.configuration import ProgramGroupConfig, read
 from daemon_programs.supervisor.plugin.context import Context
-from daemon_programs.supervisor.plugin.group import ProgramGroup
-from daemon_programs.supervisor.plugin.process import BOOT
+from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
+from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
+from daemon_programs.supervisor.plugin.programs.process import BOOT
 
 
 class Registry:

@@ -1,0 +1,1 @@
+"""What programs print and read: pipes, terminals, logs with rotation."""

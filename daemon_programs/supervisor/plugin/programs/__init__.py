@@ -1,0 +1,1 @@
+"""Programs inside supervisord: held, started, ended."""
