@@ -126,7 +126,8 @@ def check_what_runs(stack: Stack, api: Api, ids: dict[str, int], folder: Path) -
     error = api.until(ids["no directory"], "fatal")["last_run"]["error"]
     assert error == f"Working directory '{folder}/directory' can't be entered: no such file or directory"
     error = api.until(ids["no log"], "fatal")["last_run"]["error"]
-    assert error == "its logs or its terminal can't be made: not a directory"
+    log = f"the log '{folder}/logs/out.log' can't be opened: not a directory"
+    assert error == f"its logs or its terminal can't be made: {log}"
     assert len(tree(stack, ids["first"])) == 1
 
 
