@@ -58,6 +58,12 @@ def no_background_writes() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def end_what_is_left(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """End the stacks in temporary folders of tests with pytest too, such as one that should not have started."""
+    reaper.watch(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """One running stack for all tests that leave it as they found it."""

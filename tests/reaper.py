@@ -35,6 +35,10 @@ class Reaper:
         """Call before the folder is made."""
         self._tell("+", folder)
 
+    def watch(self, folder: Path) -> None:
+        """End what runs there, and leave the folder to others."""
+        self._tell("=", folder)
+
     def forget(self, folder: Path) -> None:
         self._tell("-", folder)
 
@@ -66,14 +70,14 @@ def main(watched: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     folders = _known_at_the_end_of(watched)
-    _end_all(folders)
-    for folder in folders:
+    _end_all(set(folders))
+    for folder in [folder for folder, kind in folders.items() if kind == b"+"]:
         _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _known_at_the_end_of(watched: int) -> set[Path]:
-    """Read the reports until the watched process has ended, and return its remaining folders."""
+def _known_at_the_end_of(watched: int) -> dict[Path, bytes]:
+    """Read the reports until the watched process has ended, and return its remaining folders with their kind."""
     with contextlib.ExitStack() as open_files:
         waits_for: list[int] = [sys.stdin.fileno()]
         with contextlib.suppress(ProcessLookupError):  # it may be over by now
@@ -89,9 +93,13 @@ def _known_at_the_end_of(watched: int) -> set[Path]:
                 if read:
                     continue
             break  # all has been read; a child of the other side may keep the pipe open
-    folders: set[Path] = set()
+    folders: dict[Path, bytes] = {}
     for line in received.split(b"\n")[:-1]:
-        (folders.add if line[:1] == b"+" else folders.discard)(Path(os.fsdecode(line[1:])))
+        kind, folder = line[:1], Path(os.fsdecode(line[1:]))
+        if kind == b"-":
+            folders.pop(folder, None)
+        else:
+            folders[folder] = kind
     return folders
 
 
