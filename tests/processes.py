@@ -17,6 +17,8 @@ from tests.stack import Api, Stack, eventually
 # It runs until it is stopped, in a single process, and ignores its arguments; and what it becomes.
 LONG_RUNNING = "sh -c 'exec sleep 100000'"
 BECOMES = "sleep 100000"
+# It keeps its arguments, so that they can be read, and has a child.
+KEEPS_ARGUMENTS = "sh -c 'sleep 100000; :'"
 
 
 @cache

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from daemon_programs.supervisor.client import Supervisor
-from tests.processes import LONG_RUNNING, arguments, environment, started
+from tests.processes import KEEPS_ARGUMENTS, arguments, environment, started
 from tests.stack import OWN_USER, Api, Stack
 
 # What has a meaning to supervisord's configuration, to shells, or to Python's formatting
@@ -68,7 +68,7 @@ def running(api: Api, command: str, **fields: Any) -> Any:
 @example(sent=[(text, "double") for text in SPECIAL])
 @example(sent=[(text, "backslash") for text in SPECIAL])
 def test_arguments_arrive_byte_for_byte(api: Api, sent: list[tuple[str, str]]) -> None:
-    command = " ".join([LONG_RUNNING, *(quoted(text, how) for text, how in sent)])
+    command = " ".join([KEEPS_ARGUMENTS, *(quoted(text, how) for text, how in sent)])
     with running(api, command) as pid:
         assert arguments(pid)[3:] == [text.encode() for text, _ in sent]
 
@@ -77,7 +77,7 @@ def test_arguments_arrive_byte_for_byte(api: Api, sent: list[tuple[str, str]]) -
 @given(sent=st.dictionaries(NAME, VALUE, max_size=40))
 @example(sent={f"V{number}": text for number, text in enumerate(SPECIAL + LINES)})
 def test_environment_values_arrive_byte_for_byte(api: Api, sent: dict[str, str]) -> None:
-    with running(api, LONG_RUNNING, environment={"PATH": "/usr/bin:/bin", **sent}) as pid:
+    with running(api, KEEPS_ARGUMENTS, environment={"PATH": "/usr/bin:/bin", **sent}) as pid:
         arrived = environment(pid)
     assert {name: arrived[name.encode()] for name in sent} == {
         name: value.encode() for name, value in sent.items()
@@ -91,7 +91,7 @@ def test_environment_values_arrive_byte_for_byte(api: Api, sent: dict[str, str])
 @example(rest="\\")
 @example(rest="a;b #c")
 def test_command_line_is_split_as_a_shell_would_or_refused(api: Api, rest: str) -> None:
-    command = f"{LONG_RUNNING} {rest}"
+    command = f"{KEEPS_ARGUMENTS} {rest}"
     expected, problem = split(command)
     if problem:
         body = {"name": "new", "command": command, "user": OWN_USER}
@@ -120,9 +120,9 @@ def test_what_can_not_be_carried_is_refused_by_name(api: Api, sent: str, where: 
     refused = "\0" in sent or any("\ud800" <= each <= "\udfff" for each in sent)
     if where == "command":
         refused = refused or "\n" in sent or "\r" in sent
-        fields = {"command": f"{LONG_RUNNING} {shlex.quote(sent)}"}
+        fields = {"command": f"{KEEPS_ARGUMENTS} {shlex.quote(sent)}"}
     else:
-        fields = {"command": LONG_RUNNING, "environment": {"V": sent}}
+        fields = {"command": KEEPS_ARGUMENTS, "environment": {"V": sent}}
     body = json.dumps({"name": "carried", "user": OWN_USER, **fields})
     answer = api.post("programs/add", data=body, headers={"Content-Type": "application/json"})
     if refused:
@@ -138,7 +138,7 @@ def test_what_can_not_be_carried_is_refused_by_name(api: Api, sent: str, where: 
 def test_longest_argument_and_value_arrive(api: Api) -> None:
     """The kernel takes 128 KiB for one string, with the NUL at its end."""
     longest = "x" * (128 * 1024 - 1)
-    with running(api, f"{LONG_RUNNING} {longest}", environment={"V": longest[2:]}) as pid:
+    with running(api, f"{KEEPS_ARGUMENTS} {longest}", environment={"V": longest[2:]}) as pid:
         assert arguments(pid)[3] == longest.encode()
         assert environment(pid)[b"V"] == longest[2:].encode()
 
@@ -146,7 +146,7 @@ def test_longest_argument_and_value_arrive(api: Api) -> None:
 def test_many_long_values_arrive_together(api: Api) -> None:
     """As much as fits into a request also fits into a process."""
     sent = {f"V{number}": "é" * 30_000 for number in range(8)}
-    command = " ".join([LONG_RUNNING, *["y" * 50_000] * 9])
+    command = " ".join([KEEPS_ARGUMENTS, *["y" * 50_000] * 9])
     fields = {"name": "long", "user": OWN_USER, "command": command, "environment": sent}
     body = json.dumps(fields, ensure_ascii=False).encode()
     answer = api.post("programs/add", data=body, headers={"Content-Type": "application/json"})
@@ -173,13 +173,13 @@ def test_no_field_adds_a_section_or_reads_the_stacks_environment(
         (folder := tmp_path / "folder" / evil).mkdir(parents=True)
         value: Any = str(folder)
     else:
-        value = {"environment": {"V": evil}, "command": f"{LONG_RUNNING} {shlex.quote(one_line)}"}.get(
+        value = {"environment": {"V": evil}, "command": f"{KEEPS_ARGUMENTS} {shlex.quote(one_line)}"}.get(
             field, evil
         )
     if field.endswith("logfile"):
         value = f"{tmp_path}/{one_line}"
     ports = {"port_range": {"start": 64000, "end": 64000}} if field == "port_param" else {}
-    body = {"name": "evil one", "command": LONG_RUNNING, "user": OWN_USER, **ports, field: value}
+    body = {"name": "evil one", "command": KEEPS_ARGUMENTS, "user": OWN_USER, **ports, field: value}
     answer = api.post("programs/add", body)
     assert answer.status_code in (200, 400), answer.text
     if answer.status_code == 200:
