@@ -288,7 +288,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # and so is the HSTS preload list of browsers
 ]
 if not HTTPS:  # plain HTTP, by default on loopback only (docs/security.md)
-    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W012", "security.W016"]
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W010", "security.W016"]
 
 BODY_MAX_BYTES = 1024 * 1024  # docs/contract.md, section 1: larger bodies are answered with 413
 # An admin form may hold a program of that size; form encoding takes up to three bytes for one.

@@ -60,7 +60,7 @@ def no_background_writes() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def end_what_is_left(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """End the stacks in temporary folders of tests with pytest too, such as one that should not have started."""
+    """End stacks in the temporary folders of tests with pytest, even one that should not have started."""
     reaper.watch(tmp_path_factory.getbasetemp())
 
 

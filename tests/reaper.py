@@ -77,7 +77,7 @@ def main(watched: int) -> None:
 
 
 def _known_at_the_end_of(watched: int) -> dict[Path, bytes]:
-    """Read the reports until the watched process has ended, and return its remaining folders with their kind."""
+    """Read the reports until the watched process has ended; return its remaining folders and their kinds."""
     with contextlib.ExitStack() as open_files:
         waits_for: list[int] = [sys.stdin.fileno()]
         with contextlib.suppress(ProcessLookupError):  # it may be over by now

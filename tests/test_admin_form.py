@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of
+from tests.faults import no_configuration_folder
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 
@@ -293,18 +294,14 @@ def test_change_that_cannot_be_written_is_reported_and_undone(
     api: Api, boss: AdminClient, stack: Stack
 ) -> None:
     id = api.add(name="stuck", description="before", enabled=False)
-    obstacle = stack.folder / "conf.d" / f"program-{id}.json"
-    obstacle.mkdir()  # where the program's file has to go
     before = document(api, id)
-    try:
+    with no_configuration_folder(stack):
         answer = boss.change(id, description="typed with care", enabled="on")
         assert answer.status_code == 200
         assert "The state of the daemon can't be written or read at the moment" in errors_of(answer)
         assert "typed with care" in answer.text
         assert document(api, id) == before
         assert not tells_of_success(answer)
-    finally:
-        obstacle.rmdir()
     boss.change(id, description="typed with care", enabled="on")
     assert document(api, id)["enabled"] is True
 

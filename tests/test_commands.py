@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon_programs.supervisor.client import Supervisor
-from tests.processes import LONG_RUNNING, started, tree
+from tests.processes import BECOMES, LONG_RUNNING, started, tree
 from tests.program_sets import (
     SET,
     document,
@@ -97,7 +97,7 @@ def test_reset_loads_the_snapshot_and_can_be_undone(stack: Stack, api: Api) -> N
     api.until(running, "running")
     assert (api.word(900), api.word(901)) == ("stopped", "stopped")
     assert tree(stack, ports) == []
-    assert {process.cmdline()[0] for process in tree(stack, running)} == {"sh"}
+    assert [" ".join(process.cmdline()) for process in tree(stack, running)] == [BECOMES]
     [kept] = newest_backups(stack)
     assert kept.read_bytes() == before
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -10,6 +10,7 @@ from standardwebhooks import WebhookVerificationError
 
 from tests import webhook_programs
 from tests.stack import Api, Stack, eventually
+from tests.temporary_programs import own_processes
 from tests.webhook_programs import gaps, new_secret, settled, start
 from tests.webhook_receivers import Answer, Receiver, Trust, with_headers
 
@@ -316,7 +317,7 @@ def test_redirects_are_not_followed(api: Api, receiver: Receiver, trust: Trust) 
 
 
 def test_proxy_variables_are_ignored(api: Api, hooked: Stack, receiver: Receiver, trust: Trust) -> None:
-    queue = [each for each in hooked.processes() if "run_queue" in each.cmdline()]
+    queue = own_processes(hooked, "scheduler")
     assert queue
     assert all(each.environ()["HTTPS_PROXY"].endswith(f":{trust.proxy.port}") for each in queue)
     with Receiver() as plain:

@@ -13,6 +13,7 @@ import pytest
 
 from tests import webhook_programs
 from tests.stack import PROJECT, Stack, eventually, temporary_stack
+from tests.temporary_programs import own_processes
 from tests.webhook_programs import settled, start
 from tests.webhook_receivers import Receiver, Trust
 
@@ -51,9 +52,8 @@ def worker_at(stack: Stack, port: int) -> psutil.Process | None:
 
 def queue_of(stack: Stack) -> psutil.Process:
     """The main process of the queue: what supervisord has started."""
-    [main] = [
-        each for each in psutil.Process(stack.supervisord_pid).children() if "run_queue" in each.cmdline()
-    ]
+    parts = own_processes(stack, "scheduler")
+    [main] = [each for each in parts if each.ppid() == stack.supervisord_pid]
     return main
 
 
@@ -156,7 +156,7 @@ DISPATCH = "from daemon_programs.webhooks import dispatch as d; d._DISPATCH_SECO
 def without_queue(stack: Stack) -> None:
     """Prevent other deliveries."""
     supervisorctl(stack, "stop")
-    assert [each for each in stack.processes() if "run_queue" in each.cmdline()] == []
+    assert own_processes(stack, "scheduler") == []
 
 
 def supervisorctl(stack: Stack, verb: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,16 +81,17 @@ def test_client_without_an_event_yet_can_resume(api: Api, stack: Stack) -> None:
 
 
 def test_client_that_comes_and_goes_misses_nothing(api: Api, stack: Stack) -> None:
-    id = api.add(shell("exit 0"), autorestart="true")
+    id = api.add()
     received: list[int] = []
     listener = StreamClient(stack, ROUTE)
-    api.ok(f"programs/{id}/start")
-    for _ in range(30):
-        received += [int(listener.event(30).data["id"]) for _ in range(2)]
+    with ThreadPoolExecutor(1) as pool:
+        restarts = pool.submit(lambda: [stack.api.ok(f"programs/{id}/restart") for _ in range(30)])
+        for _ in range(30):
+            received += [int(listener.event(30).data["id"]) for _ in range(2)]
+            listener.close()
+            listener = StreamClient(stack, ROUTE, after=str(received[-1]))
         listener.close()
-        listener = StreamClient(stack, ROUTE, after=str(received[-1]))
-    listener.close()
-    api.ok(f"programs/{id}/stop")
+        restarts.result()
     first, last = received[0], received[-1]
     assert received == [event["id"] for event in recorded(api) if first <= event["id"] <= last]
 

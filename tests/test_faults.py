@@ -15,6 +15,7 @@ import requests
 
 from daemon_programs import transactions
 from daemon_programs.exceptions import Busy
+from tests.faults import no_configuration_folder
 from tests.processes import LONG_RUNNING, environment, is_alive, shell, started, tree
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
 from tests.temporary_programs import own_processes
@@ -146,13 +147,9 @@ def test_environment_of_the_stack_need_not_be_text(other: Stack) -> None:
 def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, stack: Stack) -> None:
     id = api.add(boot=True)
     pid = eventually(lambda: api.pid(id))
-    file = stack.folder / "conf.d" / f"program-{id}.json"
-    text = file.read_text()
     eventually(lambda: f'"id": {id},' in (stack.folder / "programs.json").read_text())
     before = api.get("programs").json(), (stack.folder / "programs.json").read_text()
-    file.unlink()
-    file.mkdir()
-    try:
+    with no_configuration_folder(stack):
         for route, body in (
             (f"programs/edit/{id}", {"environment": {"A": "1"}}),
             (f"programs/{id}/disable", {}),
@@ -160,12 +157,10 @@ def test_change_that_can_not_be_written_is_a_503_and_not_half_done(api: Api, sta
             sentence = api.refused(route, body, 503)
             assert sentence == "The state of the daemon can't be written or read at the moment"
         log = (stack.folder / "stack-logs" / "api.log").read_text()
-        assert "ERROR hoody_site.api.errors: ProgramViewSet.edit: [Errno 21] Is a directory" in log
+        assert "ERROR hoody_site.api.errors: ProgramViewSet.edit: [Errno 20] Not a directory" in log
         assert (api.get("programs").json(), (stack.folder / "programs.json").read_text()) == before
         assert api.pid(id) == pid
-    finally:
-        file.rmdir()
-        file.write_text(text)
+    assert api.ok(f"programs/edit/{id}", {"environment": {"A": "1"}})
 
 
 def test_change_that_others_hold_up_for_too_long_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:

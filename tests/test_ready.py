@@ -8,6 +8,7 @@ import psutil
 import requests
 
 from tests.stack import Stack, eventually
+from tests.temporary_programs import own_processes
 
 ALL = ("supervisord", "database", "listener", "queue")
 
@@ -33,10 +34,10 @@ def missing(stack: Stack) -> list[str] | None:
 
 
 def part(stack: Stack, name: str) -> psutil.Process | None:
-    for child in psutil.Process(stack.supervisord_pid).children():
+    for process in own_processes(stack, name):
         with contextlib.suppress(psutil.Error):
-            if name in child.cmdline():
-                return child
+            if process.ppid() == stack.supervisord_pid:
+                return process
     return None
 
 
@@ -46,21 +47,22 @@ def test_whole_stack_is_ready_for_all_to_see(own_stack: Stack) -> None:
     eventually(lambda: ready(stack) == (200, expected), 30)
     check_that_a_crash_loop_is_told(stack)
     check_that_a_lost_database_is_told(stack)
-    os.kill(stack.supervisord_pid, signal.SIGKILL)
-    stack.process.wait()
-    eventually(lambda: missing(stack) == ["supervisord", "listener", "queue"], 30)
+    os.kill(stack.supervisord_pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: missing(stack) == ["supervisord", "listener", "queue"], 30)
+    finally:
+        os.kill(stack.supervisord_pid, signal.SIGCONT)
 
 
 def check_that_a_crash_loop_is_told(stack: Stack) -> None:
     """It runs for more than a second each time, which is enough for supervisord to call it running."""
-    for name, told in (("listen_events", "listener"), ("run_queue", "queue")):
+    for name, told in (("listener", "listener"), ("scheduler", "queue")):
         for _ in range(2):
             victim = eventually(lambda name=name: part(stack, name), 20)
             victim.kill()
             eventually(lambda told=told: missing(stack) == [told], 20)
             scraped = stack.api.session.get(f"{stack.url}/metrics", timeout=30).text
-            component = {"queue": "scheduler"}.get(told, told)
-            assert f'daemon_component_up{{component="{component}"}} 0.0' in scraped
+            assert f'daemon_component_up{{component="{name}"}} 0.0' in scraped
         eventually(lambda: missing(stack) == [], 40)
 
 

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.admin_client import PASSWORD, AdminClient, create_users
+from tests.faults import no_configuration_folder
 from tests.processes import is_root
 from tests.stack import OTHER_USER, OWN_USER, Stack, eventually, free_port, temporary_stack
 from tests.temporary_programs import own_processes
@@ -178,7 +179,7 @@ def in_its_place(file: Path) -> Iterator[None]:
 
 
 def broken_files(scene: Scene, id: int) -> None:
-    with in_its_place(scene.stack.folder / "conf.d" / f"program-{id}.json"):
+    with no_configuration_folder(scene.stack):
         scene.refused(f"programs/edit/{id}", {"environment": {"KEY": f"{ENVIRONMENT}-2"}})
     with in_its_place(scene.stack.folder / "programs.default.json"):
         scene.refused("programs/reset")

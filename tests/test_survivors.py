@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -347,6 +348,9 @@ def test_stack_is_not_started_from_within_what_is_to_be_ended(own_stack: Stack) 
     noted.mkdir(parents=True, mode=0o700)
     own_stack.folder.chmod(0o700)
     notes.write(str(noted), WEB, os.getpid())  # of which the command is a child
-    refused = own_stack.manage("run_stack")
+    try:
+        refused = own_stack.manage("run_stack")
+    finally:
+        shutil.rmtree(noted)  # or the end of the stack would be the end of this process
     assert refused.returncode == 1
     assert refused.stderr.startswith("CommandError: This command runs within a program that a killed stack")

@@ -189,6 +189,7 @@ class Trust:
         return {
             "DAEMON_WEBHOOKS_DEVELOPMENT": "true",
             "DAEMON_WEBHOOKS_CA_FILE": str(self.file),
+            "SPT_NOENV": "1",  # titles of processes don't overwrite their environments, which a test reads
             **dict.fromkeys(names, f"http://127.0.0.1:{self.proxy.port}"),
         }
 
