@@ -271,7 +271,7 @@ def test_program_without_a_record_is_ended_by_the_sweep(quick: Quick, stack: Sta
     assert said == f"{id} is still there after its end: removed"
     eventually(lambda: id not in left_of(stack))
     assert logs.name not in log_folders(stack)
-    assert set(groups(stack)) == {model}
+    eventually(lambda: groups(stack) == {model})
 
 
 def test_sweeps_and_launches_do_not_get_in_each_others_way(quick: Quick, stack: Stack) -> None:
