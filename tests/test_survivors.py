@@ -248,13 +248,14 @@ def test_mark_of_a_program_on_a_process_of_another_user_is_doubtful(table: Table
 
 
 @needs_root
-def test_other_user_finds_nothing_that_it_may_not_end(table: Table, tmp_path: Path) -> None:
+def test_other_user_finds_nothing_that_it_may_not_end(table: Table, tmp_path: Path, token: str) -> None:
     for folder in (*list(tmp_path.parents)[:3], tmp_path, table.noted.parent, table.noted):
         if folder != Path("/tmp"):
             folder.chmod(0o755)
     pid = table.run("exec sleep 1000")
     (table.noted / "program-1:program-1").chmod(0o600)
-    theirs = table.run("setsid env -i sleep 1000 & exec sleep 1000", owner=Owner("2", "2"), user="nobody")
+    script = f"setsid env -i sleep {token} & exec sleep {token}"
+    theirs = table.run(script, owner=Owner("2", "2"), user="nobody")
     eventually(lambda: len(tree.descend([theirs])) == 2)
     tree_of_theirs = {identity.pid for identity in tree.descend([theirs])}
     roots = tree.identify(pid)
