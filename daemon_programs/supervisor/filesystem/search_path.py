@@ -10,8 +10,8 @@ import pwd
 def inherited(user: str) -> str:
     """Return the stack's PATH as a program of ``user`` inherits it.
 
-    Folders in the home of the stack's own user are left out for other users, who mostly may not enter it,
-    and for whom the commands in it are not meant.
+    Folders in the home of the stack's own user are left out for other users, who mostly may not enter it
+    and should not run the commands in it.
     """
     path = os.environ.get("PATH") or os.defpath
     if _uid_of(user) in (None, os.geteuid()):

@@ -231,7 +231,7 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SHELL=account.pw_shell or "/bin/sh",
     )
     environment.update(config.variables)
-    # The environment markers come last: a program's own variables must not replace them.
+    # These come last: a program's own variables must not replace them.
     environment.update(
         SUPERVISOR_ENABLED="1",
         SUPERVISOR_SERVER_URL=config.options.serverurl,
