@@ -233,6 +233,11 @@ def test_not_a_line_of_much_output_is_lost(terminals: TerminalPrograms) -> None:
     assert log.read_text().split() == [*map(str, range(1, 50001)), "END"]
 
 
+def test_process_that_stays_in_the_terminal_holds_up_no_end(terminals: TerminalPrograms) -> None:
+    id = terminals.run("tmux", shell("trap '' HUP; sleep 1000 & echo END; exit 3"))
+    assert terminals.api.until(id, "exited")["last_run"]["exit_code"] == 3
+
+
 def test_restart_gives_a_new_session(terminals: TerminalPrograms) -> None:
     id = terminals.add("tmux", LONG_RUNNING)
     started(terminals.api, id)

@@ -61,22 +61,23 @@ read -r code < "$folder/exit-code" || code=1
 exit "$code"
 """
 
-# The pane waits until its output is being read, so that no output is lost.
+# The pane waits until its output is being read, so that no output is lost at the beginning. At the end it
+# closes the terminal and leaves it to tmux to find that: when a pane's process ends first, tmux drops what
+# the kernel hasn't handed over yet. A process of the background may hold the terminal open, hence the limit.
 _TMUX_PANE = """
 tmux wait-for ready
 . "$0/command"
 (exec "$@")
 echo "$?" > "$0/exit-code"
 """
+_TMUX_PANE_ENDS = """
+exec timeout 2 tmux wait-for ended < /dev/null > /dev/null 2>&1
+"""
 
 # System users have a login shell that only prints a message and exits.
-_TMUX_PANE_STAYS = (
-    _TMUX_PANE
-    + """
-case "$SHELL" in ""|*/nologin|*/false) exec sh -i ;; esac
-exec "$SHELL" -i
+_TMUX_PANE_STAYS = """
+case "$SHELL" in ""|*/nologin|*/false) sh -i ;; *) "$SHELL" -i ;; esac
 """
-)
 
 
 def is_installed(shell: str) -> bool:
@@ -92,7 +93,7 @@ def wrap(argv: list[str], number: int, shell: str, interactive: bool | None) -> 
     shell = shell or default_shell()
     stays = _stays(argv) if interactive is None else interactive
     if shell == TMUX:
-        pane = _TMUX_PANE_STAYS if interactive else _TMUX_PANE
+        pane = _TMUX_PANE + (_TMUX_PANE_STAYS if interactive else "") + _TMUX_PANE_ENDS
         session = [str(folder_of(number)), session_name(number), pane]
         return ["sh", "-c", _TMUX_SESSION, "tmux-session", *session, *map(shlex.quote, argv)]
     script = _RUN_AND_STAY[shell] if stays else _EXEC[shell]
