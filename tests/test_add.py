@@ -22,7 +22,6 @@ def test_answer_is_the_whole_program_with_its_defaults(api: Api, stack: Stack) -
             "command": "sleep 1000",
             "boot": False,
             "delay_seconds": 0,
-            "stop_grace_seconds": 10,
             "autorestart": "unexpected",
             "user": OWN_USER,
             "environment": {},

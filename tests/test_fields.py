@@ -35,7 +35,6 @@ OTHERS: dict[str, Any] = {  # another value than the default, where the example 
     "user": OWN_USER,
     "directory": "/tmp",
     "autorestart": "true",
-    "stop_grace_seconds": 20,
     "log_max_bytes": 1000,
     "log_backups": 3,
     "lazy_load": True,
@@ -84,7 +83,7 @@ def test_defaults_and_limits_are_those_of_the_model(field: ProgramField) -> None
                 column.run_validators(value)
         for value in field.limits:
             column.run_validators(value)
-    assert field.is_always_shown or column.null or column.get_default() in ("", None)
+    assert field.is_always_shown or field.hides_default or column.null or column.get_default() in ("", None)
 
 
 @of_each_field

@@ -384,7 +384,6 @@ def test_mirror_has_the_live_ones_with_their_configuration(quick: Quick, stack: 
         "environment": {"A": "ä"},
         "priority": 7,
         "delay_seconds": 0,
-        "stop_grace_seconds": 10,
         "stdout_logfile": str(folder / "stdout.log"),
         "stderr_logfile": str(folder / "stderr.log"),
         "logs_enabled": True,

@@ -13,7 +13,7 @@ from django.db.models import Field
 from django.forms.fields import InvalidJSONInput
 
 from daemon_programs.models import Program
-from daemon_programs.models.fields import PROGRAM_FIELDS, SECTIONS
+from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS, Kind
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
@@ -32,13 +32,17 @@ class PlainText(forms.Textarea):
         return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
-class JsonObjectField(forms.JSONField):
-    """A JSON object, or nothing. Text that is refused is shown again as it was typed."""
+class JsonField(forms.JSONField):
+    """A JSON object, or a list where one is expected, or nothing.
+
+    Text that is refused is shown again as it was typed.
+    """
 
     widget = PlainText
+    takes_lists = False
 
     def to_python(self, value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, (dict, list)):
             return value
         if not isinstance(value, str) or not value.strip():
             return None
@@ -46,7 +50,7 @@ class JsonObjectField(forms.JSONField):
             content = json.loads(value, object_pairs_hook=_object)
         except (ValueError, RecursionError) as problem:
             raise ValidationError(f"This is not valid JSON: {problem}") from None
-        if not isinstance(content, dict):
+        if not isinstance(content, (dict, list) if self.takes_lists else dict):
             raise ValidationError('This must be a JSON object: {"name": "value"}')
         return content
 
@@ -73,6 +77,8 @@ class ProgramForm(forms.ModelForm):
         for name, field in self.fields.items():
             # Browsers count UTF-16 units, the rules characters. Therefore only the rules limit the length.
             field.widget.attrs.pop("maxlength", None)
+            if isinstance(field, JsonField) and name in FIELD:
+                field.takes_lists = FIELD[name].kind is Kind.JSON
             if name in _ROWS:
                 field.widget.attrs["rows"] = _ROWS[name]
 

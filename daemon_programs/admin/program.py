@@ -23,7 +23,7 @@ from daemon_programs.admin import delivery as delivery_admin
 from daemon_programs.admin import event as event_admin
 from daemon_programs.admin import presentation
 from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, NothingToDo, action, attempt, error_message
-from daemon_programs.admin.forms import JsonObjectField, PlainText, ProgramForm, fieldsets
+from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
@@ -73,7 +73,7 @@ class ProgramAdmin(LiveAdmin):
         models.CharField: {"strip": False},
         models.TextField: {"strip": False, "widget": PlainText},
         models.JSONField: {
-            "form_class": JsonObjectField,
+            "form_class": JsonField,
             "widget": PlainText,
             "show_hidden_initial": False,
         },

@@ -137,6 +137,13 @@ class StrictObject(StrictField, serializers.DictField):
     what = "an object"
 
 
+class JsonValue(StrictField):
+    """Accept any JSON value; the model's validators check it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
 class StrictSerializer(serializers.Serializer):
     """Refuse unknown keys, so that a typo is not silently dropped; drop ``ignored_keys``."""
 

@@ -6,6 +6,7 @@ The rules for the values are the model's.
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -17,6 +18,7 @@ from daemon_programs.models.fields import (
     ProgramField,
 )
 from daemon_programs.serializers.fields import (
+    JsonValue,
     RequiredString,
     StrictBoolean,
     StrictChoice,
@@ -79,6 +81,7 @@ _SERIALIZER_FIELDS: dict[Kind, type[serializers.Field]] = {
     Kind.STRINGS: StrictStringMap,
     Kind.PORT_RANGE: PortRangeSerializer,
     Kind.WEBHOOKS: StrictObject,
+    Kind.JSON: JsonValue,
 }
 
 
@@ -93,7 +96,10 @@ def serializer_field(field: ProgramField) -> serializers.Field:
         options["max_length"] = field.max_length
     if field.choices:
         options["choices"] = field.choices
-    return _SERIALIZER_FIELDS[field.kind](**options)
+    made = _SERIALIZER_FIELDS[field.kind](**options)
+    if field.schema:
+        set_override(made, "field", field.schema)  # for the OpenAPI document
+    return made
 
 
 class SupervisedProgramSerializer(StrictSerializer):

@@ -14,8 +14,8 @@ def program_document(program: Program) -> dict[str, Any]:
 
 def field_values(program: SupervisedProgram, fields: Iterable[ProgramField]) -> dict[str, Any]:
     """Return values by field name as clients know them. Optional ones that are not set are left out."""
-    values = {field.name: _value(program, field) for field in fields}
-    return {name: value for name, value in values.items() if value is not None}
+    values = ((field, _value(program, field)) for field in fields)
+    return {field.name: value for field, value in values if not field.is_left_out(value)}
 
 
 def _value(program: SupervisedProgram, field: ProgramField) -> Any:

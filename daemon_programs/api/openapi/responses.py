@@ -6,6 +6,7 @@ The views don't use these serializers, but a fuzzer validates the responses agai
 from collections.abc import Callable
 from typing import Any
 
+from drf_spectacular.drainage import set_override
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
@@ -92,6 +93,17 @@ class Webhooks(serializers.Serializer):
     retry = serializers.IntegerField()
 
 
+def _options(field: ProgramField) -> dict[str, Any]:
+    effective = {"help_text": "The effective path."} if field.name.endswith("_logfile") else {}
+    return {"required": field.is_always_shown, **effective}
+
+
+def _json(field: ProgramField) -> serializers.Field:
+    made = serializers.JSONField(**_options(field))
+    set_override(made, "field", field.schema)
+    return made
+
+
 # The serializer field for each kind of value.
 _FIELDS: dict[Kind, Callable[[ProgramField], serializers.Field]] = {
     Kind.TEXT: lambda field: serializers.CharField(**_options(field)),
@@ -103,12 +115,8 @@ _FIELDS: dict[Kind, Callable[[ProgramField], serializers.Field]] = {
     Kind.STRINGS: lambda field: serializers.DictField(child=serializers.CharField(), **_options(field)),
     Kind.PORT_RANGE: lambda field: PortRange(**_options(field)),
     Kind.WEBHOOKS: lambda field: Webhooks(**_options(field)),
+    Kind.JSON: _json,
 }
-
-
-def _options(field: ProgramField) -> dict[str, Any]:
-    effective = {"help_text": "The effective path."} if field.name.endswith("_logfile") else {}
-    return {"required": field.is_always_shown, **effective}
 
 
 class Program(serializers.Serializer):

@@ -23,9 +23,7 @@ from supervisor.datatypes import RestartUnconditionally
 from supervisor.options import (
     ProcessException,
     decode_wait_status,
-    make_namespec,
 )
-from supervisor.process import Subprocess
 from supervisor.states import (
     RUNNING_STATES,
     STOPPED_STATES,
@@ -34,24 +32,21 @@ from supervisor.states import (
     getProcessStateDescription,
 )
 
-from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import Backoff
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
-from daemon_programs.supervisor.processes import notes
-from daemon_programs.supervisor.processes.marks import Claim
+from daemon_programs.supervisor.plugin.programs.run import ProcessRun
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
 _ASK_ALL_AFTER = 0.75  # of the grace period: then the whole tree is asked to end, if the process has not
-_ALL_SIGNALS = signal.valid_signals()
 
 # What causes a change of state that was not requested: see `daemon_programs.actors`.
 BOOT = "boot"
 SUPERVISORD = "supervisord"
 
 
-class ProgramProcess(Subprocess):
+class ProgramProcess(ProcessRun):
     """Replaces supervisord's process class."""
 
     # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
@@ -60,7 +55,6 @@ class ProgramProcess(Subprocess):
     retry_at = 0.0
     ended_at = 0.0
     pid: int
-    claim: Claim | None = None  # the mark that the run and its descendants carry
     spawnerr: str | None
     by = SUPERVISORD  # who caused its present state
     start_by = SUPERVISORD  # who requested the next start
@@ -69,12 +63,9 @@ class ProgramProcess(Subprocess):
     end: Ending | None = None  # while processes of the tree are being ended
     _step_at = 0.0  # when the next step of that is due
     last_run: LastRun | None = None
-    failure_fd: int | None = None  # where the child writes why it could not exec the command
 
     def __init__(self, config: ProgramConfig, group: Any) -> None:
-        super().__init__(config)
-        self.group = group
-        self.context = config.context
+        super().__init__(config, group)
         self.policy = Backoff()
 
     @property
@@ -127,57 +118,17 @@ class ProgramProcess(Subprocess):
             self.context.log(f"{self._namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
-        pid = self._fork(filename)
-        if pid is None:
-            return None
-        self._spawn_as_parent(pid)
-        if self.claim is not None:
-            self.context.orphans.claim(self.claim, self._owner)
-        with self.context.contained(f"{self.config.name} could not be noted"):
-            notes.write(self.context.notes_folder, self._owner, pid, self.claim)
-        self.launched_at = time.monotonic()
-        self.context.wakeup.at(self.launched_at + self.config.startsecs)
-        return pid
-
-    def _fork(self, filename: str) -> int | None:
-        """Fork the child that execs the command, and return its pid; None if that fails."""
-        child_failure_fd = None
-        # Block signals until the child has reset its handlers: until then it has supervisord's, which
-        # would swallow a signal that is meant to end the program.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
-            self.failure_fd, child_failure_fd = os.pipe()
-            os.set_blocking(self.failure_fd, False)
-            pid: int = self.config.options.fork()
-            if not pid:
-                child = launch.Child(
-                    self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
-                )
-                launch.exec_command(self.config, child)
+            pid = self._fork(filename)
         except OSError as problem:
-            self.config.options.close_child_pipes(self.pipes)
-            self._close_pipes()
-            self._close_failure_pipe()
-            self._release_mark()
             reason = f"no process can be made: {launch.describe(problem)}"
             self._fail(reason, is_passing=launch.is_shortage(problem))
             return None
-        finally:
-            if child_failure_fd is not None:
-                os.close(child_failure_fd)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._spawn_as_parent(pid)
+        self._note(pid)
+        self.launched_at = time.monotonic()
+        self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
-
-    def _take_mark(self) -> Claim | None:
-        uid = accounts.account_of(self.config).pw_uid
-        mark = self.context.marks.take(is_root=uid == 0)
-        return Claim(mark, uid) if mark else None
-
-    def _release_mark(self) -> None:
-        if self.claim is not None:
-            self.context.orphans.withdraw(self.claim.mark, self._owner)
-            self.context.marks.release(self.claim.mark)
-            self.claim = None
 
     def _fail(self, reason: str, *, is_passing: bool = False) -> None:
         """Record a start that can't succeed: now, if it is for lack of something that others use as well."""
@@ -254,18 +205,6 @@ class ProgramProcess(Subprocess):
             self.config.autorestart and exit_code != 0
         )
 
-    def _keep_output(self) -> None:
-        """Log what has been written and not read yet."""
-        with self.context.contained(f"the last output of {self.config.name} could not be kept"):
-            self.drain()
-
-    def _close_pipes(self) -> None:
-        for dispatcher in self.dispatchers.values():
-            dispatcher.close()
-        self.config.options.close_parent_pipes(self.pipes)
-        self.pipes = {}
-        self.dispatchers = {}
-
     def _record_end(
         self, exit_code: int | None = None, signum: int | None = None, error: str | None = None
     ) -> None:
@@ -278,16 +217,6 @@ class ProgramProcess(Subprocess):
             "ended_at": time.time(),
             "requested": self.killing,
         }
-
-    def _close_failure_pipe(self) -> launch.Failure | None:
-        """Return why the child could not exec the command; None if it did."""
-        if self.failure_fd is None:
-            return None
-        try:
-            return launch.Failure.read(self.failure_fd)
-        finally:
-            os.close(self.failure_fd)
-            self.failure_fd = None
 
     # Stopping
 
@@ -360,8 +289,7 @@ class ProgramProcess(Subprocess):
         # Not earlier: what is left of the tree may still write, and a closed pipe would end it at once.
         self._keep_output()
         self._close_pipes()
-        notes.forget(self.context.notes_folder, self._owner)
-        self._release_mark()
+        self._forget()
         with self.context.contained(f"the private folder of {self.config.name} could not be removed"):
             launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
@@ -429,15 +357,6 @@ class ProgramProcess(Subprocess):
         if self.start_requested:
             return True
         return self.state == ProcessStates.BACKOFF and now >= self.retry_at
-
-    @property
-    def _owner(self) -> notes.Owner:
-        return notes.Owner(self.group.config.name, self.config.name)
-
-    @property
-    def _namespec(self) -> str:
-        """supervisord's full name of the process, for its log."""
-        return str(make_namespec(self.group.config.name, self.config.name))
 
     def snapshot(self, *, with_orphans: bool = True) -> ProcessState:
         """Return the process' state as it is reported."""

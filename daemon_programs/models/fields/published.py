@@ -1,87 +1,10 @@
-"""The list of a program's fields, from which everything else that lists them is derived.
+"""The fields of the published contract (docs/contract.md, section 3)."""
 
-These are the serializers, the JSON documents, the OpenAPI document with its examples, and the admin's form.
-To add a field, add it here, to the model with a migration, and to the specification that supervisord gets
-(`supervisor.spec`). The rules for values are in `validators`; the model's fields use them.
-"""
-
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any
-
-from django.core.validators import MaxValueValidator, MinValueValidator
-
+from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.supervisor.terminals import SHELLS
 from daemon_programs.validators import rules
 
-
-class Kind(Enum):
-    """The JSON type of a field's value."""
-
-    TEXT = auto()
-    REQUIRED_TEXT = auto()  # neither missing nor blank
-    INTEGER = auto()
-    BOOLEAN = auto()
-    CHOICE = auto()
-    AUTORESTART = auto()  # a choice that clients may also send as a boolean
-    STRINGS = auto()  # an object whose values are all strings
-    PORT_RANGE = auto()
-    WEBHOOKS = auto()
-
-
-DEFAULT_PORT_PARAM = "--port"
-
-# The sections of the admin's form in order: heading, introduction, and whether it is collapsed while none
-# of its fields is used.
-SECTIONS: list[tuple[str | None, str, bool]] = [
-    (None, "", False),
-    ("What runs", "", False),
-    ("When it runs", "", False),
-    (
-        "Port range",
-        "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
-        True,
-    ),
-    ("Display and terminal", "", True),
-    ("Logs", "", True),
-    ("Webhooks", "", True),
-]
-
-
-@dataclass(frozen=True)
-class ProgramField:
-    """One field of a program, as requests, documents and the admin's form need it."""
-
-    name: str
-    kind: Kind
-    description: str  # in the OpenAPI document
-    example: Any
-    default: Any = None  # None: no default; documents omit the field while it is not set
-    section: str | None = None  # of the admin's form
-    help_text: str | None = None  # in the admin's form; None: the description
-    limits: tuple[int, int] | None = None  # of an integer, inclusive
-    max_length: int | None = None  # of a text; checked before the model's rules
-    choices: tuple[str, ...] = ()
-    nullable: bool = False  # null clears the field
-    restarts: bool = True  # a change restarts a running program
-    temporary: bool = True  # temporary programs have the field too
-    read_only: bool = False  # derived from other fields; ignored in requests
-    columns: tuple[str, ...] = ()  # the model's fields, if their name is another
-
-    @property
-    def is_always_shown(self) -> bool:
-        """Return whether documents have the field even if it was never set."""
-        is_effective_path = self.name in ("stdout_logfile", "stderr_logfile")
-        return self.kind is Kind.REQUIRED_TEXT or self.default is not None or is_effective_path
-
-    @property
-    def model_columns(self) -> tuple[str, ...]:
-        """Return the names of the model's fields that store the value."""
-        return () if self.read_only else self.columns or (self.name,)
-
-
-# Documents list the fields in this order.
-PROGRAM_FIELDS: tuple[ProgramField, ...] = (
+PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "name",
         Kind.REQUIRED_TEXT,
@@ -136,16 +59,6 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         default=0,
         section="When it runs",
         limits=rules.DELAY_SECONDS,
-        restarts=False,
-    ),
-    ProgramField(
-        "stop_grace_seconds",
-        Kind.INTEGER,
-        "Seconds from SIGTERM to SIGKILL when it is stopped. 0: SIGKILL at once.",
-        example=10,
-        default=10,
-        section="When it runs",
-        limits=rules.STOP_GRACE_SECONDS,
         restarts=False,
     ),
     ProgramField(
@@ -289,18 +202,6 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         nullable=True,
     ),
     ProgramField(
-        "ready_port",
-        Kind.INTEGER,
-        "Ready when 127.0.0.1 accepts connections on this port. Not together with `port_range`.",
-        example=9000,
-        section="When it runs",
-        help_text="It is ready when 127.0.0.1 accepts connections on this port.",
-        limits=rules.PORTS,
-        nullable=True,
-        restarts=False,
-        temporary=False,
-    ),
-    ProgramField(
         "webhooks",
         Kind.WEBHOOKS,
         "Where state changes are delivered. An edit merges the object by key.",
@@ -337,21 +238,3 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
         temporary=False,
     ),
 )
-
-FIELD = {field.name: field for field in PROGRAM_FIELDS}
-WRITABLE_FIELDS = tuple(field for field in PROGRAM_FIELDS if not field.read_only)
-TEMPORARY_FIELDS = tuple(field for field in PROGRAM_FIELDS if field.temporary)
-
-
-def column(name: str) -> dict[str, Any]:
-    """Return the keyword arguments of the model's field for a program's field."""
-    field = FIELD[name]
-    options: dict[str, Any] = {"help_text": field.description if field.help_text is None else field.help_text}
-    if field.limits:
-        low, high = field.limits
-        options["validators"] = [MinValueValidator(low), MaxValueValidator(high)]
-    if field.kind is Kind.STRINGS:
-        options["default"] = dict
-    elif field.default is not None:
-        options["default"] = field.default
-    return options

@@ -1,0 +1,112 @@
+"""One run of a process, as the system has it: its child, its descriptors and its mark."""
+
+import os
+import signal
+from typing import Any
+
+from supervisor.options import make_namespec
+from supervisor.process import Subprocess
+
+from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.programs import launch
+from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
+from daemon_programs.supervisor.processes import notes
+from daemon_programs.supervisor.processes.marks import Claim
+
+_ALL_SIGNALS = signal.valid_signals()
+
+
+class ProcessRun(Subprocess):
+    """Makes the child of a run, and releases what the run has taken."""
+
+    pid: int
+    pipes: dict[str, Any]  # descriptors by name; None for one that there is not
+    dispatchers: dict[int, Any]
+    claim: Claim | None = None  # the mark that the run and its descendants carry
+    failure_fd: int | None = None  # where the child writes why it could not exec the command
+
+    def __init__(self, config: ProgramConfig, group: Any) -> None:
+        super().__init__(config)
+        self.group = group
+        self.context = config.context
+
+    @property
+    def _owner(self) -> notes.Owner:
+        return notes.Owner(self.group.config.name, self.config.name)
+
+    @property
+    def _namespec(self) -> str:
+        """supervisord's full name of the process, for its log."""
+        return str(make_namespec(self.group.config.name, self.config.name))
+
+    def _fork(self, filename: str) -> int:
+        """Fork the child that execs the command, and return its pid. Raise OSError."""
+        child_failure_fd = None
+        # Block signals until the child has reset its handlers: until then it has supervisord's, which
+        # would swallow a signal that is meant to end the program.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+        try:
+            self.failure_fd, child_failure_fd = os.pipe()
+            os.set_blocking(self.failure_fd, False)
+            pid: int = self.config.options.fork()
+            if not pid:
+                child = launch.Child(
+                    self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
+                )
+                launch.exec_command(self.config, child)
+        except OSError:
+            self.config.options.close_child_pipes(self.pipes)
+            self._close_pipes()
+            self._close_failure_pipe()
+            self._release_mark()
+            raise
+        finally:
+            if child_failure_fd is not None:
+                os.close(child_failure_fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pid
+
+    def _note(self, pid: int) -> None:
+        """Claim what the child leaves behind, also for a supervisord that comes after a crash."""
+        if self.claim is not None:
+            self.context.orphans.claim(self.claim, self._owner)
+        with self.context.contained(f"{self.config.name} could not be noted"):
+            notes.write(self.context.notes_folder, self._owner, pid, self.claim)
+
+    def _forget(self) -> None:
+        """Undo that, once nothing of the run is left."""
+        notes.forget(self.context.notes_folder, self._owner)
+        self._release_mark()
+
+    def _take_mark(self) -> Claim | None:
+        uid = accounts.account_of(self.config).pw_uid
+        mark = self.context.marks.take(is_root=uid == 0)
+        return Claim(mark, uid) if mark else None
+
+    def _release_mark(self) -> None:
+        if self.claim is not None:
+            self.context.orphans.withdraw(self.claim.mark, self._owner)
+            self.context.marks.release(self.claim.mark)
+            self.claim = None
+
+    def _keep_output(self) -> None:
+        """Log what has been written and not read yet."""
+        with self.context.contained(f"the last output of {self.config.name} could not be kept"):
+            self.drain()
+
+    def _close_pipes(self) -> None:
+        for dispatcher in self.dispatchers.values():
+            dispatcher.close()
+        self.config.options.close_parent_pipes(self.pipes)
+        self.pipes = {}
+        self.dispatchers = {}
+
+    def _close_failure_pipe(self) -> launch.Failure | None:
+        """Return why the child could not exec the command; None if it did."""
+        if self.failure_fd is None:
+            return None
+        try:
+            return launch.Failure.read(self.failure_fd)
+        finally:
+            os.close(self.failure_fd)
+            self.failure_fd = None
