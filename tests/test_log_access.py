@@ -69,7 +69,7 @@ def test_folder_that_was_exchanged_while_it_was_made_stays_whose_it_is(
 
     monkeypatch.setattr(os, "mkdir", exchanged)
     way = located(str(home / "new" / "log"), ACCESS, make=True)
-    with pytest.raises(LogRefused, match="somebody else's"), way:
+    with pytest.raises(LogRefused, match="another user's"), way:
         pass
     status = (home / "new").stat()
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o700)
@@ -154,19 +154,19 @@ def test_log_that_is_there_already_stays_whose_it_is(ours: Path) -> None:
 
 def test_link_in_the_place_of_a_log_is_not_followed(home: Path, secret: Path) -> None:
     plant(home / "out.log", secret)
-    refuses(home / "out.log", "leads through a link that somebody else can have made")
+    refuses(home / "out.log", "leads through a link that another user can have made")
     assert secret.read_text() == SECRET
 
 
 def test_link_to_nothing_makes_no_file(home: Path, tmp_path: Path) -> None:
     plant(home / "out.log", tmp_path / "new")
-    refuses(home / "out.log", "leads through a link that somebody else can have made")
+    refuses(home / "out.log", "leads through a link that another user can have made")
     assert not (tmp_path / "new").exists()
 
 
 def test_link_on_the_way_is_not_followed(home: Path, tmp_path: Path, secret: Path) -> None:
     plant(home / "logs", tmp_path)
-    refuses(home / "logs" / secret.name, "leads through a link that somebody else can have made")
+    refuses(home / "logs" / secret.name, "leads through a link that another user can have made")
     with pytest.raises(LogRefused):
         write(home / "logs" / "new" / "out.log")
     assert not (tmp_path / "new").exists()
@@ -174,7 +174,7 @@ def test_link_on_the_way_is_not_followed(home: Path, tmp_path: Path, secret: Pat
 
 def test_hard_link_to_a_file_of_another_user_is_refused(home: Path, secret: Path) -> None:
     os.link(secret, home / "out.log")
-    refuses(home / "out.log", "belongs to somebody else than the program's user")
+    refuses(home / "out.log", "belongs to another user than the program's")
     assert (secret.read_text(), owner_and_mode(secret)) == (SECRET, (0, 0o600))
 
 
@@ -324,7 +324,7 @@ def test_program_that_plants_a_link_gains_nothing(api: Api, home: Path, secret: 
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("The log can't be read: ")
     assert SECRET not in answer.text
-    why = f"{log} leads through a link that somebody else can have made"
+    why = f"{log} leads through a link that another user can have made"
     sentence = api.refused(f"programs/{id}/start", {"wait": True})
     assert sentence == f"Program with ID {id} did not start: its logs or its terminal can't be made: {why}"
     assert api.status(id)["last_run"]["error"].endswith(why)

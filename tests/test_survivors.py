@@ -174,7 +174,7 @@ def test_what_is_not_noted_is_not_found(table: Table) -> None:
 
 
 @pytest.mark.parametrize("changed", ["start time", "boot"])
-def test_pid_that_has_gone_to_somebody_else_is_left_alone(table: Table, changed: str) -> None:
+def test_pid_that_has_gone_to_another_process_is_left_alone(table: Table, changed: str) -> None:
     pid = table.run("exec sleep 1000", is_marked=False)
     [note] = table.noted.iterdir()
     noted, start_time, boot = note.read_text().split()

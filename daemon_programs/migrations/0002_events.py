@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('signal', models.CharField(blank=True, default='', max_length=20)),
                 ('error', models.TextField(blank=True, default='')),
                 ('by', models.CharField(help_text='Or what brought it about.', max_length=20, verbose_name='asked by')),
-                ('user', models.CharField(blank=True, default='', help_text='Who asked, if somebody did.', max_length=150)),
+                ('user', models.CharField(blank=True, default='', help_text='Empty if no one requested it.', max_length=150)),
                 ('is_gap', models.BooleanField(default=False, help_text='Not told by supervisord: something in between was lost.', verbose_name='gap')),
                 ('boot', models.CharField(blank=True, default='', max_length=32)),
                 ('number', models.BigIntegerField(null=True)),

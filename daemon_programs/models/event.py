@@ -32,7 +32,7 @@ class Event(models.Model):
     signal = models.CharField(max_length=20, blank=True, default="")
     error = models.TextField(blank=True, default="")
     by = models.CharField("asked by", max_length=20, help_text="Or what brought it about.")
-    user = models.CharField(max_length=150, blank=True, default="", help_text="Who asked, if somebody did.")
+    user = models.CharField(max_length=150, blank=True, default="", help_text="Empty if no one requested it.")
     is_gap = models.BooleanField(
         "gap", default=False, help_text="Not told by supervisord: something in between was lost."
     )

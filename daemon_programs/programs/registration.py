@@ -61,17 +61,21 @@ def withdraw(program: SupervisedProgram) -> None:
         return
     group = program.group
     supervisor.state(group)
-    file = file_of(group)
-    previous = file.read_text() if file.is_file() else None
+    previous = _read_file(group)
     on_failure(lambda: _keep(group, previous))
     _groups_to_withdraw().add(group)
-    remove(file)
+    remove(file_of(group))
     transaction.on_commit(partial(_withdraw_now, group))
 
 
 def file_of(group: str) -> Path:
     """Return the path of a program's configuration file."""
     return Path(settings.PROGRAMS_FOLDER) / f"{group}.json"
+
+
+def _read_file(group: str) -> str | None:
+    file = file_of(group)
+    return file.read_text() if file.is_file() else None
 
 
 def write_file(group: str, text: str) -> None:
@@ -113,8 +117,7 @@ def _withdraw_now(group: str) -> None:
 
 def _change(group: str, text: str | None) -> None:
     """Change the file, or remove it if ``text`` is None, and undo that if the transaction fails."""
-    file = file_of(group)
-    previous = file.read_text() if file.is_file() else None
+    previous = _read_file(group)
     on_failure(lambda: _restore(group, previous))
     _apply(group, text)
 
@@ -129,10 +132,6 @@ def _apply(group: str, text: str | None) -> None:
 
 
 def _restore(group: str, text: str | None) -> None:
-    if text is None:
-        remove(file_of(group))
-    else:
-        write_file(group, text)
-    # The change may have failed because supervisord is away, which then has nothing to restore.
+    # The change may have failed because supervisord is away, which then has nothing to restore but the file.
     with suppress(DaemonError):
         _apply(group, text)

@@ -75,7 +75,7 @@ def located(path: str, access: Access, *, make: bool = False) -> Iterator[Place]
                 folder = _enter(folder, name, access if make else None, trusted)
                 continue
             if not trusted:
-                raise LogRefused(f"{path} leads through a link that somebody else can have made")
+                raise LogRefused(f"{path} leads through a link that another user can have made")
             if not remaining and path_of(folder).startswith("/proc/"):
                 is_descriptor = True
                 break
@@ -219,7 +219,7 @@ def _make(folder: int, name: str, access: Access | None) -> int:
 def _check_user(made: int, name: str, access: Access | None) -> None:
     """Raise LogRefused if the created folder has been replaced by another user's before it was opened."""
     if access is not None and os.fstat(made).st_uid != access.uid:
-        raise LogRefused(f"{name} is somebody else's by now")
+        raise LogRefused(f"{name} is another user's by now")
 
 
 @contextlib.contextmanager
@@ -271,6 +271,6 @@ def _check(place: Place, status: os.stat_result) -> None:
     if place.trusted:
         return
     if status.st_uid != place.access.uid:
-        raise LogRefused(f"{place.path} belongs to somebody else than the program's user")
+        raise LogRefused(f"{place.path} belongs to another user than the program's")
     if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
         raise LogRefused(f"{place.path} has another name beside this one")
