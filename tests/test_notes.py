@@ -34,6 +34,13 @@ def test_later_note_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert list(notes.read(str(tmp_path))) == [Note(WEB, own(), None)]
 
 
+def test_process_is_announced_by_its_mark_before_there_is_one(tmp_path: Path) -> None:
+    notes.announce(str(tmp_path), WEB, CLAIM)
+    assert list(notes.read(str(tmp_path))) == [Note(WEB, Identity(0, 0), CLAIM)]
+    notes.write(str(tmp_path), WEB, os.getpid(), CLAIM)
+    assert list(notes.read(str(tmp_path))) == [Note(WEB, own(), CLAIM)]
+
+
 def test_process_that_has_ended_at_once_is_noted_for_its_descendants(tmp_path: Path) -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -168,6 +168,16 @@ def test_process_that_could_not_be_marked_is_found_by_its_note_with_its_descenda
     assert table.pids() == set()
 
 
+def test_process_is_found_whose_supervisord_was_killed_before_it_could_note_the_pid(table: Table) -> None:
+    pid = table.run("sleep 1000 & wait")
+    [note] = notes.read(str(table.noted))
+    assert note.claim
+    notes.announce(str(table.noted), WEB, note.claim)
+    assert pid in table.pids()
+    end(table, 5)
+    assert table.pids() == set()
+
+
 def test_what_is_not_noted_is_not_found(table: Table) -> None:
     table.run("sleep 1000 & exec sleep 1000", is_noted=False)
     assert table.pids() == set()

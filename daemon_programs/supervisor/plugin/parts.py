@@ -24,11 +24,14 @@ class Part:
     def __init__(self, process: Any, context: Context) -> None:
         self.owner = Owner(process.group.config.name, process.config.name)
         self._context = context
+        self._supervisord = os.getpid()
         self._claim: Claim | None = None
         mark = context.marks.take(is_root=True)
         if mark is not None:
             self._claim = Claim(mark, os.geteuid())
             context.orphans.claim(self._claim, self.owner)
+            with context.contained(f"{self.owner.process} could not be noted"):
+                notes.announce(context.notes_folder, self.owner, self._claim)
         self._spawn, self._become = process.spawn, process._spawn_as_child
         process.spawn, process._spawn_as_child = self.spawn, self.become
 
@@ -44,8 +47,7 @@ class Part:
         """In the child: carry the mark, and end when supervisord does."""
         if self._claim is not None:
             marks.carry(self._claim.mark)
-        parent = os.getppid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it has died in between
+        if os.getppid() != self._supervisord:  # it has died in between
             os._exit(127)
         self._become(filename, argv)

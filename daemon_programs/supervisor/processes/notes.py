@@ -12,6 +12,7 @@ from typing import NamedTuple
 from daemon_programs.supervisor.processes.marks import Claim, Mark
 from daemon_programs.supervisor.processes.tree import Identity, stat
 
+_NO_PROCESS = Identity(0, 0)
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -30,15 +31,27 @@ class Note(NamedTuple):
     claim: Claim | None  # None: it could not be marked
 
 
+def announce(folder: str, owner: Owner, claim: Claim) -> None:
+    """Note the mark of a process that is about to be started.
+
+    So the process is found even if supervisord is killed before it can note which one it is.
+    """
+    _write(folder, owner, _NO_PROCESS, claim)
+
+
 def write(folder: str, owner: Owner, pid: int, claim: Claim | None = None) -> None:
     """Note a process that has just been started. Not synced: no process outlives the system."""
     fields = stat(pid)  # not `identify`: if it has ended already, the note still tells its descendants' mark
     if fields is not None:
-        words: list[object] = [pid, int(fields[19]), _boot()]
-        if claim is not None:
-            words += [claim.mark.soft, claim.mark.hard, claim.uid]
-        with open(_file_of(folder, owner), "w") as note:
-            note.write(" ".join(map(str, words)) + "\n")
+        _write(folder, owner, Identity(pid, int(fields[19])), claim)
+
+
+def _write(folder: str, owner: Owner, identity: Identity, claim: Claim | None) -> None:
+    words: list[object] = [*identity, _boot()]
+    if claim is not None:
+        words += [claim.mark.soft, claim.mark.hard, claim.uid]
+    with open(_file_of(folder, owner), "w") as note:
+        note.write(" ".join(map(str, words)) + "\n")
 
 
 def forget(folder: str, owner: Owner) -> None:

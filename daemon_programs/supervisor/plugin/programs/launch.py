@@ -111,6 +111,7 @@ def _remove_if_plain(folder: str) -> bool:
 class Child(NamedTuple):
     """What a child needs, beside the configuration, to become the program."""
 
+    supervisord: int  # the pid of its parent
     group: str
     pipes: dict[str, int]
     filename: str
@@ -146,6 +147,8 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
     try:
         if child.claim is not None:
             marks.carry(child.claim.mark)
+        if os.getppid() != child.supervisord:
+            os._exit(127)  # it was killed, and the next one may have looked for marks before this had its own
         os.setsid()
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)

@@ -42,29 +42,36 @@ class ProcessRun(Subprocess):
     def _fork(self, filename: str) -> int:
         """Fork the child that execs the command, and return its pid. Raise OSError."""
         child_failure_fd = None
+        supervisord = os.getpid()
         # Block signals until the child has reset its handlers: until then it has supervisord's, which
         # would swallow a signal that is meant to end the program.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
             self.failure_fd, child_failure_fd = os.pipe()
             os.set_blocking(self.failure_fd, False)
+            self._announce()
             pid: int = self.config.options.fork()
             if not pid:
                 child = launch.Child(
-                    self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
+                    supervisord, self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
                 )
                 launch.exec_command(self.config, child)
         except OSError:
             self.config.options.close_child_pipes(self.pipes)
             self._close_pipes()
             self._close_failure_pipe()
-            self._release_mark()
+            self._forget()
             raise
         finally:
             if child_failure_fd is not None:
                 os.close(child_failure_fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pid
+
+    def _announce(self) -> None:
+        if self.claim is not None:
+            with self.context.contained(f"{self.config.name} could not be noted"):
+                notes.announce(self.context.notes_folder, self._owner, self.claim)
 
     def _note(self, pid: int) -> None:
         """Claim what the child leaves behind, also for a supervisord that comes after a crash."""
