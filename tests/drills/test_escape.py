@@ -1,12 +1,14 @@
 """Programs that daemonise, change session, environment or user: nothing escapes its program."""
 
+import itertools
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,23 +18,22 @@ from tests.drills import ROUNDS
 from tests.processes import is_root, shell
 from tests.stack import OWN_USER, Stack, eventually
 
-TOKEN = str(800_000_000 + os.getpid())
 PHP_FPM = next((path for path in map(str, Path("/usr/sbin").glob("php-fpm*"))), None)
 
 _FORK_SETSID_FORK_EXEC = (
     "use POSIX; if (!fork) { POSIX::setsid(); if (!fork) { %ENV = (); exec 'sleep', '{token}' } exit } "
     "sleep 1 while 1"
-).replace("{token}", TOKEN)
+)
 
 # How each leaves its parent; what it needs; and whether its own process lives on.
 KINDS = {
-    "env -i setsid": f"env -i setsid sleep {TOKEN}",
+    "env -i setsid": "env -i setsid sleep {token}",
     "background of an empty environment": (
-        "bash -c " + shlex.quote(f"nohup setsid bash -c 'env -i setsid sleep {TOKEN}' & sleep 1.5")
+        "bash -c " + shlex.quote("nohup setsid bash -c 'env -i setsid sleep {token}' & sleep 1.5")
     ),
     "fork, setsid, fork, exec": shlex.join(["perl", "-e", _FORK_SETSID_FORK_EXEC]),
-    "orphan of an orphan": shell(f"(env -i setsid sh -c 'env -i setsid sleep {TOKEN} & exit' &); sleep 1"),
-    "other user": f"su - nobody -s /bin/bash -c 'setsid sleep {TOKEN} &'",
+    "orphan of an orphan": shell("(env -i setsid sh -c 'env -i setsid sleep {token} & exit' &); sleep 1"),
+    "other user": "su - nobody -s /bin/bash -c 'setsid sleep {token} &'",
     "nginx": "nginx -c {folder}/nginx.conf",
     "php-fpm": f"{PHP_FPM} -D -y " + "{folder}/php-fpm.conf",
     "redis": "redis-server --daemonize yes --port 0 --unixsocket {folder}/redis.sock --dir {folder}",
@@ -60,46 +61,57 @@ def application(environ, start_response): start_response("200 OK", []); return [
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the files that the daemons need; each has its path among its arguments or files."""
-    owner = "user = www-data\ngroup = www-data" if is_root() else ""
-    (tmp_path / "nginx.conf").write_text(_NGINX.format(folder=tmp_path))
-    (tmp_path / "php-fpm.conf").write_text(_PHP.format(folder=tmp_path, user=owner))
-    (tmp_path / "application.py").write_text(_APPLICATION.format(token=TOKEN))
-    return tmp_path
+class Program:
+    """A program of a kind, with a folder and a number that its processes are told by."""
+
+    numbers = itertools.count(800_000_000 + os.getpid() * 10)
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.token = str(next(self.numbers))
+        self.folder = folder
+        folder.mkdir()
+        owner = "user = www-data\ngroup = www-data" if is_root() else ""
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder))
+        (folder / "php-fpm.conf").write_text(_PHP.format(folder=folder, user=owner))
+        (folder / "application.py").write_text(_APPLICATION.format(token=self.token))
+        command = KINDS[kind].replace("{folder}", str(folder)).replace("{token}", self.token)
+        if kind == "gunicorn":
+            gunicorn = shutil.which("gunicorn", path=str(Path(sys.executable).parent))
+            command = command.replace("gunicorn", str(gunicorn), 1)
+        self.command = command
+
+    def owns(self, process: psutil.Process, words: str) -> bool:
+        """Return whether a process with this command line is of this program."""
+        return self.token in words or str(self.folder) in words or _works_in(process, words, self.folder)
 
 
-def command_of(kind: str, folder: Path) -> str:
-    """Return the command of a kind; skip where its program is missing."""
-    if kind == "other user" and not is_root():
-        pytest.skip("only root may become another user without a password")
+def is_here(kind: str) -> bool:
+    """Return whether the program of a kind is installed and can be run by this user."""
+    if kind == "other user":
+        return is_root()
     needed = NEEDS.get(kind)
-    if needed and not shutil.which(needed):
-        pytest.skip(f"{needed} is not installed")
-    command = KINDS[kind].replace("{folder}", str(folder))
-    if kind == "gunicorn":
-        gunicorn = shutil.which("gunicorn", path=str(Path(sys.executable).parent))
-        command = command.replace("gunicorn", str(gunicorn), 1)
-    return command
+    return not needed or shutil.which(needed) is not None
 
 
-def left(folder: Path) -> Iterator[psutil.Process]:
-    """Yield the living processes of these tests, whatever has become of their names and parents."""
+def left(programs: list[Program]) -> dict[str, list[psutil.Process]]:
+    """Return the living processes by the kind of their program."""
+    found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline())
-            is_ours = TOKEN in words or str(folder) in words or _works_in(process, folder)
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-                yield process
+            owners = [program for program in programs if program.owns(process, words)]
+            if owners and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+                found.setdefault(owners[0].kind, []).append(process)
         except psutil.Error:
             continue
+    return found
 
 
-def _works_in(process: psutil.Process, folder: Path) -> bool:
+def _works_in(process: psutil.Process, words: str, folder: Path) -> bool:
     """Return whether a daemon of ours has renamed itself: nginx's and php-fpm's workers, gunicorn."""
     names = ("nginx", "php-fpm", "gunicorn", "redis")
-    if not any(name in process.name() for name in names) and "renamed" not in " ".join(process.cmdline()):
+    if not any(name in process.name() for name in names) and "renamed" not in words:
         return False
     try:
         links = {Path(link).readlink() for link in Path(f"/proc/{process.pid}/fd").iterdir()}
@@ -112,49 +124,60 @@ UNPRIVILEGED = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 NEEDS_ROOT = ("other user", "php-fpm")
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("round", range(ROUNDS))
-def test_nothing_is_left_of_a_program(own_stack: Stack, folder: Path, kind: str, round: int) -> None:
+def test_nothing_is_left_of_a_program(own_stack: Stack, tmp_path: Path, round: int) -> None:
     """After a stop, after a removal, after the stack's end, and after its supervisord was killed."""
-    check_that_nothing_is_left(own_stack, command_of(kind, folder), folder, OWN_USER)
+    check_that_nothing_is_left(own_stack, programs_of(KINDS, tmp_path), OWN_USER)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NEEDS_ROOT])
 @pytest.mark.parametrize("round", range(ROUNDS))
-def test_nothing_is_left_of_a_program_without_root(
-    own_stack: Stack, folder: Path, kind: str, round: int
-) -> None:
+def test_nothing_is_left_of_a_program_without_root(own_stack: Stack, tmp_path: Path, round: int) -> None:
     """The same in a user namespace, where the stack has no privilege at all."""
     if subprocess.run([*UNPRIVILEGED, "true"], check=False, stderr=subprocess.DEVNULL).returncode:
         pytest.skip("user namespaces can't be made here")
     if is_root():
         own_stack.prefix = UNPRIVILEGED
-    user = "nobody" if is_root() else OWN_USER
-    check_that_nothing_is_left(own_stack, command_of(kind, folder), folder, user)
+    kinds = [kind for kind in KINDS if kind not in NEEDS_ROOT]
+    check_that_nothing_is_left(own_stack, programs_of(kinds, tmp_path), "nobody" if is_root() else OWN_USER)
 
 
-def check_that_nothing_is_left(own_stack: Stack, command: str, folder: Path, user: str) -> None:
+def programs_of(kinds: Iterable[str], folder: Path) -> list[Program]:
+    return [Program(kind, folder / str(n)) for n, kind in enumerate(filter(is_here, kinds))]
+
+
+def check_that_nothing_is_left(own_stack: Stack, programs: list[Program], user: str) -> None:
     api = own_stack.start().api
-    id = api.add(command, user=user, directory="/", autorestart="false", stop_grace_seconds=5)
+
+    def add() -> list[int]:
+        fields = {"user": user, "directory": "/", "autorestart": "false", "stop_grace_seconds": 5}
+        return [api.add(program.command, **fields) for program in programs]
+
+    def has_run(id: int, program: Program) -> bool:
+        return bool(left([program])) or api.word(id) == "exited"
 
     def run() -> None:
-        api.ok(f"programs/{id}/start")
-        eventually(lambda: any(left(folder)) or api.word(id) == "exited", 20)
+        for id in ids:
+            api.ok(f"programs/{id}/start")
+        for id, program in zip(ids, programs, strict=True):
+            eventually(partial(has_run, id, program), 20)
 
+    ids = add()
     run()
-    api.ok(f"programs/{id}/stop")
-    eventually(lambda: not list(left(folder)), 5)
+    for id in ids:
+        api.ok(f"programs/{id}/stop")
+    eventually(lambda: not left(programs), 5)
     run()
-    api.ok(f"programs/remove/{id}")
-    eventually(lambda: not list(left(folder)), 5)
-    id = api.add(command, user=user, directory="/", autorestart="false", stop_grace_seconds=5)
+    for id in ids:
+        api.ok(f"programs/remove/{id}")
+    eventually(lambda: not left(programs), 5)
+    ids = add()
     run()
     assert own_stack.stop() == 0
-    assert list(left(folder)) == []
+    assert left(programs) == {}
     own_stack.start()
     run()
     os.kill(own_stack.supervisord_pid, signal.SIGKILL)
     assert own_stack.process
     own_stack.process.wait(30)
     own_stack.start()
-    assert list(left(folder)) == []
+    assert left(programs) == {}
