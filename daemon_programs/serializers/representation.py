@@ -33,10 +33,16 @@ def _port_param(program: Any) -> str | None:
     return (program.port_param or DEFAULT_PORT_PARAM) if program.has_ports else None
 
 
+def _env_file(program: Any) -> str | list[str] | None:
+    paths = program.env_files
+    return paths if len(paths) > 1 else next(iter(paths), None)
+
+
 # Fields whose value in documents is not the attribute of that name.
 _GETTERS: dict[str, Callable[[Any], Any]] = {
     "stdout_logfile": lambda program: program.log_path("stdout"),
     "stderr_logfile": lambda program: program.log_path("stderr"),
+    "env_file": _env_file,
     "port_range": _port_range,
     "port_param": _port_param,
 }
