@@ -1,16 +1,19 @@
 """The umask, the priority and the limits of a process, read back from ``/proc``."""
 
+import json
 import os
 import re
 import resource
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from daemon_programs.supervisor import spec
-from daemon_programs.supervisor.plugin.programs import resources
+from daemon_programs.supervisor.plugin.programs import configuration, resources
 from tests.processes import LONG_RUNNING, is_root, shell, started
 from tests.stack import OTHER_USER, OWN_USER, Api, Stack
 from tests.temporary_programs import Quick
@@ -200,7 +203,25 @@ def test_plugin_knows_each_limit_that_a_program_can_have() -> None:
     assert resources.RESOURCES.keys() == NAMES.keys()
 
 
-def test_file_of_an_older_version_has_the_defaults() -> None:
-    assert spec.DEFAULTS["umask"] == "022"
-    assert spec.DEFAULTS["limits"] == {}
-    assert {"group", "name", "argv", "user"}.isdisjoint(spec.DEFAULTS)
+def test_program_file_of_an_older_version_has_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "program-1.json"
+    required = {"group": "program-1", "name": "a", "argv": ["true"], "user": OWN_USER}
+    file.write_text(json.dumps(required))
+    context: Any = SimpleNamespace(options=None)
+    read = configuration.read(context, file, lambda config: None)
+    assert read.spec == asdict(spec.Specification(**required))
+    config = read.process_configs[0]
+    assert (config.umask, config.nice, config.limits, config.env_files) == (0o022, 0, {}, [])
+    assert not config.redirect_stderr
+    assert not config.log_timestamps
+
+
+@pytest.mark.parametrize("missing", ["group", "argv", "user"])
+def test_program_file_without_what_is_needed_is_not_read(tmp_path: Path, missing: str) -> None:
+    file = tmp_path / "program-1.json"
+    required = {"group": "program-1", "name": "a", "argv": ["true"], "user": OWN_USER}
+    del required[missing]
+    file.write_text(json.dumps(required))
+    context: Any = SimpleNamespace(options=None)
+    with pytest.raises((KeyError, ValueError)):
+        configuration.read(context, file, lambda config: None)
