@@ -13,6 +13,10 @@ class CheckedJSONField(models.JSONField):
 
     empty_values = [None]
 
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the value of a row; most have an empty object, for which there is nothing to parse."""
+        return {} if value == "{}" else super().from_db_value(value, expression, connection)
+
     def deconstruct(self) -> Any:
         """Describe the column to migrations as the plain one that it is for the database."""
         name, _, args, kwargs = super().deconstruct()

@@ -162,7 +162,7 @@ class SupervisedProgram(models.Model):
 
     def default_log(self, stream: str) -> str:
         """Return the path of a log for which the program names no file."""
-        return str(settings.LOGS_DIR / folder_name(self.name) / f"{stream}.log")
+        return f"{settings.LOGS_DIR}/{folder_name(self.name)}/{stream}.log"
 
     def log_path(self, stream: str, port: int | None = None) -> str:
         """Return the path of the log of ``stdout`` or ``stderr``; with ``port`` that of the instance."""

@@ -14,15 +14,15 @@ def program_document(program: Program) -> dict[str, Any]:
 
 def field_values(program: SupervisedProgram, fields: Iterable[ProgramField]) -> dict[str, Any]:
     """Return values by field name as clients know them. Optional ones that are not set are left out."""
-    values = ((field, _value(program, field)) for field in fields)
-    return {field.name: value for field, value in values if not field.is_left_out(value)}
-
-
-def _value(program: SupervisedProgram, field: ProgramField) -> Any:
-    if field.name in _GETTERS:
-        return _GETTERS[field.name](program)
-    value = getattr(program, field.name)
-    return None if field.nullable and value == "" else value
+    document = {}
+    for field in fields:
+        getter = _GETTERS.get(field.name)
+        value = getter(program) if getter else getattr(program, field.name)
+        if field.nullable and value == "":
+            value = None
+        if not field.is_left_out(value):
+            document[field.name] = value
+    return document
 
 
 def _port_range(program: Any) -> dict[str, int] | None:
