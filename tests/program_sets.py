@@ -58,6 +58,17 @@ SET: list[dict[str, Any]] = [
         "terminal_shell": "sh",
         "terminal_interactive": False,
     },
+    {
+        "name": "surrounded",
+        "command": LONG_RUNNING,
+        "env_file": ["/etc/ü.env", "-/none/ .env"],
+        "umask": "077",
+        "nice": 19,
+        "limits": {"nofile": 4096, "core": "unlimited", "as": 2**53 - 1},
+        "redirect_stderr": True,
+        "log_timestamps": True,
+        "labels": {"team": "web", "example.com/tier": "", "1": "2"},
+    },
 ]
 
 

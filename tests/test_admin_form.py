@@ -69,6 +69,9 @@ AWKWARD = [
     {"stdout_logfile": "/tmp/ a  log ", "directory": "/"},
     {"terminal_id": 2201, "terminal_shell": "bash", "terminal_interactive": False},
     {"ready_port": 65535},
+    {"env_file": "-/etc/a b.env", "umask": "077", "nice": 5, "limits": {"nofile": 9, "core": "unlimited"}},
+    {"redirect_stderr": True, "log_timestamps": True, "labels": {"example.com/team": "web", "empty": ""}},
+    {"limits": {}, "labels": {}},
     {"webhooks": {"enabled": True, "urls": ["https://example.com/hook"], "events": ["EXITED"], "retry": 1}},
 ]
 
@@ -236,6 +239,16 @@ def test_form_refuses_what_the_api_refuses_in_the_same_words(
         ("environment", '{"A":' * 100_000),
         ("environment", "1" * 5000),
         ("environment", '{"\\ud800": "\\udfff"}'),
+        ("env_file", "/etc/a.env\nb.env"),
+        ("umask", "0o22"),
+        ("umask", ""),
+        ("nice", "20"),
+        ("nice", ""),
+        ("limits", "[]"),
+        ("limits", '{"nofile": "5"}'),
+        ("limits", "5"),
+        ("labels", "[]"),
+        ("labels", '{"a b": "c"}'),
         ("webhooks", "{}x"),
         ("webhooks", "[]"),
         ("webhooks", '{"urls": [["\\ud800"]], "\\ud800": {"a": NaN}}'),
@@ -285,6 +298,19 @@ def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: AdminC
     answer = boss.post(f"{PROGRAMS}{id}/change/", {"name": "only this"}, follow=True)
     assert errors_of(answer)
     assert document(api, id) == before
+
+
+def test_files_of_variables_are_typed_as_lines(api: Api, boss: AdminClient) -> None:
+    typed = "/a.env\r\n\r\n-/b.env\r\n"
+    answer = boss.add(name="lines", command="true", user=OWN_USER, env_file=typed)
+    assert errors_of(answer) == []
+    program = find(api, "lines")
+    assert program
+    assert program["env_file"] == ["/a.env", "-/b.env"]
+    boss.change(program["id"], description="another")
+    assert document(api, program["id"])["env_file"] == ["/a.env", "-/b.env"]
+    boss.change(program["id"], env_file="", labels="", limits="")
+    assert document(api, program["id"]).keys().isdisjoint({"env_file", "labels", "limits"})
 
 
 # It saves whole or not at all

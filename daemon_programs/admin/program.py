@@ -30,6 +30,7 @@ from daemon_programs.programs import services, waiting
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
+from daemon_programs.validators.labels import parse_selector
 
 # How long a button waits for a start, so that the next page shows the result.
 _BUTTON_TIMEOUT_SECONDS = 5
@@ -64,6 +65,28 @@ class HasPortsFilter(admin.SimpleListFilter):
         return queryset.filter(port_start__isnull=self.value() == "no")
 
 
+class LabelFilter(admin.SimpleListFilter):
+    """Filter programs by one of the labels that there are."""
+
+    title = "label"
+    parameter_name = "label"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        used = {
+            f"{key}={value}"
+            for labels in Program.objects.exclude(labels={}).values_list("labels", flat=True)
+            for key, value in labels.items()
+        }
+        return [(label, label) for label in sorted(used)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Program]) -> QuerySet[Program]:
+        selector = parse_selector(self.value() or "")
+        if selector is None:
+            return queryset
+        labelled = Program.objects.exclude(labels={}).values_list("pk", "labels")
+        return queryset.filter(pk__in=[pk for pk, labels in labelled if selector.selects(labels)])
+
+
 @admin.register(Program)
 class ProgramAdmin(LiveAdmin):
     """The list and the form of programs."""
@@ -79,7 +102,7 @@ class ProgramAdmin(LiveAdmin):
         },
     }
     list_display = ["name", "state", "enabled", "boot", "user", "port_range"]
-    list_filter = ["enabled", "boot", HasPortsFilter, "autorestart", "user"]
+    list_filter = ["enabled", "boot", HasPortsFilter, LabelFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
     actions = [
         action("start", "Started", "operate", lambda program: _start(program, all_instances=True)),

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from daemon_programs.models import Program
 from daemon_programs.programs import services
-from daemon_programs.serializers.queries import check_keys, keys_of
+from daemon_programs.serializers.queries import check_keys, keys_of, repeatable_keys_of
 
 VIEW = ["daemon_programs.view_program"]
 OPERATE = [*VIEW, "daemon_programs.operate_program"]
@@ -33,7 +33,8 @@ class DaemonViewSet(viewsets.ViewSet):
         """Check who asks, then refuse query parameters that the action does not know."""
         super().initial(request, *args, **kwargs)
         if self.action is not None:
-            check_keys(request.query_params, keys_of(self.query_of.get(self.action)))
+            query = self.query_of.get(self.action)
+            check_keys(request.query_params, keys_of(query), repeatable_keys_of(query))
 
     def query(self, request: Request) -> dict[str, Any]:
         """Return the query of the action, validated and converted."""

@@ -10,12 +10,14 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.db.models import F, Q
 
+from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import DEFAULT_PORT_PARAM, column
 from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import rules, webhook_config
+from daemon_programs.validators.labels import check_labels
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
 
@@ -38,6 +40,7 @@ class Program(SupervisedProgram):
     webhooks = models.JSONField(
         null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
     )
+    labels = CheckedJSONField(blank=True, validators=[check_labels], **column("labels"))
 
     class Meta:
         ordering = ["id"]
@@ -91,6 +94,8 @@ class Program(SupervisedProgram):
     def clean(self) -> None:
         """Check the rules between fields and between programs; normalize the webhook config."""
         super().clean()
+        if self.labels is None:
+            self.labels = {}
         errors: dict[str, str] = {}
         try:
             rules.check_port_range(self.port_start, self.port_end)

@@ -10,9 +10,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
-from daemon_programs.validators import rules
+from daemon_programs.validators import rules, world
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
@@ -28,6 +29,17 @@ class SupervisedProgram(models.Model):
         blank=True, default="", validators=[rules.check_directory], **column("directory")
     )
     environment = models.JSONField(blank=True, validators=[rules.check_environment], **column("environment"))
+    env_file = models.TextField(
+        blank=True, default="", validators=[world.check_env_file], **column("env_file")
+    )
+    umask = models.CharField(
+        max_length=10,
+        validators=[world.check_umask],
+        error_messages={"blank": world.UMASK_SENTENCE},
+        **column("umask"),
+    )
+    nice = models.IntegerField(**column("nice"))
+    limits = CheckedJSONField(blank=True, validators=[world.check_limits], **column("limits"))
     autorestart = models.CharField(
         max_length=10,
         choices=[
@@ -49,6 +61,8 @@ class SupervisedProgram(models.Model):
     )
     log_max_bytes = models.BigIntegerField(**column("log_max_bytes"))
     log_backups = models.PositiveIntegerField(**column("log_backups"))
+    redirect_stderr = models.BooleanField(**column("redirect_stderr"))
+    log_timestamps = models.BooleanField(**column("log_timestamps"))
     display = models.CharField(
         max_length=100, blank=True, default="", validators=[rules.check_display], **column("display")
     )
@@ -95,7 +109,10 @@ class SupervisedProgram(models.Model):
         return type(self)._default_manager.filter(pk=self.pk, **{field: getattr(self, field)}).exists()
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Validate each field, then whether the directory exists, as far as the user may see that."""
+        """Validate each field, then what the system must allow.
+
+        Whether the directory exists is told as far as the user may see that.
+        """
         errors: dict[str, list[ValidationError]] = {}
         try:
             super().clean_fields(exclude)
@@ -107,6 +124,11 @@ class SupervisedProgram(models.Model):
                 rules.check_existing_directory(self.user, self.directory)
             except ValidationError as problem:
                 errors["directory"] = problem.error_list
+        if "nice" not in {*errors, *(exclude or ())}:
+            try:
+                world.check_nice(self.nice)
+            except ValidationError as problem:
+                errors["nice"] = problem.error_list
         if errors:
             raise ValidationError(errors)
 
@@ -119,7 +141,18 @@ class SupervisedProgram(models.Model):
                 rules.check_home(self.user)
             except ValidationError as problem:
                 raise ValidationError({"directory": problem.messages}) from None
+        self._clean_world()
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
+
+    def _clean_world(self) -> None:
+        """Check and normalize what surrounds the process."""
+        self.umask = world.normalize_umask(self.umask)
+        if self.limits is None:
+            self.limits = {}
+        if self.log_timestamps and self.terminal_id is not None:
+            raise ValidationError(
+                {"log_timestamps": "Field 'log_timestamps' can't be combined with terminal_id"}
+            )
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Check that the name is free. Django's own message does not say which name it is."""
@@ -129,7 +162,7 @@ class SupervisedProgram(models.Model):
 
     def default_log(self, stream: str) -> str:
         """Return the path of a log for which the program names no file."""
-        return str(settings.LOGS_DIR / folder_name(self.name) / f"{stream}.log")
+        return f"{settings.LOGS_DIR}/{folder_name(self.name)}/{stream}.log"
 
     def log_path(self, stream: str, port: int | None = None) -> str:
         """Return the path of the log of ``stdout`` or ``stderr``; with ``port`` that of the instance."""
@@ -142,6 +175,11 @@ class SupervisedProgram(models.Model):
         if self.terminal_id is not None:
             variables["TERM"] = "xterm-256color"
         return {**variables, **self.environment}
+
+    @property
+    def env_files(self) -> list[str]:
+        """Return the paths of the files of variables; ``-`` precedes one that may be missing."""
+        return world.env_files(self.env_file)
 
     @property
     def attach_command(self) -> str | None:
@@ -166,11 +204,17 @@ class SupervisedProgram(models.Model):
             argv=argv,
             user=self.user,
             environment=self.variables(),
+            env_files=self.env_files,
+            umask=self.umask,
+            nice=self.nice,
+            limits=self.limits,
             directory=self.directory or None,
             stdout=self.log_path("stdout") if self.logs_enabled else None,
             stderr=self.log_path("stderr") if self.logs_enabled else None,
             log_max_bytes=self.log_max_bytes,
             log_backups=self.log_backups,
+            redirect_stderr=self.redirect_stderr,
+            log_timestamps=self.log_timestamps,
             autorestart=self.autorestart,
             priority=self.priority,
             delay_seconds=self.delay_seconds,

@@ -18,4 +18,6 @@ def filter_programs(filters: dict[str, Any]) -> list[Program]:
     found = list(programs)
     if "hoody_kit" in filters:  # not a column: it depends on folders and links
         found = [program for program in found if program.hoody_kit is filters["hoody_kit"]]
+    for selector in filters.get("label", ()):
+        found = [program for program in found if selector.selects(program.labels)]
     return found

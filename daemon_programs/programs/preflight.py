@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.filesystem import search_path
 from daemon_programs.supervisor.spec import PORT
-from daemon_programs.validators import rules
+from daemon_programs.validators import rules, world
 
 # What a row can raise that was changed in the database without validation.
 INVALID_ROW_ERRORS = (ValueError, TypeError, LookupError, AttributeError)
@@ -39,9 +39,18 @@ def _checks(program: SupervisedProgram) -> Iterator[Callable[[], None]]:
         yield partial(rules.check_directory, program.directory)
         yield partial(rules.check_existing_directory, program.user, program.directory)
     yield partial(_check_command, program)
+    yield partial(world.check_nice, program.nice)
+    for file in program.env_files:
+        yield partial(_check_env_file, program, file)
     if program.logs_enabled:
         yield partial(rules.check_stdout_logfile, program.log_path("stdout"))
         yield partial(rules.check_stderr_logfile, program.log_path("stderr"))
+
+
+def _check_env_file(program: SupervisedProgram, file: str) -> None:
+    """Look for a file of variables, as far as that may be told. Whether it can be read shows at the start."""
+    if not file.startswith("-") and rules.may_see(program.user, file) and not os.path.exists(file):
+        raise ValidationError(f"env_file '{file}' does not exist")
 
 
 def _check_command(program: SupervisedProgram) -> None:

@@ -28,6 +28,7 @@ from daemon_programs.serializers.fields import (
     StrictSerializer,
     StrictString,
     StrictStringMap,
+    check_text,
 )
 from daemon_programs.validators import rules
 
@@ -48,6 +49,22 @@ class AutorestartField(StrictField, serializers.ChoiceField):
         if data is None:
             self.fail_with(_AUTORESTART_SENTENCE)
         return super().validate_empty_values(data)
+
+
+class PathsField(StrictField, serializers.Field):
+    """Accept a path or a list of paths; the value is a text with one on each line."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if data == "":
+            return ""
+        paths = [data] if type(data) is str else data
+        if type(paths) is not list or not all(type(path) is str for path in paths):
+            self.fail_with("must be a path or a list of paths")
+        for path in paths:
+            check_text(path, f"Field '{self.field_name}'")
+            if not path or "\n" in path:
+                self.fail_with("must have neither empty paths nor paths with line breaks")
+        return "\n".join(paths)
 
 
 class PortRangeSerializer(StrictSerializer):
@@ -79,6 +96,7 @@ _SERIALIZER_FIELDS: dict[Kind, type[serializers.Field]] = {
     Kind.CHOICE: StrictChoice,
     Kind.AUTORESTART: AutorestartField,
     Kind.STRINGS: StrictStringMap,
+    Kind.PATHS: PathsField,
     Kind.PORT_RANGE: PortRangeSerializer,
     Kind.WEBHOOKS: StrictObject,
     Kind.JSON: JsonValue,
@@ -115,7 +133,7 @@ class SupervisedProgramSerializer(StrictSerializer):
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Replace null by the empty text, which the model stores instead."""
         for field in self.program_fields:
-            is_text = field.kind in (Kind.TEXT, Kind.CHOICE)
+            is_text = field.kind in (Kind.TEXT, Kind.CHOICE, Kind.PATHS)
             if is_text and field.name in values and values[field.name] is None:
                 values[field.name] = ""
         return values

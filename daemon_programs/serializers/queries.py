@@ -13,17 +13,18 @@ from daemon_programs.serializers.query_fields import (
     QueryChoice,
     QueryCursor,
     QueryInteger,
+    QueryLabels,
     QueryTime,
 )
 from daemon_programs.text import printable
 from daemon_programs.validators import rules
 
 
-def check_keys(query: QueryDict, known: Iterable[str]) -> None:
+def check_keys(query: QueryDict, known: Iterable[str], repeatable: Iterable[str] = ()) -> None:
     """Refuse keys that a route does not know, and keys that occur twice: one value would be ignored."""
     errors = {key: f"Unknown query parameter '{printable(key)}'" for key in query.keys() - set(known)}
     for key, values in query.lists():
-        if len(values) > 1:
+        if len(values) > 1 and key not in repeatable:
             errors.setdefault(key, f"Query parameter '{key}' must be given only once")
     if errors:
         raise serializers.ValidationError({printable(key): [errors[key]] for key in query if key in errors})
@@ -32,6 +33,12 @@ def check_keys(query: QueryDict, known: Iterable[str]) -> None:
 def keys_of(serializer_class: type[serializers.Serializer] | None) -> Iterable[str]:
     """Return the keys that a query may have; none without a serializer."""
     return serializer_class._declared_fields if serializer_class else ()
+
+
+def repeatable_keys_of(serializer_class: type[serializers.Serializer] | None) -> Iterable[str]:
+    """Return the keys that may occur more than once in a query."""
+    fields = serializer_class._declared_fields.items() if serializer_class else ()
+    return [name for name, field in fields if isinstance(field, QueryLabels)]
 
 
 class LogQuerySerializer(serializers.Serializer):
@@ -80,6 +87,7 @@ class ProgramFilterSerializer(PortQuerySerializer):
     enabled = QueryBoolean(required=False)
     boot = QueryBoolean(required=False)
     name = serializers.CharField(required=False, trim_whitespace=False, allow_blank=True)
+    label = QueryLabels(required=False)  # type: ignore[assignment]  # DRF takes it out of the class
     port_from = QueryInteger(*rules.PORTS, required=False)
     port_to = QueryInteger(*rules.PORTS, required=False)
     include_status = QueryBoolean(required=False)

@@ -9,7 +9,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from daemon_programs.text import to_number
+from daemon_programs.text import printable, to_number
+from daemon_programs.validators.labels import MAX_LABELS, Selector, parse_selector
 
 _MAX_TIME_CHARACTERS = 64
 _UNESCAPED_PLUS = re.compile(r"^([^T ]+T[^ ]+) ([0-9]{2}:?[0-9]{2})$")
@@ -62,6 +63,29 @@ class QueryChoice(QueryField):
                 f"Query parameter '{self.field_name}' must be one of: {', '.join(self.choices)}"
             )
         return data
+
+
+class QueryLabels(serializers.Field):
+    """Accept labels, each as ``key=value`` or ``key``. The parameter may be given more than once."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.getlist(self.field_name) or empty
+
+    def to_internal_value(self, data: list[str]) -> list[Selector]:
+        if len(data) > MAX_LABELS:
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must not be given more than {MAX_LABELS} times"
+            )
+        return [self._selector(text) for text in data]
+
+    def _selector(self, text: str) -> Selector:
+        selector = parse_selector(text)
+        if selector is None:
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must be a label such as team=web, or the key of one, "
+                f"and '{printable(text)}' is not"
+            )
+        return selector
 
 
 class QueryTime(QueryField):

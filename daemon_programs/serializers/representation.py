@@ -14,15 +14,15 @@ def program_document(program: Program) -> dict[str, Any]:
 
 def field_values(program: SupervisedProgram, fields: Iterable[ProgramField]) -> dict[str, Any]:
     """Return values by field name as clients know them. Optional ones that are not set are left out."""
-    values = ((field, _value(program, field)) for field in fields)
-    return {field.name: value for field, value in values if not field.is_left_out(value)}
-
-
-def _value(program: SupervisedProgram, field: ProgramField) -> Any:
-    if field.name in _GETTERS:
-        return _GETTERS[field.name](program)
-    value = getattr(program, field.name)
-    return None if field.nullable and value == "" else value
+    document = {}
+    for field in fields:
+        getter = _GETTERS.get(field.name)
+        value = getter(program) if getter else getattr(program, field.name)
+        if field.nullable and value == "":
+            value = None
+        if not field.is_left_out(value):
+            document[field.name] = value
+    return document
 
 
 def _port_range(program: Any) -> dict[str, int] | None:
@@ -33,10 +33,16 @@ def _port_param(program: Any) -> str | None:
     return (program.port_param or DEFAULT_PORT_PARAM) if program.has_ports else None
 
 
+def _env_file(program: Any) -> str | list[str] | None:
+    paths = program.env_files
+    return paths if len(paths) > 1 else next(iter(paths), None)
+
+
 # Fields whose value in documents is not the attribute of that name.
 _GETTERS: dict[str, Callable[[Any], Any]] = {
     "stdout_logfile": lambda program: program.log_path("stdout"),
     "stderr_logfile": lambda program: program.log_path("stderr"),
+    "env_file": _env_file,
     "port_range": _port_range,
     "port_param": _port_param,
 }

@@ -6,8 +6,9 @@ no syntax that a command, a value or a path could break out of. Pure functions, 
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 PORT = "{port}"
 # For fields that name the program, or take effect at its next start or stop.
@@ -26,11 +27,17 @@ class Specification:
     argv: list[str]
     user: str
     environment: dict[str, str] = field(default_factory=dict)
+    env_files: list[str] = field(default_factory=list)  # their paths; `-` before one that may be missing
+    umask: str = "022"  # in octal digits
+    nice: int = 0  # 0: as supervisord itself
+    limits: dict[str, int | str] = field(default_factory=dict)  # by resource: a number, or "unlimited"
     directory: str | None = None  # None for the user's home
     stdout: str | None = None  # None if output is dropped
     stderr: str | None = None
     log_max_bytes: int = 0
     log_backups: int = 0
+    redirect_stderr: bool = False  # to the log of standard output
+    log_timestamps: bool = False  # at the beginning of each line
     autostart: bool = field(default=False, metadata=_RESTARTS_NOTHING)
     autorestart: str = field(default="unexpected", metadata=_RESTARTS_NOTHING)
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
@@ -47,6 +54,12 @@ class Specification:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
+def _default_of(each: "Field[Any]") -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+# The values of keys that the file of an older version does not have.
+DEFAULTS = {each.name: value for each in fields(Specification) if (value := _default_of(each)) is not MISSING}
 # Keys of a program's file that can change without a restart.
 WITHOUT_RESTART = frozenset(
     each.name for each in fields(Specification) if not each.metadata.get("restarts", True)

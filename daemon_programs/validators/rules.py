@@ -98,7 +98,7 @@ def check_user(user: str) -> None:
 
 def check_directory(directory: str) -> None:
     """Require a path of a directory, below DAEMON_WORK_ROOTS if they are set."""
-    _check_path("directory", directory)
+    check_path("directory", directory)
     _check_roots("directory", directory, settings.WORK_ROOTS)
 
 
@@ -146,7 +146,7 @@ def check_stderr_logfile(path: str) -> None:
 
 def _check_log(field: str, path: str) -> None:
     """Require a path whose folder exists or can be created, below DAEMON_LOG_ROOTS if they are set."""
-    _check_path(field, path)
+    check_path(field, path)
     if has_control_characters(path):
         raise ValidationError(f"Field '{field}' must not contain control characters")
     if not is_below(path, str(settings.LOGS_DIR)):  # the folder of the default logs
@@ -165,7 +165,8 @@ def _check_roots(field: str, path: str, roots: list[str]) -> None:
         raise ValidationError(f"Field '{field}' must lie below {' or '.join(roots)}, and '{path}' does not")
 
 
-def _check_path(field: str, path: str) -> None:
+def check_path(field: str, path: str) -> None:
+    """Require an absolute path that a file can have."""
     if not path.startswith("/"):
         raise ValidationError(f"Field '{field}' must be an absolute path")
     if (

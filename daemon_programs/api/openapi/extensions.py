@@ -59,6 +59,7 @@ PATTERNS = {
     "directory": f"^(/[^{_NUL}]*)?$",
     "stdout_logfile": _LOG_FILE,
     "stderr_logfile": _LOG_FILE,
+    "umask": "^0?[0-7]{3}$",
     "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
 }
 

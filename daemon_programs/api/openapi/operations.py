@@ -26,7 +26,13 @@ from daemon_programs.serializers.verbs import (
     StartSerializer,
     StopSerializer,
 )
+from daemon_programs.validators import labels
 
+# A prefix of the key, the key, the value.
+_LABEL = (
+    r"^([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?/)?"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?)?$"
+)
 _PROGRAMS, _STATUS, _LOGS = ["programs"], ["status"], ["logs"]
 
 
@@ -41,6 +47,13 @@ list_programs = extend_schema(
         query("lazy_load", BOOLEAN_SCHEMA, "Instances are only started on demand."),
         query("hoody_kit", BOOLEAN_SCHEMA, "Whether the directory lies below the root of the kits."),
         query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
+        query(
+            "label",
+            {"type": "array", "maxItems": labels.MAX_LABELS, "items": {"type": "string", "pattern": _LABEL}},
+            "Only programs with this label, as `key=value`, or with any label of this `key`. Repeatable: "
+            "they must have all of them.",
+            explode=True,
+        ),
         query("port", PORT_SCHEMA, "Only programs whose port range has this port."),
         query("port_from", PORT_SCHEMA, "With `port_to`: only programs whose range overlaps this range."),
         query("port_to", PORT_SCHEMA, "With `port_from`."),
@@ -73,8 +86,9 @@ edit_program = extend_schema(
     operation_id="editProgram",
     summary="Edit a program",
     description=(
-        "A field that is left out keeps its value. `environment` and `port_range` replace the whole value. "
-        "Null clears a field. A running program is restarted, once, only if the change affects its process."
+        "A field that is left out keeps its value. `environment`, `limits`, `labels` and `port_range` "
+        "replace the whole value. Null clears a field. A running program is restarted, once, only if the "
+        "change affects its process."
     ),
     parameters=[ID],
     request=ProgramSerializer(partial=True),

@@ -113,6 +113,7 @@ _FIELDS: dict[Kind, Callable[[ProgramField], serializers.Field]] = {
     Kind.CHOICE: lambda field: serializers.ChoiceField(choices=field.choices, **_options(field)),
     Kind.AUTORESTART: lambda field: serializers.ChoiceField(choices=field.choices, **_options(field)),
     Kind.STRINGS: lambda field: serializers.DictField(child=serializers.CharField(), **_options(field)),
+    Kind.PATHS: _json,
     Kind.PORT_RANGE: lambda field: PortRange(**_options(field)),
     Kind.WEBHOOKS: lambda field: Webhooks(**_options(field)),
     Kind.JSON: _json,

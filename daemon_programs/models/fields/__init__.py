@@ -16,6 +16,7 @@ from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.models.fields.probes import PROBE_FIELDS
 from daemon_programs.models.fields.published import PUBLISHED_FIELDS
 from daemon_programs.models.fields.stopping import STOPPING_FIELDS
+from daemon_programs.models.fields.world import WORLD_FIELDS
 
 DEFAULT_PORT_PARAM = "--port"
 
@@ -27,6 +28,7 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
     ("When it runs", "", False),
     ("Stopping", "", True),
     ("Readiness", "", True),
+    ("Environment and limits", "", True),
     (
         "Port range",
         "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
@@ -35,10 +37,16 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
     ("Display and terminal", "", True),
     ("Logs", "", True),
     ("Webhooks", "", True),
+    ("Labels", "", True),
 ]
 
 # Documents list the fields in this order.
-PROGRAM_FIELDS: tuple[ProgramField, ...] = (*PUBLISHED_FIELDS, *STOPPING_FIELDS, *PROBE_FIELDS)
+PROGRAM_FIELDS: tuple[ProgramField, ...] = (
+    *PUBLISHED_FIELDS,
+    *STOPPING_FIELDS,
+    *PROBE_FIELDS,
+    *WORLD_FIELDS,
+)
 
 FIELD = {field.name: field for field in PROGRAM_FIELDS}
 WRITABLE_FIELDS = tuple(field for field in PROGRAM_FIELDS if not field.read_only)

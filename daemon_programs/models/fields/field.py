@@ -15,6 +15,7 @@ class Kind(Enum):
     CHOICE = auto()
     AUTORESTART = auto()  # a choice that clients may also send as a boolean
     STRINGS = auto()  # an object whose values are all strings
+    PATHS = auto()  # a path, or a list of paths; stored as lines
     PORT_RANGE = auto()
     WEBHOOKS = auto()
     JSON = auto()  # an object or a list; the model's validators check it
@@ -40,7 +41,7 @@ class ProgramField:
     read_only: bool = False  # derived from other fields; ignored in requests
     columns: tuple[str, ...] = ()  # the model's fields, if their name is another
     hides_default: bool = False  # documents omit the field while it has its default: no client expects it
-    schema: dict[str, Any] | None = None  # of a JSON value, for the OpenAPI document
+    schema: dict[str, Any] | None = None  # of a value of JSON or paths, for the OpenAPI document
 
     @property
     def is_always_shown(self) -> bool:

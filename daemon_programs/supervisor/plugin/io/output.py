@@ -17,6 +17,7 @@ from supervisor.loggers import LevelsByName
 
 from daemon_programs.supervisor.filesystem import logfiles
 from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.io.timestamps import LineStamper
 
 _RETRY_SECONDS = 1.0
 # How far a log may grow beyond its limit: in the middle of a line, and while a follower still reads the
@@ -196,8 +197,12 @@ class RotatingLog:
 class ProgramOutput(POutputDispatcher):
     """Read one output stream of one process, and write it to its log."""
 
+    stamper: LineStamper | None = None  # with `log_timestamps`
+
     def _init_normallog(self) -> None:
         config = self.process.config
+        if config.log_timestamps:
+            self.stamper = LineStamper()
         path = getattr(config, f"{self.channel}_logfile")
         if path is not None:
             self.normallog = config.options.getLogger()
@@ -209,6 +214,9 @@ class ProgramOutput(POutputDispatcher):
             except OSError as problem:
                 raise logfiles.LogUnopened(problem.errno, problem.strerror, path) from problem
             self.normallog.handlers.append(log)
+
+    def _log(self, data: bytes) -> None:
+        super()._log(self.stamper.stamp(data) if self.stamper and data else data)
 
     def handle_read_event(self) -> None:
         """Read available output. A terminal that no process has open any more raises EIO: its end."""
@@ -222,5 +230,7 @@ class ProgramOutput(POutputDispatcher):
     def close(self) -> None:
         """Close the log with the pipe: nothing else closes it."""
         if not self.closed and self.normallog is not None:
+            if self.stamper and self.stamper.is_within_line:
+                super()._log(b"\n")  # the next run begins a line, with its time
             self.normallog.close()
         super().close()

@@ -21,7 +21,7 @@ from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
-from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
+from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
 START_SECONDS = 1  # a program that has lived this long is RUNNING
@@ -37,7 +37,7 @@ _OUTPUT_EVENTS = {
     "stderr": events.ProcessCommunicationStderrEvent,
 }
 
-_NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
+_NUMBERS = ("priority", "nice", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
 
 # Creates the group of a configuration. Passed in, so that this module needs no import of groups.
 GroupFactory = Callable[["ProgramGroupConfig"], Any]
@@ -55,7 +55,11 @@ class ProgramConfig(ProcessConfig):
         self.variables = dict(spec["environment"])
         if port is not None:
             self.variables.setdefault("PORT", str(port))
+        self.env_files: list[str] = spec["env_files"]
         self.user: str = spec["user"]
+        self.nice: int = spec["nice"]
+        self.limits: dict[str, int | str] = spec["limits"]
+        self.log_timestamps: bool = spec["log_timestamps"]
         self.delay_seconds: int = spec["delay_seconds"]
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
@@ -67,7 +71,7 @@ class ProgramConfig(ProcessConfig):
             uid=None,  # the child drops privileges itself, and also sets the user's HOME
             command=shlex.join(self.argv),
             directory=spec["directory"],
-            umask=0o022,
+            umask=int(spec["umask"], 8),
             priority=spec["priority"],
             autostart=False,  # the group starts its processes; supervisord would do so after an edit too
             autorestart=AUTORESTART[spec["autorestart"]],
@@ -91,7 +95,9 @@ class ProgramConfig(ProcessConfig):
             killasgroup=True,
             exitcodes=[0],
             # Two handlers on one file would each rotate it without the other's knowledge.
-            redirect_stderr=self.terminal or (stdout is not None and stdout == stderr),
+            redirect_stderr=spec["redirect_stderr"]
+            or self.terminal
+            or (stdout is not None and stdout == stderr),
             environment=None,
         )
 
@@ -171,7 +177,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
     Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
-    spec = json.loads(text)
+    spec = {**DEFAULTS, **json.loads(text)}
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)
@@ -181,6 +187,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
 def _check_types(spec: dict[str, Any]) -> None:
     """Raise ValueError for a value of the wrong type, with which supervisord itself would crash."""
     texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
+    texts += [spec["umask"], *spec["env_files"]]
     numbers = [spec[name] for name in _NUMBERS]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")

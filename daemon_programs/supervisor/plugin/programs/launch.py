@@ -16,6 +16,7 @@ from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessExc
 from daemon_programs.supervisor.filesystem import logfiles, search_path, sight
 from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.io import terminal
+from daemon_programs.supervisor.plugin.programs import env_files, resources
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim
 
@@ -153,6 +154,10 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
         os.dup2(pipes["child_stdin"], 0)
+        problem = f"nice can't be set to {config.nice}"
+        resources.set_nice(config.nice)
+        resources.make_room(config.limits)
+        problem = "it could not be started"
         account = accounts.account_of(config)
         if config.terminal:
             terminal.take(account.pw_uid)
@@ -160,19 +165,22 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
         work_roots = _work_roots(config)
-        environment = _environment(config, child.group, account)  # which depends on the stack's user
+        inherited = _inherited(config, account)  # which depends on the stack's user
         problem = f'it could not become the user "{config.user}"'
         _switch_user(account)
         os.umask(config.umask)
         problem = f"Working directory '{directory}' can't be entered"
         os.chdir(directory)
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
+        problem = "its env_file can't be read"
+        variables = _variables_of_files(config, child.failure_fd)
+        environment = _environment(config, child.group, {**inherited, **variables})
         problem = f"command can't be run: {config.argv[0]}"
-        os.execve(
-            os.fsencode(child.filename),
-            list(map(os.fsencode, config.argv)),
-            {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
-        )
+        filename = os.fsencode(child.filename)
+        argv = list(map(os.fsencode, config.argv))
+        encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+        resources.limit(config.limits)  # the last, since little may be possible after it
+        os.execve(filename, argv, encoded)
     except OSError as error:
         interpreter = _missing_interpreter(child.filename) if error.errno == errno.ENOENT else None
         problem = f"{problem}: {interpreter or describe(error)}"
@@ -180,8 +188,18 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
     except ProcessException as error:
         problem = error.args[0]
     finally:
-        Failure(problem, is_passing).write(child.failure_fd)
-        os._exit(127)
+        try:
+            Failure(problem, is_passing).write(child.failure_fd)
+        finally:
+            os._exit(127)
+
+
+def _variables_of_files(config: Any, kept: int) -> dict[str, str]:
+    """Return the variables of the program's files; ``kept`` is the descriptor that stays open."""
+    if not config.env_files:
+        return {}
+    env_files.close_inherited(kept)
+    return env_files.read(config.env_files)
 
 
 def _missing_interpreter(filename: str) -> str | None:
@@ -222,8 +240,8 @@ def _check_work_roots(directory: str, roots: list[str]) -> None:
         raise NoPermission(f"programs may not run in the folder '{directory}' (DAEMON_WORK_ROOTS)")
 
 
-def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
-    """Return the environment of the command. Of the stack's own, only the listed variables are inherited."""
+def _inherited(config: Any, account: pwd.struct_passwd) -> dict[str, str]:
+    """Return what a command gets from the stack, of whose environment only some variables are inherited."""
     passed = config.context.passed_environment
     environment = {name: os.environ[name] for name in passed if name in os.environ}
     environment.update(
@@ -233,15 +251,20 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         LOGNAME=account.pw_name,
         SHELL=account.pw_shell or "/bin/sh",
     )
-    environment.update(config.variables)
-    # These come last: a program's own variables must not replace them.
-    environment.update(
-        SUPERVISOR_ENABLED="1",
-        SUPERVISOR_SERVER_URL=config.options.serverurl,
-        SUPERVISOR_GROUP_NAME=group,
-        SUPERVISOR_PROCESS_NAME=config.name,
-    )
     return environment
+
+
+def _environment(config: Any, group: str, inherited: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the command."""
+    return {
+        **inherited,
+        **config.variables,
+        # These come last: a program's own variables must not replace them.
+        "SUPERVISOR_ENABLED": "1",
+        "SUPERVISOR_SERVER_URL": config.options.serverurl,
+        "SUPERVISOR_GROUP_NAME": group,
+        "SUPERVISOR_PROCESS_NAME": config.name,
+    }
 
 
 def _reset_signals() -> None:
