@@ -2,6 +2,7 @@
 
 import heapq
 import os
+import random
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from supervisor import events
 from supervisor.datatypes import RestartWhenExitUnexpected
 from supervisor.states import getProcessStateDescription
 
+from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
 from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
 
 Simulate = Callable[..., "Simulation"]  # with the configuration, as far as it is not the default
@@ -28,6 +30,7 @@ class Simulation:
         self.deadlines: list[float] = []
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "time", lambda: self.now + 1_000_000.0)
+        monkeypatch.setattr(random, "random", lambda: 0.0)
         monkeypatch.setattr(os, "kill", lambda pid, signum: None)
         monkeypatch.setattr(events, "callbacks", [(events.ProcessStateEvent, self._tell)])
         self.process = Simulated(self, config)
@@ -102,7 +105,9 @@ class Simulated(ProgramProcess):
             "options": SimpleNamespace(mood=1, logger=SimpleNamespace(info=nothing)),
             "delay_seconds": 0,
             "startsecs": 1,
-            "startretries": 3,
+            "max_runtime_seconds": None,
+            "exitcodes": [0],
+            "restart_policy": RestartPolicy(),
             "stopwaitsecs": 10,
             "terminal": False,
             "private_folder": None,
