@@ -49,6 +49,10 @@ class EventShape(serializers.Serializer):
     gap = serializers.BooleanField(
         help_text="True if the change was not observed, but follows from the states found after a crash."
     )
+    repeated = serializers.IntegerField(
+        required=False,
+        help_text="For how many rounds of a loop of restarts the event stands. `at` is the time of the last.",
+    )
 
 
 @extend_schema_serializer(many=False)
