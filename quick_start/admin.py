@@ -61,6 +61,8 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
                 "classes": ["collapse"],
                 "fields": [
                     *("delay_seconds", "stop_grace_seconds", "priority", "log_max_bytes", "log_backups"),
+                    *("start_seconds", "start_retries", "restart_delay_seconds", "restart_delay_max_seconds"),
+                    *("stable_seconds", "restart_limit", "exit_codes"),
                     *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
                 ],
             },

@@ -29,7 +29,8 @@ def live_document(record: EphemeralProgram, state: ProgramState | None) -> dict[
     if record.ended_at is not None:
         shown: dict[str, Any] = {"status": record.final_status}
     else:
-        shown = statuses.live_fields(statuses.process_state(state, record.group))
+        process = statuses.process_state(state, record.group)
+        shown = {**statuses.live_fields(process), **statuses.restarts(process)}
     document = {**identity(record), **shown, **times(record)}
     if record.display:
         document["display"] = record.display
@@ -39,7 +40,6 @@ def live_document(record: EphemeralProgram, state: ProgramState | None) -> dict[
         document["last_run"] = last_run(record)
     elif shown["status"] in ("exited", "fatal"):
         # The program has ended and is being cleaned up: its last run is shown already.
-        process = statuses.process_state(state, record.group)
         document |= {"last_run": ended} if (ended := statuses.last_run(process)) else {}
     return document
 

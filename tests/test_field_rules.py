@@ -15,6 +15,10 @@ REQUIRED = "Field '{}' is required and must be a non-empty string"
 INTEGERS = {
     "delay_seconds": (0, 3600),
     "stop_grace_seconds": (0, 300),
+    "start_seconds": (0, 3600),
+    "restart_delay_seconds": (0, 3600),
+    "restart_delay_max_seconds": (1, 86400),
+    "stable_seconds": (1, 86400),
     "priority": (1, 999),
     "log_backups": (0, 100),
 }

@@ -68,8 +68,9 @@ class EventAdmin(RecordAdmin):
 
 
 def change(event: Event) -> SafeString:
-    """Return the old state, and the new one as a badge."""
-    return format_html("{} → {}", event.from_state, presentation.badge(event.state))
+    """Return the old state, and the new one as a badge, with the number of rounds of a loop."""
+    detail = f"{event.repeated} rounds of a loop" if event.is_counting else ""
+    return format_html("{} → {}", event.from_state, presentation.badge(event.state, detail))
 
 
 def outcome(event: Event) -> str:

@@ -70,7 +70,12 @@ def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
         return {"badge": summary(program, state), "instances": instances}
     word = statuses.program_status(program, state)["status"]
     process = statuses.process_state(state, program.group)
-    shown = {"badge": badge(word), "ended": _describe_last_run(process), **statuses.live_fields(process)}
+    shown = {
+        "badge": badge(word),
+        "ended": _describe_last_run(process),
+        **statuses.live_fields(process),
+        **statuses.restarts(process),
+    }
     if program.ready_port is not None:
         shown["ready"] = word == "running" and readiness.accepts(program.ready_port)
     return shown
@@ -78,7 +83,8 @@ def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
 
 def _instance(row: dict[str, Any], state: ProgramState | None) -> dict[str, Any]:
     process = statuses.process_state(state, str(row["port"]))
-    return {**row, "badge": badge(row["status"]), "ended": _describe_last_run(process)}
+    shown = {"badge": badge(row["status"]), "ended": _describe_last_run(process)}
+    return {**row, **shown, **statuses.restarts(process)}
 
 
 def _first_port(shown: dict[str, Any], program: Program) -> int:

@@ -79,7 +79,7 @@ def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> d
         process = statuses.process_state(state, str(port))
         instance = statuses.instance(program, port, process)
         stats.add_to_instances(program, [instance], stats.measure(_only(program, state, str(port))))
-        return {"instance": instance, **_last_run(process)}
+        return {"instance": instance, **_runs(process)}
     if program.has_ports:
         instances = statuses.list_instances(program, state)
         if with_stats and state:
@@ -100,7 +100,7 @@ def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> d
     return {
         "status": status,
         **({"stats": measured} if measured else {}),
-        **_last_run(process),
+        **_runs(process),
         **({} if "pid" in status else _problem(program)),
     }
 
@@ -117,6 +117,7 @@ def _only(program: Program, state: ProgramState | None, name: str) -> dict[str, 
     return {program.group: {"changing": False, "digest": "", "processes": chosen}}
 
 
-def _last_run(process: ProcessState) -> dict[str, Any]:
+def _runs(process: ProcessState) -> dict[str, Any]:
+    """Return how the last run ended, and what is known of restarts."""
     ended = statuses.last_run(process)
-    return {"last_run": ended} if ended else {}
+    return {**({"last_run": ended} if ended else {}), **statuses.restarts(process)}

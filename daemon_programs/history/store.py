@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Q
 
+from daemon_programs.history import loops
 from daemon_programs.models import Event
 from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.states import ProgramState
@@ -44,6 +45,7 @@ def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
     with transaction.atomic():
         Event.objects.bulk_create(events)
         deliveries.enqueue(events)
+        loops.fold(events)
     return events
 
 
@@ -136,6 +138,7 @@ def event_document(event: Event) -> dict[str, Any]:
         "by": event.by,
         "user": event.user or None,
         "gap": event.is_gap,
+        "repeated": event.repeated if event.is_counting else None,
     }
     return {key: value for key, value in document.items() if value is not None}
 

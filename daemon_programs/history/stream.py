@@ -46,7 +46,14 @@ class RecentEvents:
         rows = list(Event.objects.filter(pk__gt=known).order_by("-id")[:_BLOCK])
         if len(rows) == _BLOCK:
             self._events.clear()  # there may be more events between the known ones and these
+        if self._events and any(row.is_counting for row in rows):
+            self._leave_out_deleted()
         self._events.extend(_format(reversed(rows)))
+
+    def _leave_out_deleted(self) -> None:
+        """Forget events that are only counted by now."""
+        kept = set(Event.objects.filter(pk__gte=self._events[0][0]).values_list("pk", flat=True))
+        self._events = deque((event for event in self._events if event[0] in kept), self._events.maxlen)
 
 
 recent = RecentEvents()

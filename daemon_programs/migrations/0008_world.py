@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('daemon_programs', '0004_deliveries'),
+        ('daemon_programs', '0005_restarts'),
     ]
 
     operations = [

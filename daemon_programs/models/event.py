@@ -36,9 +36,15 @@ class Event(models.Model):
     is_gap = models.BooleanField(
         "gap", default=False, help_text="Not told by supervisord: something in between was lost."
     )
+    # Of the event that ends a round of a loop: what the round consists of, and how many such rounds in a row
+    # there have been. See `history.loops`.
+    round_digest = models.CharField(max_length=16, blank=True, default="", editable=False)
+    rounds = models.PositiveIntegerField(default=0, editable=False)
     # The position in the plugin's journal, so that no entry is recorded twice.
     boot = models.CharField(max_length=32, blank=True, default="")
     number = models.BigIntegerField(null=True)
+
+    KEPT_ROUNDS = 10  # further ones that are identical are only counted
 
     objects = EventQuerySet.as_manager()
 
@@ -47,6 +53,7 @@ class Event(models.Model):
         constraints = [models.UniqueConstraint(fields=["boot", "number"], name="event_recorded_once")]
         indexes = [
             models.Index(fields=["group", "id"], name="event_group"),
+            models.Index(fields=["group", "port", "id"], name="event_process"),
             models.Index(fields=["at"], name="event_at"),
         ]
 
@@ -57,6 +64,16 @@ class Event(models.Model):
     def display_name(self) -> str:
         """Return the name of the program, or of the instance, at that time."""
         return self.name if self.port is None else f"{self.name}_{self.port}"
+
+    @property
+    def is_counting(self) -> bool:
+        """Return whether the event stands for the rounds of a loop that are not kept."""
+        return self.repeated > 1
+
+    @property
+    def repeated(self) -> int:
+        """Return for how many rounds of a loop the event stands; 1 for any other event."""
+        return max(self.rounds - self.KEPT_ROUNDS, 1)
 
     @property
     def program_id(self) -> int | None:

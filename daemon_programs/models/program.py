@@ -16,7 +16,7 @@ from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
-from daemon_programs.validators import rules, webhook_config
+from daemon_programs.validators import restarts, rules, webhook_config
 from daemon_programs.validators.labels import check_labels
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
@@ -37,6 +37,7 @@ class Program(SupervisedProgram):
     port_param = models.CharField(max_length=1000, blank=True, default="", **column("port_param"))
     lazy_load = models.BooleanField(**column("lazy_load"))
     ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
+    max_runtime_seconds = models.PositiveIntegerField(null=True, blank=True, **column("max_runtime_seconds"))
     webhooks = models.JSONField(
         null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
     )
@@ -111,6 +112,10 @@ class Program(SupervisedProgram):
             errors["terminal_id"] = "Field 'terminal_id' can't be combined with port_range"
         if self.has_ports and self.ready_port is not None:
             errors["ready_port"] = "Field 'ready_port' can't be combined with port_range"
+        try:
+            restarts.check_max_runtime(self.max_runtime_seconds, self.start_seconds)
+        except ValidationError as problem:
+            errors["max_runtime_seconds"] = problem.messages[0]
         if self.lazy_load and self.boot:
             errors["lazy_load"] = "Field 'lazy_load' can't be combined with boot: true"
         if errors:
@@ -159,7 +164,7 @@ class Program(SupervisedProgram):
     def specification(self) -> spec.Specification:
         """Return what supervisord runs: one process, or one for each port of a range."""
         base = super().specification()
-        changes: dict[str, Any] = {"autostart": self.boot}
+        changes: dict[str, Any] = {"autostart": self.boot, "max_runtime_seconds": self.max_runtime_seconds}
         if self.has_ports:
             changes.update(
                 argv=spec.with_port(base.argv, _split_port_param(self.port_param or DEFAULT_PORT_PARAM)),

@@ -13,7 +13,7 @@ from django.db import models
 from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
-from daemon_programs.validators import rules, world
+from daemon_programs.validators import restarts, rules, world
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
@@ -51,6 +51,21 @@ class SupervisedProgram(models.Model):
     )
     delay_seconds = models.PositiveIntegerField(**column("delay_seconds"))
     stop_grace_seconds = models.PositiveIntegerField(**column("stop_grace_seconds"))
+    start_seconds = models.PositiveIntegerField(**column("start_seconds"))
+    start_retries = models.PositiveIntegerField(null=True, blank=True, **column("start_retries"))
+    restart_delay_seconds = models.PositiveIntegerField(**column("restart_delay_seconds"))
+    restart_delay_max_seconds = models.PositiveIntegerField(**column("restart_delay_max_seconds"))
+    stable_seconds = models.PositiveIntegerField(**column("stable_seconds"))
+    restart_limit = models.PositiveIntegerField(null=True, blank=True, **column("restart_limit"))
+    exit_codes = models.JSONField(
+        validators=[restarts.check_exit_codes],
+        error_messages={
+            "blank": restarts.EXIT_CODES_SENTENCE,
+            "null": restarts.EXIT_CODES_SENTENCE,
+            "invalid": restarts.EXIT_CODES_SENTENCE,
+        },
+        **column("exit_codes"),
+    )
     priority = models.PositiveIntegerField(**column("priority"))
     logs_enabled = models.BooleanField(**column("logs_enabled"))
     stdout_logfile = models.TextField(
@@ -143,6 +158,11 @@ class SupervisedProgram(models.Model):
                 raise ValidationError({"directory": problem.messages}) from None
         self._clean_world()
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
+        self.exit_codes = restarts.normalize_exit_codes(self.exit_codes)
+        try:
+            restarts.check_delays(self.restart_delay_seconds, self.restart_delay_max_seconds)
+        except ValidationError as problem:
+            raise ValidationError({"restart_delay_seconds": problem.messages}) from None
 
     def _clean_world(self) -> None:
         """Check and normalize what surrounds the process."""
@@ -219,6 +239,13 @@ class SupervisedProgram(models.Model):
             priority=self.priority,
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=self.stop_grace_seconds,
+            start_seconds=self.start_seconds,
+            start_retries=self.start_retries,
+            restart_delay_seconds=self.restart_delay_seconds,
+            restart_delay_max_seconds=self.restart_delay_max_seconds,
+            stable_seconds=self.stable_seconds,
+            restart_limit=self.restart_limit,
+            exit_codes=self.exit_codes,
             **terminal,
         )
 

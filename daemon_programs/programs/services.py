@@ -278,7 +278,7 @@ def _has_started(program: Program, port: int | None, process: ProcessState) -> b
     state = process["state"]
     if process.get("queued") or state in ("starting", "backoff", "stopping"):
         return False
-    if state == "exited" and process["last_run"]["exit_code"] == 0:
+    if state == "exited" and process["last_run"]["exit_code"] in program.exit_codes:
         return True
     if state in ("exited", "fatal"):
         reason = statuses.describe_outcome(process.get("last_run"))

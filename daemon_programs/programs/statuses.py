@@ -3,6 +3,7 @@
 The functions are pure: they make no calls.
 """
 
+import math
 import time
 from typing import Any
 
@@ -96,7 +97,18 @@ def last_run(process: ProcessState) -> dict[str, Any] | None:
         "signal": ended["signal"],
         "error": ended["error"],
         "ended_at": iso(ended["ended_at"]),
+        **({"reason": ended["reason"]} if "reason" in ended else {}),
     }
+
+
+def restarts(process: ProcessState) -> dict[str, Any]:
+    """Return what is known of restarts that were not requested. The time is not before the next start."""
+    fields: dict[str, Any] = {
+        key: process[key] for key in ("restarts", "restarts_since_stable") if key in process
+    }
+    if status_of(process) == "backoff" and "next_start_at" in process:
+        fields["next_start_at"] = iso(math.ceil(process["next_start_at"]))
+    return fields
 
 
 def describe_outcome(outcome: Outcome | None) -> str:

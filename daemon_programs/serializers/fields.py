@@ -140,6 +140,8 @@ class StrictObject(StrictField, serializers.DictField):
 class JsonValue(StrictField):
     """Accept any JSON value; the model's validators check it."""
 
+    what = "an object or a list"
+
     def to_internal_value(self, data: Any) -> Any:
         return data
 

@@ -6,7 +6,7 @@ no syntax that a command, a value or a path could break out of. Pure functions, 
 
 import hashlib
 import json
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -43,6 +43,14 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
+    start_seconds: int = field(default=1, metadata=_RESTARTS_NOTHING)
+    start_retries: int | None = field(default=3, metadata=_RESTARTS_NOTHING)  # None: without end
+    restart_delay_seconds: int = field(default=1, metadata=_RESTARTS_NOTHING)
+    restart_delay_max_seconds: int = field(default=60, metadata=_RESTARTS_NOTHING)
+    stable_seconds: int = field(default=60, metadata=_RESTARTS_NOTHING)
+    restart_limit: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    exit_codes: list[int] = field(default_factory=lambda: [0], metadata=_RESTARTS_NOTHING)
+    max_runtime_seconds: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch
@@ -54,12 +62,13 @@ class Specification:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
-def _default_of(each: "Field[Any]") -> Any:
-    return each.default if each.default_factory is MISSING else each.default_factory()
+# What the keys of a program's file stand for that it lacks.
+DEFAULTS: dict[str, Any] = {
+    key: value
+    for key, value in asdict(Specification(group="", name="", argv=[], user="")).items()
+    if key not in ("group", "name", "argv", "user")
+}
 
-
-# The values of keys that the file of an older version does not have.
-DEFAULTS = {each.name: value for each in fields(Specification) if (value := _default_of(each)) is not MISSING}
 # Keys of a program's file that can change without a restart.
 WITHOUT_RESTART = frozenset(
     each.name for each in fields(Specification) if not each.metadata.get("restarts", True)

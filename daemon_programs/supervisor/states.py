@@ -12,7 +12,7 @@ class Outcome(TypedDict):
 
     exit_code: int | None  # None if it was ended by a signal, or could not be run
     signal: str | None  # its name, such as "SIGTERM"
-    error: str | None  # why it could not be run, as a sentence without its full stop
+    error: str | None  # why it could not be run, or is not run again; a sentence without its full stop
 
 
 class LastRun(Outcome):
@@ -20,7 +20,8 @@ class LastRun(Outcome):
 
     pid: int  # 0 if no process could be started
     ended_at: float
-    requested: bool  # it was stopped, rather than ended by itself
+    requested: bool  # it was stopped on request, rather than ended by itself
+    reason: NotRequired[str]  # why it was stopped without a request, to be started again
 
 
 class ProcessState(TypedDict):
@@ -32,6 +33,8 @@ class ProcessState(TypedDict):
     uptime: NotRequired[float]  # seconds, by a clock that nothing sets back
     ending: NotRequired[bool]  # processes of its tree are still being ended
     restarts: NotRequired[int]  # how often supervisord has started it again by itself
+    restarts_since_stable: NotRequired[int]  # of these, how many since the last stable run
+    next_start_at: NotRequired[float]  # in the pause before a restart
     orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted
     last_run: NotRequired[LastRun]
     queued: NotRequired[bool]  # a start was requested and has not begun

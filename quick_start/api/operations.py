@@ -8,7 +8,13 @@ from rest_framework import serializers
 
 from daemon_programs.api.openapi import streams as stream_schemas
 from daemon_programs.api.openapi.parameters import LOG_QUERY
-from daemon_programs.api.openapi.responses import LastRun, LogAnswer, ProcessStatus, Success
+from daemon_programs.api.openapi.responses import (
+    LastRun,
+    LogAnswer,
+    ProcessStatus,
+    Restarts,
+    Success,
+)
 from daemon_programs.serializers.verbs import NoFieldsSerializer
 from quick_start.api import examples
 from quick_start.serializers import LaunchSerializer
@@ -32,7 +38,7 @@ class EphemeralStatus(ProcessStatus):
     expires_at = serializers.DateTimeField(required=False)
 
 
-class EphemeralAnswer(Success, EphemeralStatus):
+class EphemeralAnswer(Restarts, Success, EphemeralStatus):
     """A temporary program; once it has ended, with its last run."""
 
     display = serializers.CharField(required=False)

@@ -40,13 +40,18 @@ class EventShape(serializers.Serializer):
     by = serializers.CharField(
         help_text=(
             "What caused the change. `api`, `admin`, `command`: a request. `boot`, `shutdown`: the daemon's "
-            "start or end. `ttl`: the end of a time to live. `supervisord`: the program's configuration, for "
-            "example a restart. `daemon`: reconciliation or clean-up. `gap`: see the field `gap`."
+            "start or end. `ttl`: the end of a time to live. `max_runtime`: the end of the longest run. "
+            "`supervisord`: the program's configuration, for example a restart. `daemon`: reconciliation or "
+            "clean-up. `gap`: see the field `gap`."
         )
     )
     user = serializers.CharField(required=False, help_text="The user who requested the change.")
     gap = serializers.BooleanField(
         help_text="True if the change was not observed, but follows from the states found after a crash."
+    )
+    repeated = serializers.IntegerField(
+        required=False,
+        help_text="For how many rounds of a loop of restarts the event stands. `at` is the time of the last.",
     )
 
 

@@ -173,6 +173,14 @@ STATUS = [
     response_example("Running", status=RUNNING, stats=STATS),
     response_example("Ended", status={"id": 1, "status": "exited"}, last_run=LAST_RUN),
     response_example(
+        "In the pause before a restart",
+        status={"id": 1, "status": "backoff"},
+        last_run={**LAST_RUN, "exit_code": 1},
+        restarts=3,
+        restarts_since_stable=3,
+        next_start_at="2026-11-21T18:40:09Z",
+    ),
+    response_example(
         "Its directory is missing",
         status={"id": 1, "status": "stopped"},
         problem="Working directory '/var/www' does not exist",

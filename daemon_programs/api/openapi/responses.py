@@ -80,6 +80,9 @@ class LastRun(serializers.Serializer):
     signal = serializers.CharField(allow_null=True, help_text="Its name, such as SIGKILL.")
     error = serializers.CharField(allow_null=True)
     ended_at = serializers.DateTimeField()
+    reason = serializers.CharField(
+        required=False, help_text="Why it was stopped without a request, to be started again."
+    )
 
 
 class Webhooks(serializers.Serializer):
@@ -94,8 +97,12 @@ class Webhooks(serializers.Serializer):
 
 
 def _options(field: ProgramField) -> dict[str, Any]:
-    effective = {"help_text": "The effective path."} if field.name.endswith("_logfile") else {}
-    return {"required": field.is_always_shown, **effective}
+    options: dict[str, Any] = {"required": field.is_always_shown}
+    if field.name.endswith("_logfile"):
+        options["help_text"] = "The effective path."
+    if field.nullable and field.default is not None:
+        options["allow_null"] = True  # null is not the default, so documents show it
+    return options
 
 
 def _json(field: ProgramField) -> serializers.Field:
@@ -241,7 +248,17 @@ class WholeProgramStatus(ProgramStatus):
     attach = serializers.CharField(required=False, help_text="The command that attaches to its tmux session.")
 
 
-class OrdinaryStatusAnswer(Success):
+class Restarts(serializers.Serializer):
+    """Restarts that were not requested. Each key is left out when it has nothing to say."""
+
+    restarts = serializers.IntegerField(required=False, help_text="How often it was restarted by itself.")
+    restarts_since_stable = serializers.IntegerField(
+        required=False, help_text="Restarts since the last run of `stable_seconds` or start on request."
+    )
+    next_start_at = serializers.DateTimeField(required=False, help_text="When its pause ends: in `backoff`.")
+
+
+class OrdinaryStatusAnswer(Restarts, Success):
     """The status of a program without a port range."""
 
     status = WholeProgramStatus()
@@ -250,7 +267,7 @@ class OrdinaryStatusAnswer(Success):
     problem = serializers.CharField(required=False, help_text=PROBLEM)
 
 
-class InstanceStatusAnswer(Success):
+class InstanceStatusAnswer(Restarts, Success):
     """The status of one instance of a port range, with `port`."""
 
     instance = ProgramInstance()

@@ -15,6 +15,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.models.fields.probes import PROBE_FIELDS
 from daemon_programs.models.fields.published import PUBLISHED_FIELDS
+from daemon_programs.models.fields.restarts import RESTART_FIELDS
 from daemon_programs.models.fields.stopping import STOPPING_FIELDS
 from daemon_programs.models.fields.world import WORLD_FIELDS
 
@@ -26,6 +27,7 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
     (None, "", False),
     ("What runs", "", False),
     ("When it runs", "", False),
+    ("Restarts", "", True),
     ("Stopping", "", True),
     ("Readiness", "", True),
     ("Environment and limits", "", True),
@@ -43,6 +45,7 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
 # Documents list the fields in this order.
 PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     *PUBLISHED_FIELDS,
+    *RESTART_FIELDS,
     *STOPPING_FIELDS,
     *PROBE_FIELDS,
     *WORLD_FIELDS,

@@ -21,11 +21,10 @@ from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
+from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
-START_SECONDS = 1  # a program that has lived this long is RUNNING
-START_RETRIES = 3
 AUTORESTART = {
     "true": RestartUnconditionally,
     "false": False,
@@ -37,7 +36,11 @@ _OUTPUT_EVENTS = {
     "stderr": events.ProcessCommunicationStderrEvent,
 }
 
-_NUMBERS = ("priority", "nice", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
+_NUMBERS = (
+    *("priority", "nice", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups"),
+    *("start_seconds", "restart_delay_seconds", "restart_delay_max_seconds", "stable_seconds"),
+)
+_NUMBERS_OR_NONE = ("start_retries", "restart_limit", "max_runtime_seconds")
 
 # Creates the group of a configuration. Passed in, so that this module needs no import of groups.
 GroupFactory = Callable[["ProgramGroupConfig"], Any]
@@ -61,6 +64,14 @@ class ProgramConfig(ProcessConfig):
         self.limits: dict[str, int | str] = spec["limits"]
         self.log_timestamps: bool = spec["log_timestamps"]
         self.delay_seconds: int = spec["delay_seconds"]
+        self.max_runtime_seconds: int | None = spec["max_runtime_seconds"]
+        self.restart_policy = RestartPolicy(
+            start_retries=spec["start_retries"],
+            delay_seconds=spec["restart_delay_seconds"],
+            delay_max_seconds=spec["restart_delay_max_seconds"],
+            stable_seconds=spec["stable_seconds"],
+            limit=spec["restart_limit"],
+        )
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         stdout = spec["stdout"] and of_port(spec["stdout"])
@@ -75,8 +86,8 @@ class ProgramConfig(ProcessConfig):
             priority=spec["priority"],
             autostart=False,  # the group starts its processes; supervisord would do so after an edit too
             autorestart=AUTORESTART[spec["autorestart"]],
-            startsecs=START_SECONDS,
-            startretries=START_RETRIES,
+            startsecs=spec["start_seconds"],
+            startretries=spec["start_retries"],
             stdout_logfile=stdout,
             stdout_capture_maxbytes=0,
             stdout_events_enabled=False,
@@ -93,7 +104,7 @@ class ProgramConfig(ProcessConfig):
             stopwaitsecs=spec["stop_grace_seconds"],
             stopasgroup=True,
             killasgroup=True,
-            exitcodes=[0],
+            exitcodes=spec["exit_codes"],
             # Two handlers on one file would each rotate it without the other's knowledge.
             redirect_stderr=spec["redirect_stderr"]
             or self.terminal
@@ -177,7 +188,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
     Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
-    spec = {**DEFAULTS, **json.loads(text)}
+    spec = {**DEFAULTS, **json.loads(text)}  # the file may be of a version that had fewer keys
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)
@@ -189,7 +200,10 @@ def _check_types(spec: dict[str, Any]) -> None:
     texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
     texts += [spec["umask"], *spec["env_files"]]
     numbers = [spec[name] for name in _NUMBERS]
+    numbers += [spec[name] for name in _NUMBERS_OR_NONE if spec[name] is not None]
+    numbers += spec["exit_codes"]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")
     if not all(type(number) is int for number in numbers):
-        raise ValueError(f"{spec['group']} needs an integer for each of {', '.join(_NUMBERS)}")
+        names = ", ".join((*_NUMBERS, *_NUMBERS_OR_NONE, "exit_codes"))
+        raise ValueError(f"{spec['group']} needs an integer for each of {names}")

@@ -5,6 +5,7 @@ stopped; later turns of supervisord's loop carry the change out, whether or not 
 The last requested change wins.
 """
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -47,7 +48,8 @@ class ProgramGroup(ProcessGroup):
         self.context = config.context
         self.registry = registry
         self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
-        self.asleep = False
+        self.due_at = 0.0  # when it is to be looked at again, on the monotonic clock
+        self._alarm_at = math.inf  # when the loop is woken for that
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -80,7 +82,7 @@ class ProgramGroup(ProcessGroup):
             return
         names = [name for name in names if self.processes[name].can_start]
         for name in names:
-            self.processes[name].policy.reset()
+            self.processes[name].counts.reset()
         self.queue(names, by)
         self._start_some()
 
@@ -146,26 +148,31 @@ class ProgramGroup(ProcessGroup):
 
     def wake(self) -> None:
         """Have the next turns of the loop process the group, until it is settled again."""
-        self.asleep = False
+        self.due_at = 0.0
 
     def transition(self) -> None:
         """Do what is due for the processes, then for the group. Called at each turn of supervisord's loop.
 
-        Settled groups sleep, since each turn calls all groups there are.
+        A group sleeps until something of it is due, since each turn calls all groups there are.
         """
-        if self.asleep:
+        if time.monotonic() < self.due_at:
             return
         if self.registry.find(self.config.name) is not self:
             return  # replaced in this very turn, which iterates over an older list of groups
         with self.context.contained(f"{self.config.name} could not be looked after"):
             self._transition()
-            self.asleep = self._is_settled()
+            self._sleep()
 
-    def _is_settled(self) -> bool:
-        """Return whether it changes only by a call or by the end of a process."""
+    def _sleep(self) -> None:
+        """Leave the group out of the loop's turns until something is due, a call comes, or a process ends."""
         if self.to_start or self.changing or self.config.spec["temporary"]:
-            return False
-        return all(process.is_settled for process in self.processes.values())
+            self.due_at = 0.0
+            return
+        self.due_at = min(process.due_at for process in self.processes.values())
+        now = time.monotonic()
+        if now < self.due_at < math.inf and (self.due_at < self._alarm_at or self._alarm_at <= now):
+            self._alarm_at = self.due_at
+            self.context.wakeup.at(self._alarm_at)
 
     def _transition(self) -> None:
         super().transition()

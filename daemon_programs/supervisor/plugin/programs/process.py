@@ -2,18 +2,20 @@
 
 It differs from stock supervisord's where docs/contract.md, sections 3 to 6, asks for it:
 
-- A clean exit in the first second is a finished run, and is not run again.
-- ``autorestart: "false"`` means no restart, also in the first second.
+- A successful exit before ``start_seconds`` is a finished run, and is not run again.
+- ``autorestart: "false"`` means no restart, also before ``start_seconds``.
 - A command that can't be started at all (no such command or user, no access to the folder) is ``fatal``
   at once, with the reason.
 - The exit code and the signal are kept.
 - ``delay_seconds`` passes before the command is run, without a process.
 - A stop asks the process itself to end, then what is left of its tree, and is complete when no process is
   left, including those that have left their session, their environment or their user behind.
-- An end after which the process is started again is followed by a pause, which doubles.
+- An end after which the process is started again is followed by a pause, which doubles; restarts without
+  a stable run may be limited.
 - A signal that is sent right after the fork is not lost, and the child has default signal handling.
 """
 
+import math
 import os
 import signal
 import time
@@ -33,7 +35,7 @@ from supervisor.states import (
 )
 
 from daemon_programs.supervisor.plugin.programs import launch
-from daemon_programs.supervisor.plugin.programs.backoff import Backoff
+from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
 from daemon_programs.supervisor.plugin.programs.run import ProcessRun
@@ -44,6 +46,7 @@ _ASK_ALL_AFTER = 0.75  # of the grace period: then the whole tree is asked to en
 # What causes a change of state that was not requested: see `daemon_programs.actors`.
 BOOT = "boot"
 SUPERVISORD = "supervisord"
+MAX_RUNTIME = "max_runtime"
 
 
 class ProgramProcess(ProcessRun):
@@ -60,13 +63,18 @@ class ProgramProcess(ProcessRun):
     start_by = SUPERVISORD  # who requested the next start
     restarts = 0  # automatic restarts so far
     start_requested = False  # start as soon as the last run has ended
+    restart_reason = ""  # why it is being stopped to be started again, if that was not requested
     end: Ending | None = None  # while processes of the tree are being ended
     _step_at = 0.0  # when the next step of that is due
     last_run: LastRun | None = None
 
     def __init__(self, config: ProgramConfig, group: Any) -> None:
         super().__init__(config, group)
-        self.policy = Backoff()
+        self.counts = RestartCounts()
+
+    @property
+    def _policy(self) -> RestartPolicy:
+        return self.config.restart_policy
 
     @property
     def ending(self) -> bool:
@@ -137,15 +145,28 @@ class ProgramProcess(ProcessRun):
         self.config.options.logger.info(f"could not be started: '{self._namespec}'")
         self._record_end(error=reason)
         if is_passing:
-            self._pause(ran_for=0.0)
+            self._pause()
         else:
             self.change_state(ProcessStates.FATAL)
 
-    def _pause(self, ran_for: float) -> None:
-        """Wait in BACKOFF for the next start."""
+    def _pause(self) -> None:
+        """Wait in BACKOFF for the next start, or give up if there have been too many."""
+        if self.counts.has_reached_limit(self._policy):
+            self._record_limit()
+            self.change_state(ProcessStates.FATAL)
+            return
+        self.retry_at = time.monotonic() + self.counts.next_pause(self._policy)
         self.change_state(ProcessStates.BACKOFF)
-        self.retry_at = time.monotonic() + self.policy.next_pause(ran_for)
         self.context.wakeup.at(self.retry_at)
+
+    def _record_limit(self) -> None:
+        """Keep why there is no further restart, beside how the last run ended."""
+        self.spawnerr = (
+            f"it has reached its restart_limit of {self._policy.limit} "
+            f"without a run of stable_seconds ({self._policy.stable_seconds})"
+        )
+        if self.last_run:
+            self.last_run["error"] = self.spawnerr
 
     def get_execv_args(self) -> tuple[str, list[str]]:
         """Return the command's file and its arguments. Called by supervisord's own interface."""
@@ -186,24 +207,34 @@ class ProgramProcess(ProcessRun):
         if failure:
             self.spawnerr = failure.reason
             if failure.is_passing:
-                self._pause(ran_for=0.0)
+                self._pause()
             else:
                 self.change_state(ProcessStates.FATAL)
-        elif self.state == ProcessStates.STARTING and exit_code != 0 and self.config.autorestart:
+            return
+        if self.state == ProcessStates.STARTING and now >= self._started_at:
+            self._become_running()  # the loop was too late to see it
+        is_success = exit_code in self.config.exitcodes
+        if self.state == ProcessStates.STARTING and not is_success and self.config.autorestart:
             self.spawnerr = f"exited too quickly ({message})"
-            self.policy.failed_starts += 1
-            self._pause(now - self.launched_at)
+            self.counts.failed_starts += 1
+            self._pause()
         else:
-            self.policy.failed_starts = 0
-            self.change_state(ProcessStates.EXITED, expected=exit_code == 0)
-            if self._restarts_after(exit_code):
-                self._pause(now - self.launched_at)
+            self._count_run(now)
+            self.change_state(ProcessStates.EXITED, expected=is_success)
+            if self.config.autorestart is RestartUnconditionally or (
+                self.config.autorestart and not is_success
+            ):
+                self._pause()
 
-    def _restarts_after(self, exit_code: int) -> bool:
-        """Return whether autorestart starts the process again after an exit code."""
-        return self.config.autorestart is RestartUnconditionally or bool(
-            self.config.autorestart and exit_code != 0
-        )
+    def _count_run(self, now: float) -> None:
+        """Set counters back, at the end of a run that was not a failed start."""
+        self.counts.failed_starts = 0
+        if self._is_stable(now):
+            self.counts.reset()
+
+    def _is_stable(self, now: float) -> bool:
+        """Return whether the present run has been going on for long enough."""
+        return now - self.launched_at >= self._policy.stable_seconds
 
     def _record_end(
         self, exit_code: int | None = None, signum: int | None = None, error: str | None = None
@@ -215,23 +246,49 @@ class ProgramProcess(ProcessRun):
             "signal": _name_of(signum) if signum else None,
             "error": error,
             "ended_at": time.time(),
-            "requested": self.killing,
+            "requested": self.killing and not self.restart_reason,
         }
+        if self.restart_reason:
+            self.last_run["reason"] = self.restart_reason
+
+    @property
+    def _runs_stably(self) -> bool:
+        return self.state == ProcessStates.RUNNING and self._is_stable(time.monotonic())
 
     # Stopping
 
     def stop(self, by: str = SUPERVISORD) -> None:
         """Stop the whole tree. The state is STOPPING until no process of it is left."""
-        if self.state != ProcessStates.STOPPING:
+        if self.state != ProcessStates.STOPPING or self.restart_reason:
             self.by = by
         self.administrative_stop = True
         self.start_requested = False
+        self.restart_reason = ""
         self.laststopreport = 0
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
+
+    def restart_because(self, reason: str, *, is_planned: bool = False) -> None:
+        """Stop what runs, with its grace period, and start it again without a request.
+
+        The reason is one of `daemon_programs.actors`, for the history and ``last_run``. A restart that is
+        not planned is treated like one after a crash: a pause precedes the start. A request that comes
+        meanwhile wins.
+        """
+        if not self.pid or self.state not in (ProcessStates.STARTING, ProcessStates.RUNNING):
+            return
+        self.group.wake()
+        if self.state == ProcessStates.RUNNING:
+            self._count_run(time.monotonic())
+        self.stop(reason)
+        self.restart_reason = reason
+        if is_planned:
+            self.restarts += 1
+            self.start_by = reason
+            self.start_requested = True
 
     def kill(self, sig: int) -> str | None:
         """Ask the process to end, then its tree; return an error message if nothing runs.
@@ -294,7 +351,11 @@ class ProgramProcess(ProcessRun):
             launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
-            self.change_state(ProcessStates.STOPPED)
+            if self.restart_reason and not self.start_requested:
+                self._pause()
+            else:
+                self.change_state(ProcessStates.STOPPED)
+            self.restart_reason = ""
         self.context.announce_settled(self.group.config.name)
         self.context.wakeup.poke()
 
@@ -306,39 +367,68 @@ class ProgramProcess(ProcessRun):
         state = self.state
         if self.end is not None:
             self._step_end(now)
-        if state == ProcessStates.STARTING:
+        if self.pid and now >= self._runs_until:
+            self.restart_because(MAX_RUNTIME, is_planned=True)
+        elif state == ProcessStates.STARTING:
             self._transition_starting(now)
-        elif state == ProcessStates.BACKOFF and self.policy.failed_starts > self.config.startretries:
+        elif state == ProcessStates.BACKOFF and self.counts.has_failed_starts(self._policy):
             self.give_up()
         elif self.config.options.mood > SupervisorStates.RESTARTING and self._is_due(now):
             if not self.start_requested:
                 self.start_by = SUPERVISORD
                 self.restarts += 1
+                self.counts.since_stable += 1
             self.spawn()
 
     def _transition_starting(self, now: float) -> None:
         if self.launch_at is not None:
             if now >= self.launch_at:
                 self._launch()
-        elif self.pid and now >= self.launched_at + self.config.startsecs:
-            self.policy.failed_starts = 0
-            self.change_state(ProcessStates.RUNNING)
+        elif self.pid and now >= self._started_at:
+            if self._has_become_program():
+                self._become_running()
+            else:
+                self.context.wakeup.at(now + LOOK_AGAIN_SECONDS)
+
+    def _become_running(self) -> None:
+        self.counts.failed_starts = 0
+        self.change_state(ProcessStates.RUNNING)
+
+    @property
+    def _started_at(self) -> float:
+        """When the present run is RUNNING."""
+        return self.launched_at + self.config.startsecs
+
+    @property
+    def _runs_until(self) -> float:
+        """When the present run is to be followed by another; infinity if that is left to it."""
+        longest: int | None = self.config.max_runtime_seconds
+        return math.inf if longest is None else self.launched_at + longest
 
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
         return bool(super().change_state(new_state, expected))
 
     @property
-    def is_settled(self) -> bool:
-        """Whether it changes only by a call or by the end of its process: it runs, or is down for good."""
-        if self.ending or self.start_requested or self.launch_at is not None:
-            return False
-        return self.state == ProcessStates.RUNNING or self.state in STOPPED_STATES
+    def due_at(self) -> float:
+        """When the process is to be looked at again, if there is neither a call nor an end before.
+
+        0 if at each turn of the loop; infinity if it runs or is down for good.
+        """
+        if self.ending or self.start_requested:
+            return 0.0
+        if self.state == ProcessStates.STARTING:
+            return min(self._started_at, self._runs_until) if self.launch_at is None else self.launch_at
+        if self.state == ProcessStates.RUNNING:
+            return self._runs_until
+        if self.state == ProcessStates.BACKOFF:
+            return 0.0 if self.counts.has_failed_starts(self._policy) else self.retry_at
+        return math.inf if self.state in STOPPED_STATES else 0.0
 
     @property
     def wanted(self) -> bool:
         """Whether the process is meant to run at the moment."""
-        return self.start_requested or self.state in RUNNING_STATES
+        return self.start_requested or bool(self.restart_reason) or self.state in RUNNING_STATES
 
     @property
     def can_start(self) -> bool:
@@ -369,6 +459,10 @@ class ProgramProcess(ProcessRun):
             shown["ending"] = True
         if self.restarts:
             shown["restarts"] = self.restarts
+        if self.counts.since_stable and not self._runs_stably:
+            shown["restarts_since_stable"] = self.counts.since_stable
+        if self.state == ProcessStates.BACKOFF:
+            shown["next_start_at"] = time.time() + max(self.retry_at - time.monotonic(), 0.0)
         if with_orphans and (orphans := self.context.orphans.of(self._owner)):
             shown["orphans"] = orphans
         if self.last_run:

@@ -1,6 +1,7 @@
 """One run of a process, as the system has it: its child, its descriptors and its mark."""
 
 import os
+import select
 import signal
 from typing import Any
 
@@ -107,6 +108,14 @@ class ProcessRun(Subprocess):
         self.config.options.close_parent_pipes(self.pipes)
         self.pipes = {}
         self.dispatchers = {}
+
+    def _has_become_program(self) -> bool:
+        """Return whether the child has exec'd the command, which closes its end of the failure pipe."""
+        if self.failure_fd is None:
+            return True
+        look = select.poll()
+        look.register(self.failure_fd, select.POLLIN)
+        return any(not event & select.POLLIN for _, event in look.poll(0))
 
     def _close_failure_pipe(self) -> launch.Failure | None:
         """Return why the child could not exec the command; None if it did."""
