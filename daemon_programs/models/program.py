@@ -15,7 +15,7 @@ from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
-from daemon_programs.validators import rules, webhook_config
+from daemon_programs.validators import rules, stopping, webhook_config
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
 
@@ -34,6 +34,7 @@ class Program(SupervisedProgram):
     port_end = models.PositiveIntegerField(null=True, blank=True, verbose_name="last port")
     port_param = models.CharField(max_length=1000, blank=True, default="", **column("port_param"))
     lazy_load = models.BooleanField(**column("lazy_load"))
+    reload = models.JSONField(null=True, blank=True, validators=[stopping.check_reload], **column("reload"))
     ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
     webhooks = models.JSONField(
         null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
@@ -91,6 +92,7 @@ class Program(SupervisedProgram):
     def clean(self) -> None:
         """Check the rules between fields and between programs; normalize the webhook config."""
         super().clean()
+        self._check_reload()
         errors: dict[str, str] = {}
         try:
             rules.check_port_range(self.port_start, self.port_end)
@@ -113,6 +115,14 @@ class Program(SupervisedProgram):
         self._check_overlap()
         self._check_terminal_is_free()
         self._clean_webhooks()
+
+    def _check_reload(self) -> None:
+        stopping.check_terminal_signals(self.terminal_id, self.stop_signal, self.reload)
+        if self.reload is not None and not self.reload:  # Django runs no validators on an empty value
+            try:
+                stopping.check_reload(self.reload)
+            except ValidationError as problem:
+                raise ValidationError({"reload": problem.messages}) from None
 
     def _check_overlap(self) -> None:
         if not self.has_ports:
@@ -154,7 +164,7 @@ class Program(SupervisedProgram):
     def specification(self) -> spec.Specification:
         """Return what supervisord runs: one process, or one for each port of a range."""
         base = super().specification()
-        changes: dict[str, Any] = {"autostart": self.boot}
+        changes: dict[str, Any] = {"autostart": self.boot, "reload": self._reload_specification()}
         if self.has_ports:
             changes.update(
                 argv=spec.with_port(base.argv, _split_port_param(self.port_param or DEFAULT_PORT_PARAM)),
@@ -163,6 +173,12 @@ class Program(SupervisedProgram):
                 ports=(self.port_start, self.port_end),
             )
         return spec.Specification(**{**vars(base), **changes})
+
+    def _reload_specification(self) -> dict[str, Any] | None:
+        """Return what a reload does, with the command as an argument list."""
+        if self.reload and "command" in self.reload:
+            return {"argv": rules.split_command(self.reload["command"], field="reload")}
+        return self.reload
 
 
 def _split_port_param(port_param: str) -> list[str]:

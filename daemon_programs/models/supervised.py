@@ -12,7 +12,9 @@ from django.db import models
 
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
+from daemon_programs.supervisor.processes import signals
 from daemon_programs.validators import rules
+from daemon_programs.validators.stopping import check_terminal_signals
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
@@ -39,6 +41,17 @@ class SupervisedProgram(models.Model):
     )
     delay_seconds = models.PositiveIntegerField(**column("delay_seconds"))
     stop_grace_seconds = models.PositiveIntegerField(**column("stop_grace_seconds"))
+    stop_signal = models.CharField(
+        max_length=10, choices=[(name, name) for name in signals.STOP_SIGNALS], **column("stop_signal")
+    )
+    stop_scope = models.CharField(
+        max_length=10,
+        choices=[
+            (signals.MAIN, "main: the program's process first"),
+            (signals.TREE, "tree: all processes at once"),
+        ],
+        **column("stop_scope"),
+    )
     priority = models.PositiveIntegerField(**column("priority"))
     logs_enabled = models.BooleanField(**column("logs_enabled"))
     stdout_logfile = models.TextField(
@@ -120,6 +133,7 @@ class SupervisedProgram(models.Model):
             except ValidationError as problem:
                 raise ValidationError({"directory": problem.messages}) from None
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
+        check_terminal_signals(self.terminal_id, self.stop_signal)
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Check that the name is free. Django's own message does not say which name it is."""
@@ -175,6 +189,8 @@ class SupervisedProgram(models.Model):
             priority=self.priority,
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=self.stop_grace_seconds,
+            stop_signal=self.stop_signal,
+            stop_scope=self.stop_scope,
             **terminal,
         )
 

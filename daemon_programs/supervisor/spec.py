@@ -6,10 +6,12 @@ no syntax that a command, a value or a path could break out of. Pure functions, 
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 PORT = "{port}"
+RELOAD_SECONDS = 30  # that the command of a reload may take
 # For fields that name the program, or take effect at its next start or stop.
 _RESTARTS_NOTHING = {"restarts": False}
 
@@ -36,6 +38,10 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
+    stop_signal: str = field(default="TERM", metadata=_RESTARTS_NOTHING)
+    stop_scope: str = field(default="main", metadata=_RESTARTS_NOTHING)
+    # What a reload does: {"signal": name} or {"argv": [...]}, where {port} stands for the port.
+    reload: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch
@@ -51,6 +57,9 @@ class Specification:
 WITHOUT_RESTART = frozenset(
     each.name for each in fields(Specification) if not each.metadata.get("restarts", True)
 )
+
+# What the file of an older version may lack.
+OPTIONAL = {each.name: each.default for each in fields(Specification) if each.default is not MISSING}
 
 
 def digest_of(text: bytes) -> str:

@@ -23,6 +23,14 @@ class LastRun(Outcome):
     requested: bool  # it was stopped, rather than ended by itself
 
 
+class ReloadState(TypedDict):
+    """The reloads of a process, numbered as they were requested."""
+
+    requested: int
+    done: int  # the last one that is over
+    error: str | None  # why that failed, as a sentence without its full stop
+
+
 class ProcessState(TypedDict):
     """One process of a program: the only one, or the instance of a port."""
 
@@ -34,6 +42,7 @@ class ProcessState(TypedDict):
     restarts: NotRequired[int]  # how often supervisord has started it again by itself
     orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted
     last_run: NotRequired[LastRun]
+    reload: NotRequired[ReloadState]
     queued: NotRequired[bool]  # a start was requested and has not begun
 
 
@@ -53,6 +62,13 @@ class Refusal(TypedDict):
     """The answer to a start that can't succeed."""
 
     refused: str  # why, as a sentence without its full stop
+
+
+@final
+class ReloadsRequested(TypedDict):
+    """The answer to a reload: the number of its request, by process."""
+
+    reloads: dict[str, int]
 
 
 class PartState(TypedDict):

@@ -21,7 +21,8 @@ from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
-from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
+from daemon_programs.supervisor.processes import signals
+from daemon_programs.supervisor.spec import OPTIONAL, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
 START_SECONDS = 1  # a program that has lived this long is RUNNING
@@ -59,6 +60,10 @@ class ProgramConfig(ProcessConfig):
         self.delay_seconds: int = spec["delay_seconds"]
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
+        self.stop_scope: str = spec["stop_scope"]
+        reload = spec["reload"] or {}
+        self.reload_signal: str | None = reload.get("signal")
+        self.reload_argv = [of_port(argument) for argument in reload.get("argv", [])]
         stdout = spec["stdout"] and of_port(spec["stdout"])
         stderr = spec["stderr"] and of_port(spec["stderr"])
         super().__init__(
@@ -85,7 +90,7 @@ class ProgramConfig(ProcessConfig):
             stderr_syslog=False,
             stderr_logfile_backups=spec["log_backups"],
             stderr_logfile_maxbytes=spec["log_max_bytes"],
-            stopsignal=15,
+            stopsignal=signals.number_of(spec["stop_signal"]),
             stopwaitsecs=spec["stop_grace_seconds"],
             stopasgroup=True,
             killasgroup=True,
@@ -171,7 +176,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
     Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
-    spec = json.loads(text)
+    spec = {**OPTIONAL, **json.loads(text)}
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)
@@ -184,5 +189,20 @@ def _check_types(spec: dict[str, Any]) -> None:
     numbers = [spec[name] for name in _NUMBERS]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")
+    if spec["stop_signal"] not in signals.STOP_SIGNALS or spec["stop_scope"] not in signals.SCOPES:
+        raise ValueError(f"{spec['group']} has a stop signal or a scope of it that is not known")
+    _check_reload(spec)
     if not all(type(number) is int for number in numbers):
         raise ValueError(f"{spec['group']} needs an integer for each of {', '.join(_NUMBERS)}")
+
+
+def _check_reload(spec: dict[str, Any]) -> None:
+    reload = spec["reload"]
+    if reload is None:
+        return
+    what: dict[str, Any] = dict(reload)
+    signal, argv = what.pop("signal", None), what.pop("argv", [])
+    is_signal = signal in signals.RELOAD_SIGNALS and not argv
+    is_command = signal is None and bool(argv) and all(type(each) is str for each in argv)
+    if what or not (is_signal or is_command):
+        raise ValueError(f"{spec['group']} has a reload that is neither a signal nor a command")

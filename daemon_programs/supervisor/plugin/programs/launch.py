@@ -23,16 +23,18 @@ _MOST_PLAIN_FILES = 16
 _REMOVE_SCRIPT = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
 _SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
 _PASSING, _FINAL = b"~", b"!"
-_CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+_ALL_SIGNALS = signal.valid_signals()
+_CHANGEABLE_SIGNALS = _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def find_command(config: Any) -> tuple[str, list[str]]:
-    """Return the path of the command's file, and the arguments. Raise ProcessException with the reason.
+def find_command(config: Any, argv: list[str] | None = None) -> tuple[str, list[str]]:
+    """Return the path of a command's file, and its arguments. Raise ProcessException with the reason.
 
-    A command with a slash is relative to the folder that it runs in; any other is looked up in the
-    program's PATH.
+    Without ``argv`` it is the program's own command. A command with a slash is relative to the folder that
+    it runs in; any other is looked up in the program's PATH.
     """
-    program = config.argv[0]
+    argv = argv or config.argv
+    program = argv[0]
     if "/" in program:
         candidates = [os.path.join(directory_of(config), program)]
     else:
@@ -44,17 +46,17 @@ def find_command(config: Any) -> tuple[str, list[str]]:
         if os.path.isfile(candidate):
             if not os.access(candidate, os.X_OK):
                 raise NotExecutable(f"command is not executable: {program}")
-            return candidate, config.argv
+            return candidate, argv
     if any(os.path.isdir(candidate) for candidate in candidates):
         raise NotExecutable(f"command is a folder: {program}")
     raise NotFound(f"command not found: {program}")
 
 
-def check(config: Any) -> str:
-    """Return the path of the command's file. Raise ProcessException, with the reason, if it can't be run."""
+def check(config: Any, argv: list[str] | None = None) -> str:
+    """Return the path of a command's file. Raise ProcessException, with the reason, if it can't be run."""
     accounts.account_of(config)
     _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
-    filename, _ = find_command(config)
+    filename, _ = find_command(config, argv)
     return filename
 
 
@@ -116,6 +118,9 @@ class Child(NamedTuple):
     filename: str
     failure_fd: int
     claim: Claim | None
+    # Of a command that runs beside the program's own; it has no terminal.
+    argv: list[str] | None = None
+    variables: dict[str, str] | None = None  # more of them
 
 
 class Failure(NamedTuple):
@@ -139,10 +144,25 @@ class Failure(NamedTuple):
         return cls(text[1:].decode(errors="replace"), text[:1] == _PASSING) if text else None
 
 
+def fork(config: Any, child: Child) -> int:
+    """Fork the child that execs a command, and return its pid. Raise OSError."""
+    # Block signals until the child has reset its handlers: until then it has supervisord's, which would
+    # swallow a signal that is meant to end the program.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    try:
+        pid: int = config.options.fork()
+        if not pid:
+            exec_command(config, child)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
+
+
 def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in the child: it execs, or exits)
     """Exec the command. To be called in the child; the reason of a failure is written to its pipe."""
     problem, is_passing = "it could not be started", False
     pipes = child.pipes
+    argv = child.argv or config.argv
     try:
         if child.claim is not None:
             marks.carry(child.claim.mark)
@@ -151,23 +171,24 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
         os.dup2(pipes["child_stdin"], 0)
         account = accounts.account_of(config)
-        if config.terminal:
+        if config.terminal and child.argv is None:
             terminal.take(account.pw_uid)
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
         work_roots = _work_roots(config)
         environment = _environment(config, child.group, account)  # which depends on the stack's user
+        environment.update(child.variables or {})
         problem = f'it could not become the user "{config.user}"'
         _switch_user(account)
         os.umask(config.umask)
         problem = f"Working directory '{directory}' can't be entered"
         os.chdir(directory)
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
-        problem = f"command can't be run: {config.argv[0]}"
+        problem = f"command can't be run: {argv[0]}"
         os.execve(
             os.fsencode(child.filename),
-            list(map(os.fsencode, config.argv)),
+            list(map(os.fsencode, argv)),
             {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
         )
     except OSError as error:
