@@ -35,6 +35,8 @@ SET: list[dict[str, Any]] = [
         "boot": True,
         "delay_seconds": 3600,
         "stop_grace_seconds": 0,
+        "stop_signal": "INT",
+        "stop_scope": "tree",
         "directory": "/tmp",
         "logs_enabled": False,
         "stdout_logfile": "/tmp/daemon-none/out.log",
@@ -44,6 +46,7 @@ SET: list[dict[str, Any]] = [
         "name": "hooked",
         "command": LONG_RUNNING,
         "ready_port": 65535,
+        "reload": {"command": "sh -c 'kill -HUP $MAINPID'"},
         "webhooks": {
             "urls": ["https://example.com/ü"],
             "events": "exited",

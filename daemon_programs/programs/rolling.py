@@ -67,12 +67,13 @@ class _RollOut:
 
     def _has_started(self, name: str, state: ProgramState) -> bool:
         process = statuses.process_state(state, name)
-        if process["state"] == "exited" and not process.get("queued"):
-            raise self._stopped(name, f"did not stay up: {_outcome(process)}")
         try:
-            return services.has_started(self._program, int(name), process)
+            has_started = services.has_started(self._program, int(name), process)
         except Refused as problem:
             raise Refused(f"{problem}; {self.progress}") from problem
+        if has_started and process["state"] == "exited":
+            raise self._stopped(name, f"did not stay up: {_outcome(process)}")
+        return has_started
 
     def _check_still_runs(self, name: str, process: ProcessState) -> None:
         """Raise Refused if a new process has failed after it was ready. A stop on request is none."""
