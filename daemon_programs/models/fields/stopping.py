@@ -8,10 +8,11 @@ STOPPING_FIELDS: tuple[ProgramField, ...] = (
     ProgramField(
         "stop_grace_seconds",
         Kind.INTEGER,
-        "Seconds from SIGTERM to SIGKILL when it is stopped. 0: SIGKILL at once.",
+        "Seconds from `stop_signal` to SIGKILL when it is stopped. 0: SIGKILL at once.",
         example=20,
         default=10,
         section="Stopping",
+        help_text="Seconds from the first signal to SIGKILL. 0: SIGKILL at once.",
         limits=rules.STOP_GRACE_SECONDS,
         restarts=False,
         hides_default=True,
