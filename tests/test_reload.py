@@ -108,7 +108,8 @@ def test_output_in_the_background_does_not_hold_the_reload_up(api: Api) -> None:
 
 
 def test_stop_ends_the_command_and_its_reload_fails(api: Api, stack: Stack) -> None:
-    id = running(api, reload={"command": "sleep 20"}, stop_grace_seconds=60)
+    command = shell("setsid sleep 1234 & sleep 20")
+    id = running(api, reload={"command": command}, stop_grace_seconds=60)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(stack.client(stack.token).refused, f"programs/{id}/reload")
         eventually(lambda: any("20" in each.cmdline() for each in tree(stack, id)))
@@ -117,6 +118,19 @@ def test_stop_ends_the_command_and_its_reload_fails(api: Api, stack: Stack) -> N
         assert time.monotonic() - begun < 5
         assert answer.result() == sentence(id, "was ended by SIGTERM")
     assert tree(stack, id) == []
+
+
+def test_change_from_a_command_to_a_signal_waits_for_the_command(api: Api, stack: Stack) -> None:
+    id = running(api, shell(HEARS), reload={"command": shell("sleep 2; echo done")})
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(stack.client(stack.token).ok, f"programs/{id}/reload")
+        eventually(lambda: any(each.cmdline()[:2] == ["sleep", "2"] for each in tree(stack, id)))
+        api.ok(f"programs/edit/{id}", {"reload": {"signal": "HUP"}})
+        api.ok(f"programs/{id}/reload")
+        assert api.logs(id) == "ready"
+        answer.result()
+    eventually(lambda: api.logs(id) == "ready\nheard")
+    assert api.logs(id, type="stderr") == "done"
 
 
 def test_requests_meanwhile_are_answered_by_one_more_run(api: Api, stack: Stack, tmp_path: Path) -> None:

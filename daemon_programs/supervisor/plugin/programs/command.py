@@ -93,7 +93,7 @@ class SideCommand:
 
     def finish(self, pid: int, status: int) -> None:
         """Handle its end. Called when it is reaped."""
-        problem: str | None = "has ended in a way that the log of supervisord says more of"
+        problem: str | None = "has ended, and the log of supervisord says what failed then"
         with self._process.context.contained("the end of a command could not be dealt with"):
             problem = self._problem(status)
             self._close_output()

@@ -274,7 +274,9 @@ class ProgramProcess(ProcessRun):
             main=lambda: self.pid,
             # The command of a reload ends with the tree.
             orphans=lambda: [self.reloads.pid, *orphans.of(owner, at_most_every=LOOK_AGAIN_SECONDS)],
-            is_gone=lambda: not self.reloads.pid and orphans.are_gone(owner, self.ended_at),
+            is_gone=lambda: (
+                not self.reloads.pid and orphans.are_gone(owner, max(self.ended_at, self.reloads.ended_at))
+            ),
             kill_at=kill_at,
             tree_at=tree_at,
             hangs_up=self.config.terminal,
