@@ -1,12 +1,17 @@
 """``POST programs/{id}/signal``: a signal to what runs of a program, and to nothing else."""
 
+import contextlib
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from daemon_programs.supervisor.plugin.programs import ending
+from daemon_programs.supervisor.plugin.programs.ending import TreeSignal
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from tests.processes import is_root, python, shell, started, tree
 from tests.stack import OTHER_USER, Api, Stack, eventually
@@ -112,6 +117,55 @@ def test_every_name_is_a_signal_and_is_taken(api: Api) -> None:
         assert (
             api.refused(f"programs/{id}/signal", {"signal": name}) == f"Program with ID {id} is not running"
         )
+
+
+def test_large_tree_is_signalled_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_STEP_SECONDS", 0.0)
+    with children(20) as processes:
+        signalling = TreeSignal([each.pid for each in processes], signal.SIGTERM, lambda pid: True)
+        steps = 1
+        while not signalling.step():
+            steps += 1
+        assert steps >= 20
+        assert [each.wait(5) for each in processes] == [-signal.SIGTERM] * 20
+
+
+def test_process_that_is_anothers_by_its_turn_is_left_alone() -> None:
+    with children(3) as processes:
+        first, reused, last = processes
+        pids = [each.pid for each in processes]
+        assert TreeSignal(pids, signal.SIGTERM, lambda pid: pid != reused.pid).step()
+        assert [first.wait(5), last.wait(5)] == [-signal.SIGTERM] * 2
+        assert reused.poll() is None
+
+
+@contextlib.contextmanager
+def children(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes = [subprocess.Popen(["sleep", "1000"]) for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            each.kill()
+            each.wait()
+
+
+# Its mark is that of nobody then.
+CHANGES_ITS_MARK = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+waits = "echo ready; while :; do sleep 0.05; done"
+script = f"(trap 'echo child >> $1' USR1; {waits}) & trap 'echo main >> $1' USR1; {waits}"
+os.execvp("sh", ["sh", "-c", script, "sh", sys.argv[1]])
+"""
+
+
+def test_process_that_has_changed_its_mark_is_signalled_by_its_parentage(api: Api, tmp_path: Path) -> None:
+    id = api.add(python(CHANGES_ITS_MARK, str(tmp_path / "told")))
+    started(api, id)
+    eventually(lambda: api.logs(id).count("ready") == 2)
+    api.ok(f"programs/{id}/signal", {"signal": "USR1", "scope": "tree"})
+    eventually(lambda: notes(tmp_path / "told") == ["child", "main"])
 
 
 BODIES: list[tuple[dict[str, Any], str]] = [

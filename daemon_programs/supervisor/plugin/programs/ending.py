@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from daemon_programs.supervisor.processes.tree import Identity, children, identify, send
@@ -86,27 +86,29 @@ class Ending:
 
 
 class TreeSignal:
-    """A signal on its way to the processes of a tree, each of which gets it once."""
+    """A signal on its way to the processes of a tree, each of which gets it once.
 
-    def __init__(self, roots: Iterable[int], signum: signal.Signals) -> None:
+    ``is_own`` tells whether a pid is one of the tree still: in a large tree it may be another's by its turn.
+    """
+
+    def __init__(self, roots: list[int], signum: signal.Signals, is_own: Callable[[int], bool]) -> None:
         self._walk = _Walk(roots)
         self._signum = signum
+        self._is_own = is_own
 
     def step(self) -> bool:
         """Go on for a limited time; return whether all have got it."""
         begun = time.monotonic()
         for identity, is_child in self._walk:
-            _signal(identity, is_child, self._signum)
+            if self._is_own(identity.pid):
+                _signal(identity, is_child, self._signum)
             if time.monotonic() - begun > _STEP_SECONDS:
                 return False
         return True
 
 
 def _signal(identity: Identity, is_child: bool, signum: signal.Signals) -> None:
-    """Signal a process that was found just now.
-
-    The pid of a child can't be reused until supervisord has reaped it; any other is checked once more.
-    """
+    """Signal a process. The pid of a child can't be reused until supervisord has reaped it."""
     if not is_child:
         send(identity, signum)
         return
@@ -115,28 +117,24 @@ def _signal(identity: Identity, is_child: bool, signum: signal.Signals) -> None:
 
 
 class _Walk:
-    """One pass through a tree, from its roots down, which are children of supervisord.
+    """One pass through a tree, from its roots down, which are children of supervisord."""
 
-    Processes are identified when they are found, and looked at again when it is their turn: in a large tree
-    that may be later, and their pids belong to others by then.
-    """
-
-    def __init__(self, roots: Iterable[int]) -> None:
+    def __init__(self, roots: list[int]) -> None:
         self.seconds = 0.0
-        found = [identity for pid in roots if pid and (identity := identify(pid))]
-        self._roots = set(found)
-        self._waiting = deque(found)
-        self._seen: set[Identity] = set()
+        self._roots = {pid for pid in roots if pid}
+        self._waiting = deque(pid for pid in roots if pid)
+        self._seen: set[int] = set()
 
     def __iter__(self) -> "_Walk":
         return self
 
     def __next__(self) -> tuple[Identity, bool]:
         while self._waiting:
-            identity = self._waiting.popleft()
-            if identity in self._seen or identify(identity.pid) != identity:
+            pid = self._waiting.popleft()
+            if pid in self._seen:
                 continue
-            self._seen.add(identity)
-            self._waiting.extend(filter(None, map(identify, children(identity.pid))))
-            return identity, identity in self._roots
+            self._seen.add(pid)
+            self._waiting.extend(children(pid))
+            if identity := identify(pid):
+                return identity, pid in self._roots
         raise StopIteration

@@ -12,8 +12,9 @@ from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, TreeSignal
-from daemon_programs.supervisor.processes import notes
+from daemon_programs.supervisor.processes import marks, notes
 from daemon_programs.supervisor.processes.marks import Claim
+from daemon_programs.supervisor.processes.tree import lineage
 
 
 class ProcessRun(Subprocess):
@@ -53,9 +54,15 @@ class ProcessRun(Subprocess):
 
     def send_to_tree(self, signum: signal.Signals) -> None:
         """Signal the process and all that has descended from it, at once or in the next turns of the loop."""
-        orphans = self.context.orphans.of(self._owner, at_most_every=LOOK_AGAIN_SECONDS)
-        self.tree_signals.append(TreeSignal([self.pid, *orphans], signum))
+        roots = [self.pid, *self.context.orphans.of(self._owner, at_most_every=LOOK_AGAIN_SECONDS)]
+        self.tree_signals.append(TreeSignal(roots, signum, self._is_own))
         self._step_tree_signals()
+
+    def _is_own(self, pid: int) -> bool:
+        """Return whether a process belongs to the run: by its mark; if it has changed that, by parentage."""
+        if self.claim is None or marks.read(pid) == self.claim.mark:
+            return True
+        return not {self.pid, *self.context.orphans.of(self._owner)}.isdisjoint(lineage(pid))
 
     def _step_tree_signals(self) -> None:
         if self.tree_signals:
@@ -90,6 +97,7 @@ class ProcessRun(Subprocess):
 
     def _forget(self) -> None:
         """Undo that, once nothing of the run is left."""
+        self.tree_signals = []
         notes.forget(self.context.notes_folder, self._owner)
         self._release_mark()
 
