@@ -328,6 +328,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ProcessStatusEnum": "daemon_programs.programs.statuses.STATUSES",
         "StreamEnum": ["stdout", "stderr"],
+        "ScopeEnum": "daemon_programs.supervisor.processes.signals.SCOPES",
         "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -43,6 +43,8 @@ SET: list[dict[str, Any]] = [
         "restart_limit": 10000,
         "exit_codes": [0, 143],
         "max_runtime_seconds": 31_536_000,
+        "stop_signal": "INT",
+        "stop_scope": "tree",
         "directory": "/tmp",
         "logs_enabled": False,
         "stdout_logfile": "/tmp/daemon-none/out.log",
@@ -52,6 +54,7 @@ SET: list[dict[str, Any]] = [
         "name": "hooked",
         "command": LONG_RUNNING,
         "ready_port": 65535,
+        "reload": {"command": "sh -c 'kill -HUP $MAINPID'"},
         "webhooks": {
             "urls": ["https://example.com/ü"],
             "events": "exited",

@@ -20,6 +20,8 @@ CHANGING = (
     "programs/{}/start",
     "programs/{}/stop",
     "programs/{}/restart",
+    "programs/{}/signal",
+    "programs/{}/reload",
 )
 VERBS = [*(("get", route) for route in READING), *(("post", route) for route in CHANGING)]
 PROTECTED = pytest.mark.parametrize(("method", "route"), VERBS)

@@ -13,7 +13,7 @@ def test_child_whose_supervisord_was_killed_becomes_no_program() -> None:
     pid = os.fork()
     if not pid:
         gone = os.getpid()  # not its parent
-        exec_command(config, Child(gone, "program-1", {}, "/bin/true", writing, None))
+        exec_command(config, Child("program-1", {}, "/bin/true", writing, None), gone)
     os.close(writing)
     _, status = os.waitpid(pid, 0)
     with open(reading, "rb") as failure:

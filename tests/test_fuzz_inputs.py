@@ -27,6 +27,9 @@ BASE: Document = {
     "boot": False,
     "delay_seconds": 0,
     "stop_grace_seconds": 10,
+    "stop_signal": "TERM",
+    "stop_scope": "main",
+    "reload": None,
     "autorestart": "unexpected",
     "directory": None,
     "environment": {},
@@ -52,6 +55,7 @@ LAUNCH: Document = {
     if name
     not in {
         "description",
+        "reload",
         "enabled",
         "boot",
         "port_range",

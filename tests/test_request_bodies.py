@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from tests.stack import OWN_USER, Api, Stack
 
-VERBS = ("edit/{}", "remove/{}", "{}/enable", "{}/disable", "{}/start", "{}/stop", "{}/restart")
+VERBS = (
+    "edit/{}", "remove/{}", "{}/enable", "{}/disable", "{}/start", "{}/stop", "{}/restart", "{}/signal",
+    "{}/reload",
+)  # fmt: skip
 ROUTES = ("programs/add", *(f"programs/{verb}" for verb in VERBS))
 JSON = {"Content-Type": "application/json"}
 
@@ -155,7 +158,7 @@ FIELDS = st.sampled_from([
     "id", "name", "description", "enabled", "boot", "delay_seconds", "autorestart", "user", "environment",
     "stop_grace_seconds", "directory", "priority", "stdout_logfile", "stderr_logfile", "logs_enabled",
     "log_max_bytes", "log_backups", "lazy_load", "display", "port_range", "port_param", "port", "all",
-    "timeout", "wait",
+    "timeout", "wait", "stop_signal", "stop_scope", "reload", "signal", "scope", "rolling",
 ])  # fmt: skip
 
 

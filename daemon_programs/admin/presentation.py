@@ -12,6 +12,7 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs.tail import tail
 from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.programs import preflight, readiness, statuses, waiting
+from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 LOG_LINES = 50
@@ -49,6 +50,7 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         "may_operate": may_operate and program.enabled,
         "disabled": not program.enabled,
         "attach": program.attach_command,
+        "signals": SIGNALS,
         "preflight_problem": preflight.problem(program),
     }
     try:

@@ -26,7 +26,8 @@ from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, NothingToDo, 
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import services, waiting
+from daemon_programs.programs import services, signalling, waiting
+from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
@@ -47,7 +48,9 @@ _OPERATIONS: dict[str, tuple[Callable[..., object], str]] = {
     "start": (_start, "started"),
     "stop": (services.stop_program, "stopped"),
     "restart": (services.restart_program, "restarted"),
+    "reload": (signalling.reload_program, "reloaded"),
 }
+_WAITING = ("start", "restart")  # for the end of what they have begun, if they are told to
 
 
 class HasPortsFilter(admin.SimpleListFilter):
@@ -237,23 +240,26 @@ class ProgramAdmin(LiveAdmin):
         return [operate, rotate_secret, *super().get_urls()]
 
     def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Handle a button: its name is ``start``, ``stop`` or ``restart``, its value a port or ``all``."""
+        """Handle a button: its name is that of an operation, its value a port or ``all``."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_operate_permission(request):
             raise PermissionDenied
         program = self.get_object(request, unquote(object_id))
-        name = next((name for name in _OPERATIONS if name in request.POST), None)
+        name = next((name for name in (*_OPERATIONS, "signal") if name in request.POST), None)
         if program is None or name is None:
             return HttpResponseBadRequest("The program or the button does not exist")
-        self._operate(request, program, name, request.POST[name])
+        if name == "signal":
+            self._signal(request, program)
+        else:
+            self._operate(request, program, name, request.POST[name])
         page = reverse("admin:daemon_programs_program_change", args=[program.pk])
         port = _port(request.POST[name])
         return redirect(f"{page}?port={port}" if port else page)
 
     def _operate(self, request: HttpRequest, program: Program, name: str, target: str) -> None:
         verb, done = _OPERATIONS[name]
-        wait = {} if name == "stop" else {"wait": True, "timeout": _BUTTON_TIMEOUT_SECONDS}
+        wait = {"wait": True, "timeout": _BUTTON_TIMEOUT_SECONDS} if name in _WAITING else {}
 
         def operate(program: Program) -> None:
             if target not in ("", "all") and _port(target) is None:
@@ -265,6 +271,19 @@ class ProgramAdmin(LiveAdmin):
             label = f"“{program}”, port {target}" if is_instance else f"“{program}”"
             self.log_change(request, program, f"{done.capitalize()}: {label}.")
             messages.success(request, f"{label}: {done}.")
+
+    def _signal(self, request: HttpRequest, program: Program) -> None:
+        """Send the chosen signal to all that runs of a program."""
+        name = request.POST.get("signal_name", "")
+
+        def signal(program: Program) -> None:
+            if name not in SIGNALS:
+                raise Refused("The signal does not exist")
+            signalling.signal_program(program, name, all_instances=True)
+
+        if attempt(request, program, signal):
+            self.log_change(request, program, f"SIG{name} sent.")
+            messages.success(request, f"“{program}”: SIG{name} sent.")
 
 
 def _port(text: str) -> int | None:

@@ -28,7 +28,7 @@ from daemon_programs.api.status import add_statuses
 from daemon_programs.logs import stream
 from daemon_programs.maintenance import program_sets
 from daemon_programs.models import Program
-from daemon_programs.programs import services
+from daemon_programs.programs import rolling, services, signalling
 from daemon_programs.programs.filters import filter_programs
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
@@ -36,7 +36,9 @@ from daemon_programs.serializers.representation import program_document
 from daemon_programs.serializers.streams import InstanceLogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import (
     NoFieldsSerializer,
+    ReloadSerializer,
     RestartSerializer,
+    SignalSerializer,
     StartSerializer,
     StopSerializer,
 )
@@ -60,6 +62,8 @@ class ProgramViewSet(DaemonViewSet):
         "start": OPERATE,
         "stop": OPERATE,
         "restart": OPERATE,
+        "signal": OPERATE,
+        "reload": OPERATE,
     }
     query_of = {
         "list": ProgramFilterSerializer,
@@ -144,8 +148,27 @@ class ProgramViewSet(DaemonViewSet):
         """Restart a program, or one or all instances of a port range."""
         program = services.get_program(id)
         options = checked(RestartSerializer, request.data)
+        if "rolling" in options:
+            rolling.restart_rolling(program, size=options["rolling"], timeout=options["timeout"])
+            return Response({"success": True})
         result = services.restart_program(program, all_instances=options.pop("all"), **options)
         return Response({"success": True, **result})
+
+    @schemas.signal_program
+    def signal(self, request: Request, id: str) -> Response:
+        """Signal a program, or one or all instances of a port range."""
+        program = services.get_program(id)
+        options = checked(SignalSerializer, request.data)
+        signalling.signal_program(program, all_instances=options.pop("all"), **options)
+        return Response({"success": True})
+
+    @schemas.reload_program
+    def reload(self, request: Request, id: str) -> Response:
+        """Have a program, or one or all instances of a port range, reload as the program says."""
+        program = services.get_program(id)
+        options = checked(ReloadSerializer, request.data)
+        signalling.reload_program(program, all_instances=options.pop("all"), **options)
+        return Response({"success": True})
 
     @schemas.program_logs
     def logs(self, request: Request, id: str) -> Response:

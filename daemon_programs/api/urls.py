@@ -19,6 +19,8 @@ urlpatterns = [
     path("programs/<str:id>/start", ProgramViewSet.as_view({"post": "start"}), name="program-start"),
     path("programs/<str:id>/stop", ProgramViewSet.as_view({"post": "stop"}), name="program-stop"),
     path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
+    path("programs/<str:id>/signal", ProgramViewSet.as_view({"post": "signal"}), name="program-signal"),
+    path("programs/<str:id>/reload", ProgramViewSet.as_view({"post": "reload"}), name="program-reload"),
     path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
     path(
         "programs/<str:id>/deliveries",

@@ -16,7 +16,7 @@ from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
-from daemon_programs.validators import restarts, rules, webhook_config
+from daemon_programs.validators import restarts, rules, stopping, webhook_config
 from daemon_programs.validators.labels import check_labels
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
@@ -36,6 +36,7 @@ class Program(SupervisedProgram):
     port_end = models.PositiveIntegerField(null=True, blank=True, verbose_name="last port")
     port_param = models.CharField(max_length=1000, blank=True, default="", **column("port_param"))
     lazy_load = models.BooleanField(**column("lazy_load"))
+    reload = models.JSONField(null=True, blank=True, validators=[stopping.check_reload], **column("reload"))
     ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
     max_runtime_seconds = models.PositiveIntegerField(null=True, blank=True, **column("max_runtime_seconds"))
     webhooks = models.JSONField(
@@ -97,6 +98,7 @@ class Program(SupervisedProgram):
         super().clean()
         if self.labels is None:
             self.labels = {}
+        self._check_reload()
         errors: dict[str, str] = {}
         try:
             rules.check_port_range(self.port_start, self.port_end)
@@ -123,6 +125,14 @@ class Program(SupervisedProgram):
         self._check_overlap()
         self._check_terminal_is_free()
         self._clean_webhooks()
+
+    def _check_reload(self) -> None:
+        stopping.check_terminal_signals(self.terminal_id, self.stop_signal, self.reload)
+        if self.reload is not None and not self.reload:  # Django runs no validators on an empty value
+            try:
+                stopping.check_reload(self.reload)
+            except ValidationError as problem:
+                raise ValidationError({"reload": problem.messages}) from None
 
     def _check_overlap(self) -> None:
         if not self.has_ports:
@@ -164,7 +174,11 @@ class Program(SupervisedProgram):
     def specification(self) -> spec.Specification:
         """Return what supervisord runs: one process, or one for each port of a range."""
         base = super().specification()
-        changes: dict[str, Any] = {"autostart": self.boot, "max_runtime_seconds": self.max_runtime_seconds}
+        changes: dict[str, Any] = {
+            "autostart": self.boot,
+            "max_runtime_seconds": self.max_runtime_seconds,
+            "reload": self._reload_specification(),
+        }
         if self.has_ports:
             changes.update(
                 argv=spec.with_port(base.argv, _split_port_param(self.port_param or DEFAULT_PORT_PARAM)),
@@ -173,6 +187,12 @@ class Program(SupervisedProgram):
                 ports=(self.port_start, self.port_end),
             )
         return spec.Specification(**{**vars(base), **changes})
+
+    def _reload_specification(self) -> dict[str, Any] | None:
+        """Return what a reload does, with the command as an argument list."""
+        if self.reload and "command" in self.reload:
+            return {"argv": rules.split_command(self.reload["command"], field="reload")}
+        return self.reload
 
 
 def _split_port_param(port_param: str) -> list[str]:

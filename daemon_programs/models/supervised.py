@@ -13,7 +13,9 @@ from django.db import models
 from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
+from daemon_programs.supervisor.processes import signals
 from daemon_programs.validators import restarts, rules, world
+from daemon_programs.validators.stopping import check_terminal_signals
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
@@ -65,6 +67,17 @@ class SupervisedProgram(models.Model):
             "invalid": restarts.EXIT_CODES_SENTENCE,
         },
         **column("exit_codes"),
+    )
+    stop_signal = models.CharField(
+        max_length=10, choices=[(name, name) for name in signals.STOP_SIGNALS], **column("stop_signal")
+    )
+    stop_scope = models.CharField(
+        max_length=10,
+        choices=[
+            (signals.MAIN, "main: the program's process first"),
+            (signals.TREE, "tree: all processes at once"),
+        ],
+        **column("stop_scope"),
     )
     priority = models.PositiveIntegerField(**column("priority"))
     logs_enabled = models.BooleanField(**column("logs_enabled"))
@@ -158,6 +171,7 @@ class SupervisedProgram(models.Model):
                 raise ValidationError({"directory": problem.messages}) from None
         self._clean_world()
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
+        check_terminal_signals(self.terminal_id, self.stop_signal)
         self.exit_codes = restarts.normalize_exit_codes(self.exit_codes)
         try:
             restarts.check_delays(self.restart_delay_seconds, self.restart_delay_max_seconds)
@@ -246,6 +260,8 @@ class SupervisedProgram(models.Model):
             stable_seconds=self.stable_seconds,
             restart_limit=self.restart_limit,
             exit_codes=self.exit_codes,
+            stop_signal=self.stop_signal,
+            stop_scope=self.stop_scope,
             **terminal,
         )
 

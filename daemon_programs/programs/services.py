@@ -22,6 +22,8 @@ from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
 
+# Verbs that would do much harm if a port was forgotten, and that name `all` in their sentence.
+_NEEDS_TARGET = ("stop", "signal", "reload")
 _PROBE_SECONDS = 0.05  # a ready port is polled, because nothing reports when it is opened
 
 
@@ -115,16 +117,16 @@ def start_program(
     seconds. Raise Refused if the program is disabled or can't be started. What runs already is left alone;
     with ``if_not_running`` the response tells so.
     """
-    names = _select_processes(program, port, all_instances, verb="start")
-    _check_enabled(program)
-    state: ProgramState | None = _ensure_registered(program)
+    names = select_processes(program, port, all_instances, verb="start")
+    check_enabled(program)
+    state: ProgramState | None = ensure_registered(program)
     is_running = all(_is_active(process_state(state, name)) for name in names)
     with waiting.reserve_watch(program.group, wait) as watch:
         if not is_running:
-            with _refuse_if_withdrawn(program, port):
+            with refuse_if_withdrawn(program, port):
                 result = supervisor.start(program.group, ALL if all_instances else names[0])
             if "refused" in result:
-                raise Refused(f"{_label(program, port)} can't be started: {result['refused']}")
+                raise Refused(f"{label(program, port)} can't be started: {result['refused']}")
             state = result
         if watch:
             state = _wait_until_started(watch, program, names, port, timeout)
@@ -145,12 +147,12 @@ def restart_program(
     program or an instance that does not run is started, but ``all_instances`` restarts only those that run.
     ``wait`` and ``timeout`` are as for `start_program`.
     """
-    names = _select_processes(program, port, all_instances, verb="restart")
-    _check_enabled(program)
-    _ensure_registered(program)
+    names = select_processes(program, port, all_instances, verb="restart")
+    check_enabled(program)
+    ensure_registered(program)
     with waiting.reserve_watch(program.group, wait) as watch:
         only_running = all_instances and program.has_ports
-        with _refuse_if_withdrawn(program, port):
+        with refuse_if_withdrawn(program, port):
             state: ProgramState | None = supervisor.restart(program.group, ALL if only_running else names[0])
         if only_running:
             names = [name for name in names if _is_starting(process_state(state, name))]
@@ -164,7 +166,7 @@ def stop_program(program: Program, *, port: int | None = None, all_instances: bo
 
     Stopping what is stopped is a success.
     """
-    names = _select_processes(program, port, all_instances, verb="stop")
+    names = select_processes(program, port, all_instances, verb="stop")
     _stop_processes(program, [ALL] if all_instances else names)
 
 
@@ -182,7 +184,7 @@ def _stop_processes(program: Program, names: list[str]) -> None:
     )
 
 
-def _select_processes(program: Program, port: int | None, all_instances: bool, *, verb: str) -> list[str]:
+def select_processes(program: Program, port: int | None, all_instances: bool, *, verb: str) -> list[str]:
     """Return supervisord's names of the processes that a request is about.
 
     A program without a port range has one process, and ignores ``all_instances``. Raise Refused if ``port``
@@ -194,8 +196,8 @@ def _select_processes(program: Program, port: int | None, all_instances: bool, *
         return [program.group]
     if all_instances:
         return [str(each) for each in program.ports]
-    if port is None and verb == "stop":
-        raise Refused('Port parameter or "all: true" required to stop port-range program instances')
+    if port is None and verb in _NEEDS_TARGET:
+        raise Refused(f'Port parameter or "all: true" required to {verb} port-range program instances')
     return [process_name(program, require_port(program, port))]
 
 
@@ -213,35 +215,37 @@ def require_port(program: Program, port: int | None) -> int:
     return port
 
 
-def _check_enabled(program: Program) -> None:
+def check_enabled(program: Program) -> None:
+    """Raise Refused if the program is disabled."""
     if not program.enabled:
         raise Refused(f"Program with ID {program.pk} is disabled")
 
 
-def _ensure_registered(program: Program) -> ProgramState:
+def ensure_registered(program: Program) -> ProgramState:
     """Return the program's state, and register it again if supervisord does not have it."""
     state = supervisor.state(program.group)
     if state is None:
         with write_transaction():
             # Another request may have disabled or removed it meanwhile.
             program = get_program(program.pk)
-            _check_enabled(program)
+            check_enabled(program)
             registration.register(program)
         state = supervisor.state(program.group)
     return state or {"changing": False, "digest": "", "processes": {}}
 
 
 @contextmanager
-def _refuse_if_withdrawn(program: Program, port: int | None) -> Iterator[None]:
+def refuse_if_withdrawn(program: Program, port: int | None) -> Iterator[None]:
     """Raise Refused if supervisord does not have the program: another request has disabled or removed it."""
     try:
         yield
     except NotRegistered as problem:
-        raise _withdrawn(program, port) from problem
+        raise withdrawn(program, port) from problem
 
 
-def _withdrawn(program: Program, port: int | None) -> Refused:
-    return Refused(f"{_label(program, port)} was withdrawn while it was starting")
+def withdrawn(program: Program, port: int | None) -> Refused:
+    """Return the error for a program that was disabled or removed by another request."""
+    return Refused(f"{label(program, port)} was withdrawn while it was starting")
 
 
 def _is_active(process: ProcessState) -> bool:
@@ -260,20 +264,25 @@ def _wait_until_started(
 
     def started(state: ProgramState | None) -> bool:
         if state is None:
-            raise _withdrawn(program, port)
-        return all(_has_started(program, port, process_state(state, name)) for name in names)
+            raise withdrawn(program, port)
+        return all(has_started(program, port, process_state(state, name)) for name in names)
 
     return waiting.watch_until(
         watch,
         program.group,
         started,
         timeout=timeout,
-        recheck_seconds=waiting.RECHECK_SECONDS if program.ready_port is None else _PROBE_SECONDS,
-        timeout_message=f"{_label(program, port)} is not {wanted} after {timeout} seconds",
+        recheck_seconds=recheck_seconds(program),
+        timeout_message=f"{label(program, port)} is not {wanted} after {timeout} seconds",
     )
 
 
-def _has_started(program: Program, port: int | None, process: ProcessState) -> bool:
+def recheck_seconds(program: Program) -> float:
+    """Return how often a request that waits for a start looks without being woken."""
+    return waiting.RECHECK_SECONDS if program.ready_port is None else _PROBE_SECONDS
+
+
+def has_started(program: Program, port: int | None, process: ProcessState) -> bool:
     """Return whether a process runs (and is ready), or has ended successfully; raise Refused if it failed."""
     state = process["state"]
     if process.get("queued") or state in ("starting", "backoff", "stopping"):
@@ -282,9 +291,9 @@ def _has_started(program: Program, port: int | None, process: ProcessState) -> b
         return True
     if state in ("exited", "fatal"):
         reason = statuses.describe_outcome(process.get("last_run"))
-        raise Refused(f"{_label(program, port)} did not start: {reason}")
+        raise Refused(f"{label(program, port)} did not start: {reason}")
     if state == "stopped":
-        raise Refused(f"{_label(program, port)} was stopped while it was starting")
+        raise Refused(f"{label(program, port)} was stopped while it was starting")
     return program.ready_port is None or readiness.accepts(program.ready_port)
 
 
@@ -305,6 +314,6 @@ def _wait_until_gone(program: Program) -> None:
     waiting.wait_until_gone(program, timeout_message=f"Program with ID {program.pk} is still being stopped")
 
 
-def _label(program: Program, port: int | None) -> str:
+def label(program: Program, port: int | None) -> str:
     """Return what error messages call the program, or its instance for a port."""
     return f"Program with ID {program.pk}" if port is None else f"Instance {program.instance_name(port)}"

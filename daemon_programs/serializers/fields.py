@@ -4,6 +4,7 @@ DRF's own fields accept ``"5"`` as an integer and ``0`` as false. Each error mes
 sentence that names the field.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -107,9 +108,13 @@ class StrictBoolean(StrictField, serializers.BooleanField):
 class StrictChoice(StrictField, serializers.ChoiceField):
     """Accept one of the strings in ``choices``."""
 
+    def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.what = f"one of: {', '.join(self.choices)}"
+
     def to_internal_value(self, data: Any) -> str:
         if type(data) is not str or data not in self.choices:
-            self.fail_with(f"must be one of: {', '.join(self.choices)}")
+            self.fail_with(f"must be {self.what}")
         return str(data)
 
 

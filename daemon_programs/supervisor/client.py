@@ -19,7 +19,13 @@ from supervisor.xmlrpc import Faults
 
 from daemon_programs import transactions
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
-from daemon_programs.supervisor.states import JournalBatch, ProgramState, Refusal, States
+from daemon_programs.supervisor.states import (
+    JournalBatch,
+    ProgramState,
+    Refusal,
+    ReloadsRequested,
+    States,
+)
 
 ALL = "*"  # all processes of a program
 _PATIENCE_SECONDS = 5  # for one call: a healthy supervisord answers each at once
@@ -104,6 +110,14 @@ class Supervisor:
         ``ALL`` restarts what runs. A process that is named is started if it does not run.
         """
         return self._change("restart", group, process)
+
+    def signal(self, group: str, process: str, signal: str, scope: str) -> ProgramState | Refusal:
+        """Signal a process, or all, or their trees; return the program's state, or that nothing runs."""
+        return self._change("signal", group, process, signal, scope)
+
+    def reload(self, group: str, process: str = ALL) -> ReloadsRequested | Refusal:
+        """Begin to reload a process, or all; return the numbers of the requests, or that nothing runs."""
+        return self._change("reload", group, process)
 
     def state(self, group: str) -> ProgramState | None:
         """Return a program's state; None if supervisord does not have it."""

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 PORT = "{port}"
+RELOAD_SECONDS = 30  # that the command of a reload may take
 # For fields that name the program, or take effect at its next start or stop.
 _RESTARTS_NOTHING = {"restarts": False}
 
@@ -51,6 +52,10 @@ class Specification:
     restart_limit: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     exit_codes: list[int] = field(default_factory=lambda: [0], metadata=_RESTARTS_NOTHING)
     max_runtime_seconds: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    stop_signal: str = field(default="TERM", metadata=_RESTARTS_NOTHING)
+    stop_scope: str = field(default="main", metadata=_RESTARTS_NOTHING)
+    # What a reload does: {"signal": name} or {"argv": [...]}, where {port} stands for the port.
+    reload: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch

@@ -24,6 +24,14 @@ class LastRun(Outcome):
     reason: NotRequired[str]  # why it was stopped without a request, to be started again
 
 
+class ReloadState(TypedDict):
+    """The reloads of a process, numbered as they were requested."""
+
+    requested: int
+    done: int  # the last one that is over
+    error: str | None  # why that failed, as a sentence without its full stop
+
+
 class ProcessState(TypedDict):
     """One process of a program: the only one, or the instance of a port."""
 
@@ -37,6 +45,7 @@ class ProcessState(TypedDict):
     next_start_at: NotRequired[float]  # in the pause before a restart
     orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted
     last_run: NotRequired[LastRun]
+    reload: NotRequired[ReloadState]
     queued: NotRequired[bool]  # a start was requested and has not begun
 
 
@@ -56,6 +65,13 @@ class Refusal(TypedDict):
     """The answer to a start that can't succeed."""
 
     refused: str  # why, as a sentence without its full stop
+
+
+@final
+class ReloadsRequested(TypedDict):
+    """The answer to a reload: the number of its request, by process."""
+
+    reloads: dict[str, int]
 
 
 class PartState(TypedDict):

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('quick_start', '0003_restarts'),
+        ('quick_start', '0004_stopping'),
     ]
 
     operations = [

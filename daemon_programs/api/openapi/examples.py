@@ -9,11 +9,8 @@ from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS
 
 def _program(id: int, **values: Any) -> dict[str, Any]:
     """Return a whole program; fields that are not given have their defaults."""
-    defaults = {
-        field.name: field.default
-        for field in PROGRAM_FIELDS
-        if field.default is not None and not field.hides_default
-    }
+    shown = [field for field in PROGRAM_FIELDS if field.default is not None and not field.hides_default]
+    defaults = {field.name: field.default for field in shown}
     folder = f"/var/lib/daemon-api/logs/{values['name']}"
     logs = {"stdout_logfile": f"{folder}/stdout.log", "stderr_logfile": f"{folder}/stderr.log"}
     return {"id": id, **defaults, **logs, **values}
@@ -152,8 +149,21 @@ RESTART_PROGRAM = [
     request_example("Restart"),
     request_example("Wait until it is running again", wait=True, timeout=10),
     request_example("An instance", port=8042),
+    request_example("A roll-out", all=True, wait=True, rolling=1, timeout=120),
     response_example("Restarted"),
     response_example("An instance", instance=STARTING_INSTANCE),
+]
+SIGNAL_PROGRAM = [
+    request_example("To the process", signal="USR1"),
+    request_example("To the whole tree", signal="STOP", scope="tree"),
+    request_example("All instances", signal="HUP", all=True),
+    *SUCCESS,
+]
+RELOAD_PROGRAM = [
+    request_example("Reload"),
+    request_example("An instance", port=8042),
+    request_example("All instances", all=True),
+    *SUCCESS,
 ]
 LOGS = [
     response_example(

@@ -22,7 +22,9 @@ from daemon_programs.api.openapi.responses import (
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.verbs import (
     NoFieldsSerializer,
+    ReloadSerializer,
     RestartSerializer,
+    SignalSerializer,
     StartSerializer,
     StopSerializer,
 )
@@ -165,12 +167,36 @@ restart_program = extend_schema(
     summary="Restart a program",
     description=(
         "Stops and starts in one step: two processes never run at once, and no start is lost. While the old "
-        "process is ending, further restarts join the one under way."
+        "process is ending, further restarts join the one under way. With `rolling` the instances of a port "
+        "range that run are restarted a few at a time; the roll-out stops at the first that fails."
     ),
     parameters=[ID],
     request=RestartSerializer,
     responses=RestartAnswer,
     examples=examples.RESTART_PROGRAM,
+)
+signal_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="signalProgram",
+    summary="Signal a program",
+    description="Refused if nothing runs. What follows from the signal is up to the program.",
+    parameters=[ID],
+    request=SignalSerializer,
+    responses=Success,
+    examples=examples.SIGNAL_PROGRAM,
+)
+reload_program = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="reloadProgram",
+    summary="Reload a program",
+    description=(
+        "Does what the program's `reload` says: sends a signal, or runs a command and returns when it has "
+        "ended. Refused if the program has no `reload` or does not run, or if the command fails."
+    ),
+    parameters=[ID],
+    request=ReloadSerializer,
+    responses=Success,
+    examples=examples.RELOAD_PROGRAM,
 )
 program_logs = extend_schema(
     tags=_LOGS,

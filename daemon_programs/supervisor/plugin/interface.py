@@ -18,9 +18,11 @@ from supervisor.xmlrpc import Faults
 
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
 from daemon_programs.supervisor.plugin.programs.registry import Registry
-from daemon_programs.supervisor.states import PartState, ProgramState, States
+from daemon_programs.supervisor.processes import signals
+from daemon_programs.supervisor.states import PartState, ProgramState, Refusal, States
 
 _ALL = "*"
+_NOT_RUNNING: Refusal = {"refused": "it does not run"}
 _ORPHANS_SHOWN_SECONDS = 0.2  # how outdated orphans may be that are only reported
 
 
@@ -107,6 +109,34 @@ class ProgramsInterface:
             names = [each for each in names if group.processes[each].wanted]
         group.restart(names, by)
         return _answer(group.snapshot())
+
+    @_in_time
+    def signal(self, name: str, process: str, signal: str, scope: str, by: str) -> str:
+        """Signal a process, or all with ``*``, or their trees; return the program's state."""
+        group, names = self._find(name, process)
+        names = [each for each in names if group.processes[each].pid]
+        if not names:
+            return _answer(_NOT_RUNNING)
+        if signal not in signals.SIGNALS or scope not in signals.SCOPES:
+            raise RPCError(Faults.BAD_SIGNAL, f"{signal} to {scope}")
+        group.signal(names, signals.number_of(signal), whole_tree=scope == signals.TREE)
+        self._log(f"SIG{signal} sent to the {scope} of", group, names, by)
+        return _answer(group.snapshot())
+
+    @_in_time
+    def reload(self, name: str, process: str, by: str) -> str:
+        """Begin to reload a process, or all with ``*``, as the program says; return the requests' numbers."""
+        group, names = self._find(name, process)
+        names = [each for each in names if group.processes[each].takes_signals]
+        if not names:
+            return _answer(_NOT_RUNNING)
+        self._log("reload of", group, names, by)
+        return _answer({"reloads": {each: group.processes[each].reloads.request() for each in names}})
+
+    def _log(self, what: str, group: ProgramGroup, names: list[str], by: str) -> None:
+        """Log what the history doesn't have, since it changes no state."""
+        of = group.processes[names[0]].namespec if len(names) == 1 else f"{group.config.name}:*"
+        self.registry.context.options.logger.info(f"{what} '{of}', requested by {by}")
 
     def state(self, name: str) -> str:
         """Return a program's state; null if supervisord does not have it."""

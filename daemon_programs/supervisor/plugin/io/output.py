@@ -12,7 +12,7 @@ import stat
 import time
 from typing import Any
 
-from supervisor.dispatchers import POutputDispatcher
+from supervisor.dispatchers import PDispatcher, POutputDispatcher
 from supervisor.loggers import LevelsByName
 
 from daemon_programs.supervisor.filesystem import logfiles
@@ -234,3 +234,26 @@ class ProgramOutput(POutputDispatcher):
                 super()._log(b"\n")  # the next run begins a line, with its time
             self.normallog.close()
         super().close()
+
+
+class SideOutput(PDispatcher):
+    """Read what a command prints that runs beside a process, and write it to a log of the process."""
+
+    def __init__(self, process: Any, fd: int) -> None:
+        super().__init__(process, "stdout", fd)
+        outputs = [process.dispatchers.get(process.pipes.get(channel)) for channel in ("stderr", "stdout")]
+        self._into = next((each for each in outputs if each is not None), None)
+
+    def readable(self) -> bool:
+        return not self.closed
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        """Log what is there; without a log that is open, drop it."""
+        data = self.process.config.options.readfd(self.fd)
+        if not data:
+            self.close()
+        elif self._into is not None and not self._into.closed and self._into.normallog is not None:
+            self._into.normallog.info(data)

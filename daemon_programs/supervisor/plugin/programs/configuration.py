@@ -22,6 +22,7 @@ from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
 from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
+from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
@@ -74,6 +75,10 @@ class ProgramConfig(ProcessConfig):
         )
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
+        self.stop_scope: str = spec["stop_scope"]
+        reload = spec["reload"] or {}
+        self.reload_signal: str | None = reload.get("signal")
+        self.reload_argv = [of_port(argument) for argument in reload.get("argv", [])]
         stdout = spec["stdout"] and of_port(spec["stdout"])
         stderr = spec["stderr"] and of_port(spec["stderr"])
         super().__init__(
@@ -100,7 +105,7 @@ class ProgramConfig(ProcessConfig):
             stderr_syslog=False,
             stderr_logfile_backups=spec["log_backups"],
             stderr_logfile_maxbytes=spec["log_max_bytes"],
-            stopsignal=15,
+            stopsignal=signals.number_of(spec["stop_signal"]),
             stopwaitsecs=spec["stop_grace_seconds"],
             stopasgroup=True,
             killasgroup=True,
@@ -204,6 +209,21 @@ def _check_types(spec: dict[str, Any]) -> None:
     numbers += spec["exit_codes"]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")
+    if spec["stop_signal"] not in signals.STOP_SIGNALS or spec["stop_scope"] not in signals.SCOPES:
+        raise ValueError(f"{spec['group']} has a stop signal or a scope of it that is not known")
+    _check_reload(spec)
     if not all(type(number) is int for number in numbers):
         names = ", ".join((*_NUMBERS, *_NUMBERS_OR_NONE, "exit_codes"))
         raise ValueError(f"{spec['group']} needs an integer for each of {names}")
+
+
+def _check_reload(spec: dict[str, Any]) -> None:
+    reload = spec["reload"]
+    if reload is None:
+        return
+    what: dict[str, Any] = dict(reload)
+    signal, argv = what.pop("signal", None), what.pop("argv", [])
+    is_signal = signal in signals.RELOAD_SIGNALS and not argv
+    is_command = signal is None and bool(argv) and all(type(each) is str for each in argv)
+    if what or not (is_signal or is_command):
+        raise ValueError(f"{spec['group']} has a reload that is neither a signal nor a command")

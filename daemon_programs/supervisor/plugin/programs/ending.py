@@ -1,4 +1,7 @@
-"""The end of a process tree: asked to end, then forced to, a limited step at each turn of the loop."""
+"""The end of a process tree: asked to end, then forced to, a limited step at each turn of the loop.
+
+A signal that is not meant to end a tree goes through it in the same steps.
+"""
 
 import contextlib
 import os
@@ -20,7 +23,7 @@ class Ending:
     """What is being done to end one tree. Times are of the monotonic clock.
 
     First the program's own process is asked, then, once it has ended or at ``tree_at``, all others; from
-    ``kill_at`` on everything is killed. Each process gets SIGTERM once, parents before their children.
+    ``kill_at`` on everything is killed. Each process is asked once, parents before their children.
     """
 
     main: Callable[[], int]  # the pid of the program's own process; 0 when it has ended
@@ -28,6 +31,8 @@ class Ending:
     is_gone: Callable[[], bool]  # whether nothing is left of the tree but its own process
     kill_at: float
     tree_at: float  # when the whole tree is asked though its own process lives on
+    main_signal: signal.Signals = signal.SIGTERM
+    tree_signal: signal.Signals = signal.SIGTERM  # for all others
     hangs_up: bool = False  # send SIGHUP too: interactive shells ignore SIGTERM
     _signalled: set[Identity] = field(default_factory=set)
     _walk: "_Walk | None" = None
@@ -37,7 +42,7 @@ class Ending:
     def ask_main(self) -> None:
         """Ask the program's own process to end."""
         if identity := identify(self.main()):
-            self._ask(identity, is_child=True)
+            self._ask(identity, True, self.main_signal)
 
     def step(self, now: float) -> float | None:
         """Do what is due; return when the next step is due, or None when nothing is left of the tree."""
@@ -62,7 +67,7 @@ class Ending:
             if self._is_forced:
                 _signal(identity, is_child, signal.SIGKILL)
             else:
-                self._ask(identity, is_child)
+                self._ask(identity, is_child, self.tree_signal)
             if time.monotonic() - begun > _STEP_SECONDS:
                 walk.seconds += time.monotonic() - begun
                 return
@@ -71,12 +76,35 @@ class Ending:
         rest = walk.seconds * (1 if self._is_forced else _REST)
         self._next_walk_at = now + max(LOOK_AGAIN_SECONDS, rest)
 
-    def _ask(self, identity: Identity, is_child: bool) -> None:
+    def _ask(self, identity: Identity, is_child: bool, signum: signal.Signals) -> None:
         if identity in self._signalled:
             return
         self._signalled.add(identity)
-        for signum in (signal.SIGTERM, signal.SIGCONT, *([signal.SIGHUP] if self.hangs_up else [])):
-            _signal(identity, is_child, signum)  # a suspended process hears SIGTERM only once it continues
+        # A suspended process hears what it was asked only once it continues.
+        for each in (signum, signal.SIGCONT, *([signal.SIGHUP] if self.hangs_up else [])):
+            _signal(identity, is_child, each)
+
+
+class TreeSignal:
+    """A signal on its way to the processes of a tree, each of which gets it once.
+
+    ``is_own`` tells whether a pid is one of the tree still: in a large tree it may be another's by its turn.
+    """
+
+    def __init__(self, roots: list[int], signum: signal.Signals, is_own: Callable[[int], bool]) -> None:
+        self._walk = _Walk(roots)
+        self._signum = signum
+        self._is_own = is_own
+
+    def step(self) -> bool:
+        """Go on for a limited time; return whether all have got it."""
+        begun = time.monotonic()
+        for identity, is_child in self._walk:
+            if self._is_own(identity.pid):
+                _signal(identity, is_child, self._signum)
+            if time.monotonic() - begun > _STEP_SECONDS:
+                return False
+        return True
 
 
 def _signal(identity: Identity, is_child: bool, signum: signal.Signals) -> None:

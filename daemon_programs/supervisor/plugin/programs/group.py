@@ -8,6 +8,7 @@ The last requested change wins.
 import math
 import time
 from collections.abc import Iterable
+from signal import Signals
 from typing import Protocol
 
 from supervisor.process import ProcessGroup
@@ -50,6 +51,7 @@ class ProgramGroup(ProcessGroup):
         self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
         self.due_at = 0.0  # when it is to be looked at again, on the monotonic clock
         self._alarm_at = math.inf  # when the loop is woken for that
+        self._forks_left = 0  # for commands, in this turn of the loop
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -113,6 +115,21 @@ class ProgramGroup(ProcessGroup):
         self.stop(names, by)
         self.start(names, by)
 
+    def signal(self, names: Iterable[str], signum: Signals, *, whole_tree: bool) -> None:
+        """Signal processes, or their trees."""
+        for name in names:
+            if whole_tree:
+                self.processes[name].send_to_tree(signum)
+            else:
+                self.processes[name].send(signum)
+
+    def may_fork(self) -> bool:
+        """Return whether another command may be run in this turn of the loop."""
+        self._forks_left -= 1
+        if self._forks_left < 0:
+            self.context.wakeup.poke()
+        return self._forks_left >= 0
+
     def replace(self, config: ProgramGroupConfig, by: str) -> None:
         """Change the configuration. What runs is restarted only if it is affected."""
         self.wake()
@@ -175,6 +192,7 @@ class ProgramGroup(ProcessGroup):
             self.context.wakeup.at(self._alarm_at)
 
     def _transition(self) -> None:
+        self._forks_left = _STARTS_PER_TURN
         super().transition()
         if self.config.spec["temporary"]:
             self._transition_temporary()

@@ -24,16 +24,18 @@ _MOST_PLAIN_FILES = 16
 _REMOVE_SCRIPT = 'rm -rf -- "$1"; rmdir -- "$2" 2>/dev/null'
 _SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
 _PASSING, _FINAL = b"~", b"!"
-_CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+_ALL_SIGNALS = signal.valid_signals()
+_CHANGEABLE_SIGNALS = _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def find_command(config: Any) -> tuple[str, list[str]]:
-    """Return the path of the command's file, and the arguments. Raise ProcessException with the reason.
+def find_command(config: Any, argv: list[str] | None = None) -> tuple[str, list[str]]:
+    """Return the path of a command's file, and its arguments. Raise ProcessException with the reason.
 
-    A command with a slash is relative to the folder that it runs in; any other is looked up in the
-    program's PATH.
+    Without ``argv`` it is the program's own command. A command with a slash is relative to the folder that
+    it runs in; any other is looked up in the program's PATH.
     """
-    program = config.argv[0]
+    argv = argv or config.argv
+    program = argv[0]
     if "/" in program:
         candidates = [os.path.join(directory_of(config), program)]
     else:
@@ -45,17 +47,17 @@ def find_command(config: Any) -> tuple[str, list[str]]:
         if os.path.isfile(candidate):
             if not os.access(candidate, os.X_OK):
                 raise NotExecutable(f"command is not executable: {program}")
-            return candidate, config.argv
+            return candidate, argv
     if any(os.path.isdir(candidate) for candidate in candidates):
         raise NotExecutable(f"command is a folder: {program}")
     raise NotFound(f"command not found: {program}")
 
 
-def check(config: Any) -> str:
-    """Return the path of the command's file. Raise ProcessException, with the reason, if it can't be run."""
+def check(config: Any, argv: list[str] | None = None) -> str:
+    """Return the path of a command's file. Raise ProcessException, with the reason, if it can't be run."""
     accounts.account_of(config)
     _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
-    filename, _ = find_command(config)
+    filename, _ = find_command(config, argv)
     return filename
 
 
@@ -112,12 +114,14 @@ def _remove_if_plain(folder: str) -> bool:
 class Child(NamedTuple):
     """What a child needs, beside the configuration, to become the program."""
 
-    supervisord: int  # the pid of its parent
     group: str
     pipes: dict[str, int]
     filename: str
     failure_fd: int
     claim: Claim | None
+    # Of a command that runs beside the program's own; it has no terminal.
+    argv: list[str] | None = None
+    variables: dict[str, str] | None = None  # more of them
 
 
 class Failure(NamedTuple):
@@ -141,14 +145,30 @@ class Failure(NamedTuple):
         return cls(text[1:].decode(errors="replace"), text[:1] == _PASSING) if text else None
 
 
-def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in the child: it execs, or exits)
-    """Exec the command. To be called in the child; the reason of a failure is written to its pipe."""
+def fork(config: Any, child: Child) -> int:
+    """Fork the child that execs a command, and return its pid. Raise OSError."""
+    # Block signals until the child has reset its handlers: until then it has supervisord's, which would
+    # swallow a signal that is meant to end the program.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    supervisord = os.getpid()
+    try:
+        pid: int = config.options.fork()
+        if not pid:
+            exec_command(config, child, supervisord)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
+
+
+def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma: no cover  (in the child)
+    """Exec the command, in the child of supervisord. The reason of a failure is written to its pipe."""
     problem, is_passing = "it could not be started", False
     pipes = child.pipes
+    argv = child.argv or config.argv
     try:
         if child.claim is not None:
             marks.carry(child.claim.mark)
-        if os.getppid() != child.supervisord:
+        if os.getppid() != supervisord:
             os._exit(127)  # it was killed, and the next one may have looked for marks before this had its own
         os.setsid()
         _reset_signals()
@@ -159,7 +179,7 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         resources.make_room(config.limits)
         problem = "it could not be started"
         account = accounts.account_of(config)
-        if config.terminal:
+        if config.terminal and child.argv is None:
             terminal.take(account.pw_uid)
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
@@ -175,12 +195,13 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         problem = "its env_file can't be read"
         variables = _variables_of_files(config, child.failure_fd)
         environment = _environment(config, child.group, {**inherited, **variables})
-        problem = f"command can't be run: {config.argv[0]}"
+        environment.update(child.variables or {})
+        problem = f"command can't be run: {argv[0]}"
         filename = os.fsencode(child.filename)
-        argv = list(map(os.fsencode, config.argv))
+        arguments = list(map(os.fsencode, argv))
         encoded = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
         resources.limit(config.limits)  # the last, since little may be possible after it
-        os.execve(filename, argv, encoded)
+        os.execve(filename, arguments, encoded)
     except OSError as error:
         interpreter = _missing_interpreter(child.filename) if error.errno == errno.ENOENT else None
         problem = f"{problem}: {interpreter or describe(error)}"

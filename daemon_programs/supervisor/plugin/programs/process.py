@@ -38,7 +38,9 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.reloads import Reloads
 from daemon_programs.supervisor.plugin.programs.run import ProcessRun
+from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
 _ASK_ALL_AFTER = 0.75  # of the grace period: then the whole tree is asked to end, if the process has not
@@ -71,6 +73,7 @@ class ProgramProcess(ProcessRun):
     def __init__(self, config: ProgramConfig, group: Any) -> None:
         super().__init__(config, group)
         self.counts = RestartCounts()
+        self.reloads = Reloads(self)
 
     @property
     def _policy(self) -> RestartPolicy:
@@ -123,7 +126,7 @@ class ProgramProcess(ProcessRun):
             self._fail(reason, is_passing=launch.is_shortage(problem))
             return None
         except Exception as problem:
-            self.context.log(f"{self._namespec} could not be started: {problem!r}")
+            self.context.log(f"{self.namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
         try:
@@ -142,7 +145,7 @@ class ProgramProcess(ProcessRun):
         """Record a start that can't succeed: now, if it is for lack of something that others use as well."""
         self.spawnerr = reason
         # The reason is not logged: it may quote the command, which may hold secrets.
-        self.config.options.logger.info(f"could not be started: '{self._namespec}'")
+        self.config.options.logger.info(f"could not be started: '{self.namespec}'")
         self._record_end(error=reason)
         if is_passing:
             self._pause()
@@ -199,7 +202,7 @@ class ProgramProcess(ProcessRun):
         self.exitstatus = exit_code
         self.ended_at = now
         how = "it could not be run" if failure else message
-        self.config.options.logger.info(f"ended: '{self._namespec}' ({how})")
+        self.config.options.logger.info(f"ended: '{self.namespec}' ({how})")
         if self.killing:
             return  # STOPPED once the whole tree has ended: see _complete_end
         self.by = SUPERVISORD
@@ -243,7 +246,7 @@ class ProgramProcess(ProcessRun):
         self.last_run = {
             "pid": self.pid,
             "exit_code": exit_code if error is None else None,
-            "signal": _name_of(signum) if signum else None,
+            "signal": signals.name_of(signum) if signum else None,
             "error": error,
             "ended_at": time.time(),
             "requested": self.killing and not self.restart_reason,
@@ -306,6 +309,9 @@ class ProgramProcess(ProcessRun):
             self.killing = True
             grace = self.config.stopwaitsecs
             end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
+            end.main_signal = self.config.stopsignal
+            if self.config.stop_scope == signals.TREE:
+                end.tree_signal = self.config.stopsignal
             end.ask_main()
             self.change_state(ProcessStates.STOPPING)
         if sig == signal.SIGKILL and self.end is not None:
@@ -315,15 +321,19 @@ class ProgramProcess(ProcessRun):
 
     @property
     def _ask_all_after(self) -> float:
-        """After which part of the grace period the whole tree is asked; terminals at once."""
-        return 0.0 if self.config.terminal or self.config.private_folder else _ASK_ALL_AFTER
+        """After which part of the grace period the whole tree is asked."""
+        at_once = self.config.stop_scope == signals.TREE or self.config.terminal or self.config.private_folder
+        return 0.0 if at_once else _ASK_ALL_AFTER
 
     def _begin_end(self, *, kill_at: float, tree_at: float) -> Ending:
         owner, orphans = self._owner, self.context.orphans
         self.end = Ending(
             main=lambda: self.pid,
-            orphans=lambda: orphans.of(owner, at_most_every=LOOK_AGAIN_SECONDS),
-            is_gone=lambda: orphans.are_gone(owner, self.ended_at),
+            # The command of a reload ends with the tree.
+            orphans=lambda: [self.reloads.pid, *orphans.of(owner, at_most_every=LOOK_AGAIN_SECONDS)],
+            is_gone=lambda: (
+                not self.reloads.pid and orphans.are_gone(owner, max(self.ended_at, self.reloads.ended_at))
+            ),
             kill_at=kill_at,
             tree_at=tree_at,
             hangs_up=self.config.terminal,
@@ -367,6 +377,8 @@ class ProgramProcess(ProcessRun):
         state = self.state
         if self.end is not None:
             self._step_end(now)
+        self._step_tree_signals()
+        self.reloads.step(now)
         if self.pid and now >= self._runs_until:
             self.restart_because(MAX_RUNTIME, is_planned=True)
         elif state == ProcessStates.STARTING:
@@ -415,7 +427,7 @@ class ProgramProcess(ProcessRun):
 
         0 if at each turn of the loop; infinity if it runs or is down for good.
         """
-        if self.ending or self.start_requested:
+        if self.ending or self.start_requested or self.tree_signals or not self.reloads.is_settled:
             return 0.0
         if self.state == ProcessStates.STARTING:
             return min(self._started_at, self._runs_until) if self.launch_at is None else self.launch_at
@@ -467,11 +479,6 @@ class ProgramProcess(ProcessRun):
             shown["orphans"] = orphans
         if self.last_run:
             shown["last_run"] = self.last_run
+        if self.reloads.count:
+            shown["reload"] = self.reloads.snapshot()
         return shown
-
-
-def _name_of(signum: int) -> str:
-    try:
-        return signal.Signals(signum).name
-    except ValueError:  # a real-time signal: only the first and the last have names
-        return f"signal {signum}"

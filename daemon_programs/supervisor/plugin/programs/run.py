@@ -1,5 +1,6 @@
 """One run of a process, as the system has it: its child, its descriptors and its mark."""
 
+import contextlib
 import os
 import select
 import signal
@@ -11,10 +12,10 @@ from supervisor.process import Subprocess
 from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
-from daemon_programs.supervisor.processes import notes
+from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, TreeSignal
+from daemon_programs.supervisor.processes import marks, notes
 from daemon_programs.supervisor.processes.marks import Claim
-
-_ALL_SIGNALS = signal.valid_signals()
+from daemon_programs.supervisor.processes.tree import lineage
 
 
 class ProcessRun(Subprocess):
@@ -30,33 +31,55 @@ class ProcessRun(Subprocess):
         super().__init__(config)
         self.group = group
         self.context = config.context
+        self.tree_signals: list[TreeSignal] = []  # that have not reached all processes yet
 
     @property
     def _owner(self) -> notes.Owner:
         return notes.Owner(self.group.config.name, self.config.name)
 
     @property
-    def _namespec(self) -> str:
+    def namespec(self) -> str:
         """supervisord's full name of the process, for its log."""
         return str(make_namespec(self.group.config.name, self.config.name))
+
+    @property
+    def takes_signals(self) -> bool:
+        """Whether the process is there and not being stopped."""
+        return bool(self.pid) and not self.killing
+
+    def send(self, signum: signal.Signals) -> None:
+        """Signal the process itself, whose pid can't be another's before it is reaped."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signum)
+
+    def send_to_tree(self, signum: signal.Signals) -> None:
+        """Signal the process and all that has descended from it, at once or in the next turns of the loop."""
+        roots = [self.pid, *self.context.orphans.of(self._owner, at_most_every=LOOK_AGAIN_SECONDS)]
+        self.tree_signals.append(TreeSignal(roots, signum, self._is_own))
+        self._step_tree_signals()
+
+    def _is_own(self, pid: int) -> bool:
+        """Return whether a process belongs to the run: by its mark; if it has changed that, by parentage."""
+        if self.claim is None or marks.read(pid) == self.claim.mark:
+            return True
+        return not {self.pid, *self.context.orphans.of(self._owner)}.isdisjoint(lineage(pid))
+
+    def _step_tree_signals(self) -> None:
+        if self.tree_signals:
+            self.tree_signals = [each for each in self.tree_signals if not each.step()]
+            self.group.wake()
+            self.context.wakeup.poke()
 
     def _fork(self, filename: str) -> int:
         """Fork the child that execs the command, and return its pid. Raise OSError."""
         child_failure_fd = None
-        supervisord = os.getpid()
-        # Block signals until the child has reset its handlers: until then it has supervisord's, which
-        # would swallow a signal that is meant to end the program.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
         try:
             self.failure_fd, child_failure_fd = os.pipe()
             os.set_blocking(self.failure_fd, False)
             self._announce()
-            pid: int = self.config.options.fork()
-            if not pid:
-                child = launch.Child(
-                    supervisord, self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
-                )
-                launch.exec_command(self.config, child)
+            child = launch.Child(self.group.config.name, self.pipes, filename, child_failure_fd, self.claim)
+            return launch.fork(self.config, child)
         except OSError:
             self.config.options.close_child_pipes(self.pipes)
             self._close_pipes()
@@ -66,8 +89,6 @@ class ProcessRun(Subprocess):
         finally:
             if child_failure_fd is not None:
                 os.close(child_failure_fd)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return pid
 
     def _announce(self) -> None:
         if self.claim is not None:
@@ -83,6 +104,7 @@ class ProcessRun(Subprocess):
 
     def _forget(self) -> None:
         """Undo that, once nothing of the run is left."""
+        self.tree_signals = []
         notes.forget(self.context.notes_folder, self._owner)
         self._release_mark()
 

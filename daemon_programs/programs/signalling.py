@@ -1,0 +1,85 @@
+"""Signal programs that run, and have them reload. The state of a program is not changed by that."""
+
+from daemon_programs.exceptions import NotRegistered, Refused
+from daemon_programs.models import Program
+from daemon_programs.programs import services, statuses, waiting
+from daemon_programs.supervisor.changes import Watch
+from daemon_programs.supervisor.client import ALL
+from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.processes.signals import MAIN
+from daemon_programs.supervisor.spec import RELOAD_SECONDS
+from daemon_programs.supervisor.states import ProgramState
+
+# A reload may wait for one that is under way, and both may take their whole time.
+_TIMEOUT_SECONDS = 2 * RELOAD_SECONDS + 5
+
+
+def signal_program(
+    program: Program, signal: str, *, port: int | None = None, all_instances: bool = False, scope: str = MAIN
+) -> None:
+    """Signal the process of a program, or with ``scope`` tree all its processes; of a range those that run.
+
+    Raise Refused if none runs.
+    """
+    names = services.select_processes(program, port, all_instances, verb="signal")
+    services.check_enabled(program)
+    try:
+        answer = supervisor.signal(program.group, ALL if all_instances else names[0], signal, scope)
+    except NotRegistered as problem:
+        raise _not_running(program, port) from problem
+    if "refused" in answer:
+        raise _not_running(program, port)
+
+
+def reload_program(program: Program, *, port: int | None = None, all_instances: bool = False) -> None:
+    """Do what the program's ``reload`` says, and wait for the end of its command.
+
+    ``all_instances`` reloads those that run. Raise Refused if the program has no ``reload``, if nothing runs,
+    or if the command fails.
+    """
+    names = services.select_processes(program, port, all_instances, verb="reload")
+    services.check_enabled(program)
+    if program.reload is None:
+        raise Refused(f"Program with ID {program.pk} has no reload")
+    with waiting.reserve_watch(program.group, "command" in program.reload) as watch:
+        try:
+            answer = supervisor.reload(program.group, ALL if all_instances else names[0])
+        except NotRegistered as problem:
+            raise _not_running(program, port) from problem
+        if "refused" in answer:
+            raise _not_running(program, port)
+        if watch:
+            _wait_until_reloaded(watch, program, answer["reloads"])
+
+
+def _wait_until_reloaded(watch: Watch, program: Program, numbers: dict[str, int]) -> None:
+    def reloaded(state: ProgramState | None) -> bool:
+        return all(_is_reloaded(program, name, number, state) for name, number in numbers.items())
+
+    waiting.watch_until(
+        watch,
+        program.group,
+        reloaded,
+        timeout=_TIMEOUT_SECONDS,
+        timeout_message=f"Program with ID {program.pk} is still being reloaded",
+    )
+
+
+def _is_reloaded(program: Program, name: str, number: int, state: ProgramState | None) -> bool:
+    """Return whether the reload of that number is over; raise Refused if it failed."""
+    shown = statuses.process_state(state, name).get("reload")
+    if shown is not None and shown["requested"] >= number and shown["done"] < number:
+        return False
+    # Without a report the process was replaced, by an edit for example.
+    is_replaced = shown is None or shown["requested"] < number
+    problem = "it has ended meanwhile" if is_replaced else shown and shown["error"]
+    if problem:
+        label = services.label(program, int(name) if program.has_ports else None)
+        raise Refused(f"{label} was not reloaded: {problem}")
+    return True
+
+
+def _not_running(program: Program, port: int | None) -> Refused:
+    if program.has_ports and port is None:
+        return Refused(f"No instance of program with ID {program.pk} is running")
+    return Refused(f"{services.label(program, port)} is not running")
