@@ -3,6 +3,7 @@
 import heapq
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -109,6 +110,8 @@ class Simulated(ProgramProcess):
             "exitcodes": [0],
             "restart_policy": RestartPolicy(),
             "stopwaitsecs": 10,
+            "stopsignal": signal.SIGTERM,
+            "stop_scope": "main",
             "terminal": False,
             "private_folder": None,
             "autorestart": RestartWhenExitUnexpected,

@@ -23,6 +23,7 @@ _WAITING = {
     "startProgram",
     "stopProgram",
     "restartProgram",
+    "reloadProgram",
     "resetPrograms",
     "editProgram",
     "removeProgram",
