@@ -20,6 +20,7 @@ CHANGING = (
     "programs/{}/start",
     "programs/{}/stop",
     "programs/{}/restart",
+    "programs/{}/input",
 )
 VERBS = [*(("get", route) for route in READING), *(("post", route) for route in CHANGING)]
 PROTECTED = pytest.mark.parametrize(("method", "route"), VERBS)

@@ -44,6 +44,7 @@ BASE: Document = {
     "terminal_shell": None,
     "terminal_interactive": None,
     "ready_port": None,
+    "stdin": "null",
     "webhooks": None,
 }
 LAUNCH: Document = {

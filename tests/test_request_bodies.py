@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.stack import OWN_USER, Api, Stack
 
-VERBS = ("edit/{}", "remove/{}", "{}/enable", "{}/disable", "{}/start", "{}/stop", "{}/restart")
+VERBS = ("edit/{}", "remove/{}", "{}/enable", "{}/disable", "{}/start", "{}/stop", "{}/restart", "{}/input")
 ROUTES = ("programs/add", *(f"programs/{verb}" for verb in VERBS))
 JSON = {"Content-Type": "application/json"}
 

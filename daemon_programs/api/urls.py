@@ -19,6 +19,7 @@ urlpatterns = [
     path("programs/<str:id>/start", ProgramViewSet.as_view({"post": "start"}), name="program-start"),
     path("programs/<str:id>/stop", ProgramViewSet.as_view({"post": "stop"}), name="program-stop"),
     path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
+    path("programs/<str:id>/input", ProgramViewSet.as_view({"post": "write_input"}), name="program-input"),
     path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
     path(
         "programs/<str:id>/deliveries",

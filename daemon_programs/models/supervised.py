@@ -12,7 +12,7 @@ from django.db import models
 
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
-from daemon_programs.validators import rules
+from daemon_programs.validators import processes, rules
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
 
@@ -62,6 +62,9 @@ class SupervisedProgram(models.Model):
         **column("terminal_shell"),
     )
     terminal_interactive = models.BooleanField(null=True, blank=True, **column("terminal_interactive"))
+    stdin = models.CharField(
+        max_length=10, choices=[(choice, choice) for choice in processes.STDIN], **column("stdin")
+    )
 
     class Meta:
         abstract = True
@@ -120,6 +123,7 @@ class SupervisedProgram(models.Model):
             except ValidationError as problem:
                 raise ValidationError({"directory": problem.messages}) from None
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
+        processes.check_stdin(self.stdin, self.terminal_id)
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Check that the name is free. Django's own message does not say which name it is."""
@@ -175,6 +179,7 @@ class SupervisedProgram(models.Model):
             priority=self.priority,
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=self.stop_grace_seconds,
+            stdin=self.stdin,
             **terminal,
         )
 

@@ -43,6 +43,7 @@ class StrictString(StrictField, serializers.CharField):
 
     python_type = str
     what = "a string"
+    takes_nul = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -107,9 +108,13 @@ class StrictBoolean(StrictField, serializers.BooleanField):
 class StrictChoice(StrictField, serializers.ChoiceField):
     """Accept one of the strings in ``choices``."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.what = f"one of: {', '.join(self.choices)}"
+
     def to_internal_value(self, data: Any) -> str:
         if type(data) is not str or data not in self.choices:
-            self.fail_with(f"must be one of: {', '.join(self.choices)}")
+            self.fail_with(f"must be {self.what}")
         return str(data)
 
 

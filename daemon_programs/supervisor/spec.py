@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 PORT = "{port}"
 # For fields that name the program, or take effect at its next start or stop.
@@ -36,6 +37,7 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
+    stdin: str = "null"  # or "pipe"
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch
@@ -46,6 +48,13 @@ class Specification:
         """Return the text of the program's file, in ASCII."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
+
+# What the keys of a program's file stand for that it lacks.
+DEFAULTS: dict[str, Any] = {
+    key: value
+    for key, value in asdict(Specification(group="", name="", argv=[], user="")).items()
+    if key not in ("group", "name", "argv", "user")
+}
 
 # Keys of a program's file that can change without a restart.
 WITHOUT_RESTART = frozenset(

@@ -14,6 +14,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.models.fields.probes import PROBE_FIELDS
+from daemon_programs.models.fields.processes import PROCESS_FIELDS
 from daemon_programs.models.fields.published import PUBLISHED_FIELDS
 from daemon_programs.models.fields.stopping import STOPPING_FIELDS
 
@@ -25,6 +26,7 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
     (None, "", False),
     ("What runs", "", False),
     ("When it runs", "", False),
+    ("Process", "", True),
     ("Stopping", "", True),
     ("Readiness", "", True),
     (
@@ -38,7 +40,12 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
 ]
 
 # Documents list the fields in this order.
-PROGRAM_FIELDS: tuple[ProgramField, ...] = (*PUBLISHED_FIELDS, *STOPPING_FIELDS, *PROBE_FIELDS)
+PROGRAM_FIELDS: tuple[ProgramField, ...] = (
+    *PUBLISHED_FIELDS,
+    *STOPPING_FIELDS,
+    *PROBE_FIELDS,
+    *PROCESS_FIELDS,
+)
 
 FIELD = {field.name: field for field in PROGRAM_FIELDS}
 WRITABLE_FIELDS = tuple(field for field in PROGRAM_FIELDS if not field.read_only)

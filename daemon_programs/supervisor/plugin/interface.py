@@ -4,6 +4,7 @@ Each answer is one string of ASCII JSON: XML-RPC can't carry control characters,
 build its own structures for a thousand programs.
 """
 
+import base64
 import json
 import os
 import time
@@ -107,6 +108,15 @@ class ProgramsInterface:
             names = [each for each in names if group.processes[each].wanted]
         group.restart(names, by)
         return _answer(group.snapshot())
+
+    @_in_time
+    def write_input(self, name: str, process: str, text: str, close: bool) -> str:
+        """Write to the standard input of a process, and with ``close`` end it; return why not, or null.
+
+        ``text`` is in base64, since XML can't carry every character.
+        """
+        group, (each,) = self._find(name, process)
+        return _answer(group.processes[each].write_input(base64.b64decode(text), close=close))
 
     def state(self, name: str) -> str:
         """Return a program's state; null if supervisord does not have it."""

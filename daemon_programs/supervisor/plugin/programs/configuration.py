@@ -19,9 +19,10 @@ from supervisor.options import ProcessConfig, ProcessGroupConfig
 from daemon_programs.supervisor.filesystem import search_path
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
+from daemon_programs.supervisor.plugin.io.input import ProgramInput
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
-from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
+from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
 START_SECONDS = 1  # a program that has lived this long is RUNNING
@@ -57,6 +58,7 @@ class ProgramConfig(ProcessConfig):
             self.variables.setdefault("PORT", str(port))
         self.user: str = spec["user"]
         self.delay_seconds: int = spec["delay_seconds"]
+        self.takes_input: bool = spec["stdin"] == "pipe"
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         stdout = spec["stdout"] and of_port(spec["stdout"])
@@ -106,17 +108,22 @@ class ProgramConfig(ProcessConfig):
         return path.split(os.pathsep)
 
     def make_dispatchers(self, proc: Any) -> tuple[dict[int, Any], dict[str, int | None]]:
-        """Return the readers of the output by descriptor, and the descriptors of both sides by name.
+        """Return what reads and writes for the program by descriptor, and all descriptors by name.
 
         Raise OSError if the logs can't be opened; nothing stays open then.
         """
         with_stderr = not self.redirect_stderr
-        pipes = terminal.make_pipes() if self.terminal else make_pipes(with_stderr=with_stderr)
+        if self.terminal:
+            pipes = terminal.make_pipes()
+        else:
+            pipes = make_pipes(with_stderr=with_stderr, with_stdin=self.takes_input)
         dispatchers: dict[int, Any] = {}
         try:
             for channel, event in _OUTPUT_EVENTS.items():
                 if (descriptor := pipes[channel]) is not None:
                     dispatchers[descriptor] = ProgramOutput(proc, event, descriptor)
+            if (descriptor := pipes["stdin"]) is not None:
+                dispatchers[descriptor] = ProgramInput(proc, descriptor)
         except OSError:
             for dispatcher in dispatchers.values():
                 dispatcher.close()
@@ -171,7 +178,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
     Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
-    spec = json.loads(text)
+    spec = {**DEFAULTS, **json.loads(text)}  # the file may be of a version that had fewer keys
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)

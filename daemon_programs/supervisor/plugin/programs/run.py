@@ -12,6 +12,7 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.processes import notes
 from daemon_programs.supervisor.processes.marks import Claim
+from daemon_programs.supervisor.states import InputRefusal
 
 _ALL_SIGNALS = signal.valid_signals()
 
@@ -95,6 +96,30 @@ class ProcessRun(Subprocess):
             self.context.orphans.withdraw(self.claim.mark, self._owner)
             self.context.marks.release(self.claim.mark)
             self.claim = None
+
+    def write_input(self, data: bytes, *, close: bool) -> InputRefusal | None:
+        """Write to standard input, and with ``close`` end it; return why that can't be done, if so."""
+        if not self.config.takes_input:
+            return "no_pipe"
+        if not self.pid or self.killing:
+            return "not_running"
+        descriptor = self.pipes["stdin"]
+        if descriptor is None:
+            return "closed"
+        refusal: InputRefusal | None = self.dispatchers[descriptor].add(data, close=close)
+        return refusal
+
+    def close_input(self) -> None:
+        """Give the program the end of file. Called by the dispatcher of its standard input."""
+        descriptor, self.pipes["stdin"] = self.pipes["stdin"], None
+        self.dispatchers.pop(descriptor).close()
+        self.config.options.close_fd(descriptor)
+
+    def drain(self) -> None:
+        """Read what there is of the output. Called by supervisord too."""
+        for dispatcher in list(self.dispatchers.values()):
+            if dispatcher.readable():
+                dispatcher.handle_read_event()
 
     def _keep_output(self) -> None:
         """Log what has been written and not read yet."""
