@@ -61,7 +61,8 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
                 "classes": ["collapse"],
                 "fields": [
                     *("delay_seconds", "stop_grace_seconds", "priority", "log_max_bytes", "log_backups"),
-                    *("display", "terminal_id", "terminal_shell", "terminal_interactive", "stdin"),
+                    *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
+                    *("stdin", "memory_limit_bytes"),
                 ],
             },
         ),

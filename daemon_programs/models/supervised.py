@@ -66,6 +66,8 @@ class SupervisedProgram(models.Model):
         max_length=10, choices=[(choice, choice) for choice in processes.STDIN], **column("stdin")
     )
 
+    memory_limit_bytes = models.BigIntegerField(null=True, blank=True, **column("memory_limit_bytes"))
+
     class Meta:
         abstract = True
 
@@ -180,6 +182,7 @@ class SupervisedProgram(models.Model):
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=self.stop_grace_seconds,
             stdin=self.stdin,
+            memory_limit_bytes=self.memory_limit_bytes,
             **terminal,
         )
 

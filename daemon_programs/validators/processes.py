@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 
+MEMORY_LIMIT_BYTES = (1024 * 1024, 2**53 - 1)  # the largest integer that JSON clients represent exactly
 NULL, PIPE = STDIN = ("null", "pipe")
 
 

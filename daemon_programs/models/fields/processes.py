@@ -16,4 +16,17 @@ PROCESS_FIELDS: tuple[ProgramField, ...] = (
         choices=processes.STDIN,
         hides_default=True,
     ),
+    ProgramField(
+        "memory_limit_bytes",
+        Kind.INTEGER,
+        "Restarted when its process tree uses more memory (RSS) for several seconds. A temporary program is "
+        "stopped.",
+        example=536870912,
+        section="Process",
+        help_text="Restarted when its process tree uses more memory for several seconds.",
+        limits=processes.MEMORY_LIMIT_BYTES,
+        nullable=True,
+        restarts=False,
+        hides_default=True,
+    ),
 )

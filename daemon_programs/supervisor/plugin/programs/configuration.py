@@ -58,6 +58,7 @@ class ProgramConfig(ProcessConfig):
             self.variables.setdefault("PORT", str(port))
         self.user: str = spec["user"]
         self.delay_seconds: int = spec["delay_seconds"]
+        self.memory_limit_bytes: int | None = spec["memory_limit_bytes"]
         self.takes_input: bool = spec["stdin"] == "pipe"
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
@@ -191,5 +192,7 @@ def _check_types(spec: dict[str, Any]) -> None:
     numbers = [spec[name] for name in _NUMBERS]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")
+    if spec["memory_limit_bytes"] is not None:
+        numbers.append(spec["memory_limit_bytes"])
     if not all(type(number) is int for number in numbers):
         raise ValueError(f"{spec['group']} needs an integer for each of {', '.join(_NUMBERS)}")

@@ -127,6 +127,7 @@ class ProgramProcess(ProcessRun):
             return None
         self._spawn_as_parent(pid)
         self._note(pid)
+        self.watch_memory()
         self.launched_at = time.monotonic()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
@@ -163,6 +164,7 @@ class ProgramProcess(ProcessRun):
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
+        self._leave_memory()
         if not self.ending:
             self._close_pipes()
         self.group.wake()

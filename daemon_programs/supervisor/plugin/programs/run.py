@@ -8,6 +8,7 @@ from supervisor.options import make_namespec
 from supervisor.process import Subprocess
 
 from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.memory import LOOK_SECONDS, WatchedTree
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.processes import notes
@@ -24,6 +25,7 @@ class ProcessRun(Subprocess):
     pipes: dict[str, Any]  # descriptors by name; None for one that there is not
     dispatchers: dict[int, Any]
     claim: Claim | None = None  # the mark that the run and its descendants carry
+    watched_tree: WatchedTree | None = None  # while its memory is limited
     failure_fd: int | None = None  # where the child writes why it could not exec the command
 
     def __init__(self, config: ProgramConfig, group: Any) -> None:
@@ -39,6 +41,28 @@ class ProcessRun(Subprocess):
     def _namespec(self) -> str:
         """supervisord's full name of the process, for its log."""
         return str(make_namespec(self.group.config.name, self.config.name))
+
+    def watch_memory(self) -> None:
+        """Watch the memory of what runs, if it has a limit at present."""
+        self._leave_memory()
+        limit = self.config.memory_limit_bytes
+        if limit is not None and self.pid:
+            owner, orphans = self._owner, self.context.orphans
+            self.watched_tree = WatchedTree(
+                limit,
+                roots=lambda: [self.pid, *orphans.of(owner, at_most_every=LOOK_SECONDS)],
+                exceed=self._exceed_memory,
+            )
+            self.context.memory.watch(self.watched_tree)
+
+    def _exceed_memory(self) -> None:
+        self.config.options.logger.info(f"uses more memory than its limit: '{self._namespec}'")
+        self.group.restart_for_memory(self)
+
+    def _leave_memory(self) -> None:
+        if self.watched_tree is not None:
+            self.context.memory.forget(self.watched_tree)
+            self.watched_tree = None
 
     def _fork(self, filename: str) -> int:
         """Fork the child that execs the command, and return its pid. Raise OSError."""
