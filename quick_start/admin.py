@@ -62,7 +62,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
                 "fields": [
                     *("delay_seconds", "stop_grace_seconds", "priority", "log_max_bytes", "log_backups"),
                     *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
-                    *("stdin", "memory_limit_bytes"),
+                    *("stdin", "before_start", "memory_limit_bytes"),
                 ],
             },
         ),

@@ -44,6 +44,9 @@ SET: list[dict[str, Any]] = [
         "name": "hooked",
         "command": LONG_RUNNING,
         "ready_port": 65535,
+        "stdin": "pipe",
+        "memory_limit_bytes": 2**40,
+        "before_start": ["true", {"command": "true ü", "timeout": 5}],
         "webhooks": {
             "urls": ["https://example.com/ü"],
             "events": "exited",

@@ -45,6 +45,7 @@ BASE: Document = {
     "terminal_interactive": None,
     "ready_port": None,
     "stdin": "null",
+    "before_start": [],
     "memory_limit_bytes": None,
     "webhooks": None,
 }

@@ -66,6 +66,7 @@ class SupervisedProgram(models.Model):
         max_length=10, choices=[(choice, choice) for choice in processes.STDIN], **column("stdin")
     )
 
+    before_start = models.JSONField(blank=True, **column("before_start"))
     memory_limit_bytes = models.BigIntegerField(null=True, blank=True, **column("memory_limit_bytes"))
 
     class Meta:
@@ -126,6 +127,16 @@ class SupervisedProgram(models.Model):
                 raise ValidationError({"directory": problem.messages}) from None
         check_terminal(self.terminal_id, self.terminal_shell, self.terminal_interactive)
         processes.check_stdin(self.stdin, self.terminal_id)
+        self._clean_before_start()
+
+    def _clean_before_start(self) -> None:
+        """Check the commands. Django's fields run no validators on empty values, such as an object."""
+        if self.before_start is None:
+            self.before_start = []
+        try:
+            processes.check_before_start(self.before_start)
+        except ValidationError as problem:
+            raise ValidationError({"before_start": problem.messages}) from None
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Check that the name is free. Django's own message does not say which name it is."""
@@ -182,6 +193,7 @@ class SupervisedProgram(models.Model):
             delay_seconds=self.delay_seconds,
             stop_grace_seconds=self.stop_grace_seconds,
             stdin=self.stdin,
+            before_start=processes.before_start_steps(self.before_start),
             memory_limit_bytes=self.memory_limit_bytes,
             **terminal,
         )

@@ -37,6 +37,8 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
+    # What is run before each start: {"argv": [...], "timeout": seconds}, where {port} stands for the port.
+    before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
     memory_limit_bytes: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     stdin: str = "null"  # or "pipe"
     terminal: bool = False  # a pseudo terminal takes the place of the pipes

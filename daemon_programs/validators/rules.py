@@ -56,26 +56,26 @@ def check_name(name: str) -> None:
         raise ValidationError("Field 'name' is required and must be a non-empty string")
 
 
-def check_command(command: str) -> None:
+def check_command(command: str, field: str = "command") -> None:
     """Require a command line that can be split, and whose arguments the kernel can take."""
     if any(character in command for character in "\n\r\0"):
-        raise ValidationError("Field 'command' must not contain line breaks or NUL characters")
-    arguments = split_command(command)
+        raise ValidationError(f"Field '{field}' must not contain line breaks or NUL characters")
+    arguments = split_command(command, field)
     if not arguments or not arguments[0].strip():
-        raise ValidationError("Field 'command' is required and must be a non-empty string")
+        raise ValidationError(f"Field '{field}' is required and must be a non-empty string")
     if any(len(argument.encode()) > _MAX_STRING_BYTES for argument in arguments):
-        raise ValidationError("Field 'command' has an argument that is longer than 128 KiB")
+        raise ValidationError(f"Field '{field}' has an argument that is longer than 128 KiB")
     if _size(arguments) > _MAX_ARGUMENT_BYTES:
-        raise ValidationError("Field 'command' has more and longer arguments than a program can be given")
+        raise ValidationError(f"Field '{field}' has more and longer arguments than a program can be given")
 
 
-def split_command(command: str) -> list[str]:
+def split_command(command: str, field: str = "command") -> list[str]:
     """Return the arguments of a command line, split and unquoted as by a POSIX shell. No shell is run."""
     try:
         return split_words(command)
     except ValueError as problem:
         raise ValidationError(
-            f"Field 'command' can't be split into arguments: {str(problem).lower()}"
+            f"Field '{field}' can't be split into arguments: {str(problem).lower()}"
         ) from None
 
 

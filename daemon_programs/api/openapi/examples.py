@@ -9,7 +9,8 @@ from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS
 
 def _program(id: int, **values: Any) -> dict[str, Any]:
     """Return a whole program; fields that are not given have their defaults."""
-    defaults = {field.name: field.default for field in PROGRAM_FIELDS if field.default is not None}
+    shown = [field for field in PROGRAM_FIELDS if field.default is not None and not field.hides_default]
+    defaults = {field.name: field.default for field in shown}
     folder = f"/var/lib/daemon-api/logs/{values['name']}"
     logs = {"stdout_logfile": f"{folder}/stdout.log", "stderr_logfile": f"{folder}/stderr.log"}
     return {"id": id, **defaults, **logs, **values}

@@ -22,6 +22,7 @@ from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.input import ProgramInput
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
+from daemon_programs.supervisor.plugin.programs import steps
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
@@ -57,6 +58,7 @@ class ProgramConfig(ProcessConfig):
         if port is not None:
             self.variables.setdefault("PORT", str(port))
         self.user: str = spec["user"]
+        self.before_start = steps.read(spec["before_start"], of_port)
         self.delay_seconds: int = spec["delay_seconds"]
         self.memory_limit_bytes: int | None = spec["memory_limit_bytes"]
         self.takes_input: bool = spec["stdin"] == "pipe"
@@ -189,6 +191,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
 def _check_types(spec: dict[str, Any]) -> None:
     """Raise ValueError for a value of the wrong type, with which supervisord itself would crash."""
     texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
+    steps.check_types(spec["before_start"])
     numbers = [spec[name] for name in _NUMBERS]
     if not spec["argv"] or not all(type(text) is str for text in texts):
         raise ValueError(f"{spec['group']} has arguments, an environment or a user that are no text")

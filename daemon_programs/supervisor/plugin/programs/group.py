@@ -49,6 +49,7 @@ class ProgramGroup(ProcessGroup):
         self.registry = registry
         self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
         self.asleep = False
+        self._forks_left = 0  # for commands, in this turn of the loop
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -119,6 +120,13 @@ class ProgramGroup(ProcessGroup):
         self.stop(names, by)
         self.start(names, by)
 
+    def may_fork(self) -> bool:
+        """Return whether another command may be run in this turn of the loop."""
+        self._forks_left -= 1
+        if self._forks_left < 0:
+            self.context.wakeup.poke()
+        return self._forks_left >= 0
+
     def replace(self, config: ProgramGroupConfig, by: str) -> None:
         """Change the configuration. What runs is restarted only if it is affected."""
         self.wake()
@@ -176,6 +184,7 @@ class ProgramGroup(ProcessGroup):
         return all(process.is_settled for process in self.processes.values())
 
     def _transition(self) -> None:
+        self._forks_left = _STARTS_PER_TURN
         super().transition()
         if self.config.spec["temporary"]:
             self._transition_temporary()

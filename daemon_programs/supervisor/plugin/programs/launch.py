@@ -26,13 +26,14 @@ _PASSING, _FINAL = b"~", b"!"
 _CHANGEABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def find_command(config: Any) -> tuple[str, list[str]]:
-    """Return the path of the command's file, and the arguments. Raise ProcessException with the reason.
+def find_command(config: Any, argv: list[str] | None = None) -> tuple[str, list[str]]:
+    """Return the path of a command's file, and its arguments. Raise ProcessException with the reason.
 
-    A command with a slash is relative to the folder that it runs in; any other is looked up in the
-    program's PATH.
+    Without ``argv`` it is the program's own command. A command with a slash is relative to the folder that
+    it runs in; any other is looked up in the program's PATH.
     """
-    program = config.argv[0]
+    argv = argv or config.argv
+    program = argv[0]
     if "/" in program:
         candidates = [os.path.join(directory_of(config), program)]
     else:
@@ -44,17 +45,17 @@ def find_command(config: Any) -> tuple[str, list[str]]:
         if os.path.isfile(candidate):
             if not os.access(candidate, os.X_OK):
                 raise NotExecutable(f"command is not executable: {program}")
-            return candidate, config.argv
+            return candidate, argv
     if any(os.path.isdir(candidate) for candidate in candidates):
         raise NotExecutable(f"command is a folder: {program}")
     raise NotFound(f"command not found: {program}")
 
 
-def check(config: Any) -> str:
-    """Return the path of the command's file. Raise ProcessException, with the reason, if it can't be run."""
+def check(config: Any, argv: list[str] | None = None) -> str:
+    """Return the path of a command's file. Raise ProcessException, with the reason, if it can't be run."""
     accounts.account_of(config)
     _check_work_roots(os.path.realpath(directory_of(config)), _work_roots(config))
-    filename, _ = find_command(config)
+    filename, _ = find_command(config, argv)
     return filename
 
 
@@ -117,6 +118,7 @@ class Child(NamedTuple):
     filename: str
     failure_fd: int
     claim: Claim | None
+    argv: list[str] | None = None  # of a command that is not the program's own; it reads and controls nothing
 
 
 class Failure(NamedTuple):
@@ -144,6 +146,7 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
     """Exec the command. To be called in the child; the reason of a failure is written to its pipe."""
     problem, is_passing = "it could not be started", False
     pipes = child.pipes
+    argv = child.argv or config.argv
     try:
         if child.claim is not None:
             marks.carry(child.claim.mark)
@@ -152,9 +155,9 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         os.setsid()
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
-        os.dup2(pipes["child_stdin"], 0)
+        os.dup2(pipes["child_stdin"] if child.argv is None else os.open(os.devnull, os.O_RDONLY), 0)
         account = accounts.account_of(config)
-        if config.terminal:
+        if config.terminal and child.argv is None:
             terminal.take(account.pw_uid)
         os.dup2(pipes["child_stdout"], 1)
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
@@ -167,10 +170,10 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         problem = f"Working directory '{directory}' can't be entered"
         os.chdir(directory)
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
-        problem = f"command can't be run: {config.argv[0]}"
+        problem = f"command can't be run: {argv[0]}"
         os.execve(
             os.fsencode(child.filename),
-            list(map(os.fsencode, config.argv)),
+            list(map(os.fsencode, argv)),
             {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
         )
     except OSError as error:
@@ -211,6 +214,14 @@ def describe(error: OSError) -> str:
     if isinstance(error, logfiles.LogUnopened):
         return f"the log '{error.filename}' can't be opened: {why}"
     return why
+
+
+def name_of_signal(signum: int) -> str:
+    """Return the name of a signal, such as "SIGTERM"."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:  # a real-time signal: only the first and the last have names
+        return f"signal {signum}"
 
 
 def _work_roots(config: Any) -> list[str]:

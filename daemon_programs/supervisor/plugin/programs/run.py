@@ -15,6 +15,7 @@ from daemon_programs.supervisor.processes import notes
 from daemon_programs.supervisor.processes.marks import Claim
 from daemon_programs.supervisor.states import InputRefusal
 
+_CHILD_PIPES = ("child_stdin", "child_stdout", "child_stderr")
 _ALL_SIGNALS = signal.valid_signals()
 
 
@@ -64,8 +65,11 @@ class ProcessRun(Subprocess):
             self.context.memory.forget(self.watched_tree)
             self.watched_tree = None
 
-    def _fork(self, filename: str) -> int:
-        """Fork the child that execs the command, and return its pid. Raise OSError."""
+    def _fork(self, filename: str, argv: list[str] | None = None) -> int:
+        """Fork the child that execs the program's command, or another one, and return its pid.
+
+        Raise OSError; what the run has taken stays open then.
+        """
         child_failure_fd = None
         supervisord = os.getpid()
         # Block signals until the child has reset its handlers: until then it has supervisord's, which
@@ -78,19 +82,27 @@ class ProcessRun(Subprocess):
             pid: int = self.config.options.fork()
             if not pid:
                 child = launch.Child(
-                    supervisord, self.group.config.name, self.pipes, filename, child_failure_fd, self.claim
+                    supervisord,
+                    self.group.config.name,
+                    self.pipes,
+                    filename,
+                    child_failure_fd,
+                    self.claim,
+                    argv,
                 )
                 launch.exec_command(self.config, child)
         except OSError:
-            self.config.options.close_child_pipes(self.pipes)
-            self._close_pipes()
             self._close_failure_pipe()
-            self._forget()
             raise
         finally:
             if child_failure_fd is not None:
                 os.close(child_failure_fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pid
+
+    def _spawn_as_parent(self, pid: int) -> int:
+        super()._spawn_as_parent(pid)
+        self.pipes.update(dict.fromkeys(_CHILD_PIPES))  # they are closed
         return pid
 
     def _announce(self) -> None:
@@ -154,6 +166,7 @@ class ProcessRun(Subprocess):
         for dispatcher in self.dispatchers.values():
             dispatcher.close()
         self.config.options.close_parent_pipes(self.pipes)
+        self.config.options.close_child_pipes(self.pipes)
         self.pipes = {}
         self.dispatchers = {}
 
