@@ -6,6 +6,7 @@
     ├── ProgramNotFound
     ├── DeliveryNotFound
     ├── Refused
+    ├── InputFull
     ├── LogUnreadable
     ├── SupervisorUnavailable
     │   ├── Busy
@@ -57,6 +58,12 @@ class Refused(DaemonError):
     """The program or its state doesn't allow what was requested. The message says why."""
 
     code = "refused"
+
+
+class InputFull(DaemonError):
+    """A program does not read its standard input, and no more of it can be kept."""
+
+    code = "input_full"
 
 
 class LogUnreadable(DaemonError):

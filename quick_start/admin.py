@@ -64,6 +64,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
                     *("start_seconds", "start_retries", "restart_delay_seconds", "restart_delay_max_seconds"),
                     *("stable_seconds", "restart_limit", "exit_codes"),
                     *("display", "terminal_id", "terminal_shell", "terminal_interactive"),
+                    *("stdin", "before_start", "memory_limit_bytes"),
                 ],
             },
         ),

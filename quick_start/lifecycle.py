@@ -30,7 +30,11 @@ from quick_start.models import PREFIX, EphemeralProgram
 
 LOST = "daemon restarted before the program finished"
 # The `error` of a program that was stopped without a request, by the plugin's `cut_short`.
-_CUT_SHORT_ERRORS = {"ttl": "stopped at the end of its time to live", "shutdown": LOST}
+_CUT_SHORT_ERRORS = {
+    "ttl": "stopped at the end of its time to live",
+    "memory": "stopped because it used more memory than memory_limit_bytes",
+    "shutdown": LOST,
+}
 
 
 def is_over(state: ProgramState | None) -> bool:

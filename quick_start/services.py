@@ -6,7 +6,7 @@ from typing import Any
 
 from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
 from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
-from daemon_programs.programs import statuses, waiting
+from daemon_programs.programs import standard_input, statuses, waiting
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.states import ProgramState
@@ -67,6 +67,13 @@ def stop(temporary_id: str) -> None:
     if record.ended_at is None:
         lifecycle.finish(record, _stop_processes(record))
     lifecycle.forget(record.group)  # the process that completed the record may not have done this yet
+
+
+def write_input(temporary_id: str, *, text: str, close: bool) -> None:
+    """Write a text to a program's standard input, and with ``close`` end it: see `standard_input.write`."""
+    record = get_record(temporary_id)
+    label = f"Ephemeral program {temporary_id}"
+    standard_input.write(record.group, record.group, label, text=text, close=close)
 
 
 def purge(temporary_id: str) -> None:

@@ -55,6 +55,9 @@ SET: list[dict[str, Any]] = [
         "command": LONG_RUNNING,
         "ready_port": 65535,
         "reload": {"command": "sh -c 'kill -HUP $MAINPID'"},
+        "stdin": "pipe",
+        "memory_limit_bytes": 2**40,
+        "before_start": ["true", {"command": "true ü", "timeout": 5}],
         "webhooks": {
             "urls": ["https://example.com/ü"],
             "events": "exited",

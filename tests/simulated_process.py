@@ -112,6 +112,8 @@ class Simulated(ProgramProcess):
             "stopwaitsecs": 10,
             "stopsignal": signal.SIGTERM,
             "stop_scope": "main",
+            "before_start": [],
+            "memory_limit_bytes": None,
             "terminal": False,
             "private_folder": None,
             "autorestart": RestartWhenExitUnexpected,

@@ -22,6 +22,7 @@ CHANGING = (
     "programs/{}/restart",
     "programs/{}/signal",
     "programs/{}/reload",
+    "programs/{}/input",
 )
 VERBS = [*(("get", route) for route in READING), *(("post", route) for route in CHANGING)]
 PROTECTED = pytest.mark.parametrize(("method", "route"), VERBS)

@@ -40,7 +40,7 @@ from tests.stack import OWN_USER, Stack, temporary_stack
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
 BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
-    r"|must be given together|must not be greater than"
+    r"|must be given together|must not be greater than|is required, unless|at most 64 KiB"
 )
 
 
@@ -51,12 +51,12 @@ LOOKED_AT: dict[str, dict[str, Any]] = {
     "alive ports": {"boot": True, "ports": True},
 }
 CHANGED: dict[str, dict[str, Any]] = {
-    "running": {"boot": True, **HOOKED},
+    "running": {"boot": True, "stdin": "pipe", **HOOKED},
     "off": {"enabled": False},
     "ports": {"ports": True},
 }
 LAUNCHED: dict[str, dict[str, Any]] = {
-    "alive": {"command": safe_values.command("x")},
+    "alive": {"command": safe_values.command("x"), "stdin": "pipe"},
     "ended": {"command": "true", "wait": "exit"},
 }
 
@@ -243,6 +243,8 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     id = case.path_parameters["id"] = world.program(kind)
     if well_formed:
         choose_port(case, id, world)
+    if operation == "writeProgramInput" and kind == "running":
+        world.stack.api.ok(f"programs/{id}/restart", {"wait": True})
     if operation == "startProgram" and world.number() % 2:
         world.stack.api.ok(f"programs/{id}/stop", {"all": True})
 

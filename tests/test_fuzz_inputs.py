@@ -47,6 +47,9 @@ BASE: Document = {
     "terminal_shell": None,
     "terminal_interactive": None,
     "ready_port": None,
+    "stdin": "null",
+    "before_start": [],
+    "memory_limit_bytes": None,
     "webhooks": None,
 }
 LAUNCH: Document = {

@@ -11,7 +11,7 @@ from tests.stack import OWN_USER, Api, Stack
 
 VERBS = (
     "edit/{}", "remove/{}", "{}/enable", "{}/disable", "{}/start", "{}/stop", "{}/restart", "{}/signal",
-    "{}/reload",
+    "{}/reload", "{}/input",
 )  # fmt: skip
 ROUTES = ("programs/add", *(f"programs/{verb}" for verb in VERBS))
 JSON = {"Content-Type": "application/json"}

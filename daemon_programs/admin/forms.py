@@ -17,7 +17,7 @@ from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS, Kind
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
-_ROWS = {"description": 2, "command": 3, "environment": 4, "webhooks": 8}
+_ROWS = {"description": 2, "command": 3, "environment": 4, "before_start": 4, "webhooks": 8}
 
 
 class PlainText(forms.Textarea):

@@ -35,6 +35,7 @@ from daemon_programs.serializers.queries import InstanceLogQuerySerializer, Prog
 from daemon_programs.serializers.representation import program_document
 from daemon_programs.serializers.streams import InstanceLogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import (
+    InputSerializer,
     NoFieldsSerializer,
     ReloadSerializer,
     RestartSerializer,
@@ -64,6 +65,7 @@ class ProgramViewSet(DaemonViewSet):
         "restart": OPERATE,
         "signal": OPERATE,
         "reload": OPERATE,
+        "write_input": OPERATE,
     }
     query_of = {
         "list": ProgramFilterSerializer,
@@ -168,6 +170,13 @@ class ProgramViewSet(DaemonViewSet):
         program = services.get_program(id)
         options = checked(ReloadSerializer, request.data)
         signalling.reload_program(program, all_instances=options.pop("all"), **options)
+        return Response({"success": True})
+
+    @schemas.write_input
+    def write_input(self, request: Request, id: str) -> Response:
+        """Write to the standard input of a program, or of an instance of a port range."""
+        program = services.get_program(id)
+        services.write_input(program, **checked(InputSerializer, request.data))
         return Response({"success": True})
 
     @schemas.program_logs

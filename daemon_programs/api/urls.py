@@ -21,6 +21,7 @@ urlpatterns = [
     path("programs/<str:id>/restart", ProgramViewSet.as_view({"post": "restart"}), name="program-restart"),
     path("programs/<str:id>/signal", ProgramViewSet.as_view({"post": "signal"}), name="program-signal"),
     path("programs/<str:id>/reload", ProgramViewSet.as_view({"post": "reload"}), name="program-reload"),
+    path("programs/<str:id>/input", ProgramViewSet.as_view({"post": "write_input"}), name="program-input"),
     path("programs/<str:id>/logs", ProgramViewSet.as_view({"get": "logs"}), name="program-logs"),
     path(
         "programs/<str:id>/deliveries",

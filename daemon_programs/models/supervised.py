@@ -14,7 +14,7 @@ from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
 from daemon_programs.supervisor.processes import signals
-from daemon_programs.validators import restarts, rules, world
+from daemon_programs.validators import processes, restarts, rules, world
 from daemon_programs.validators.stopping import check_terminal_signals
 from daemon_programs.validators.terminals import check_shell, check_terminal
 
@@ -104,6 +104,12 @@ class SupervisedProgram(models.Model):
         **column("terminal_shell"),
     )
     terminal_interactive = models.BooleanField(null=True, blank=True, **column("terminal_interactive"))
+    stdin = models.CharField(
+        max_length=10, choices=[(choice, choice) for choice in processes.STDIN], **column("stdin")
+    )
+
+    before_start = models.JSONField(blank=True, **column("before_start"))
+    memory_limit_bytes = models.BigIntegerField(null=True, blank=True, **column("memory_limit_bytes"))
 
     class Meta:
         abstract = True
@@ -177,6 +183,8 @@ class SupervisedProgram(models.Model):
             restarts.check_delays(self.restart_delay_seconds, self.restart_delay_max_seconds)
         except ValidationError as problem:
             raise ValidationError({"restart_delay_seconds": problem.messages}) from None
+        processes.check_stdin(self.stdin, self.terminal_id)
+        self._clean_before_start()
 
     def _clean_world(self) -> None:
         """Check and normalize what surrounds the process."""
@@ -187,6 +195,15 @@ class SupervisedProgram(models.Model):
             raise ValidationError(
                 {"log_timestamps": "Field 'log_timestamps' can't be combined with terminal_id"}
             )
+
+    def _clean_before_start(self) -> None:
+        """Check the commands. Django's fields run no validators on empty values, such as an object."""
+        if self.before_start is None:
+            self.before_start = []
+        try:
+            processes.check_before_start(self.before_start)
+        except ValidationError as problem:
+            raise ValidationError({"before_start": problem.messages}) from None
 
     def validate_unique(self, exclude: Any = None) -> None:
         """Check that the name is free. Django's own message does not say which name it is."""
@@ -262,6 +279,9 @@ class SupervisedProgram(models.Model):
             exit_codes=self.exit_codes,
             stop_signal=self.stop_signal,
             stop_scope=self.stop_scope,
+            stdin=self.stdin,
+            before_start=processes.before_start_steps(self.before_start),
+            memory_limit_bytes=self.memory_limit_bytes,
             **terminal,
         )
 

@@ -55,7 +55,9 @@ def _check_env_file(program: SupervisedProgram, file: str) -> None:
 
 def _check_command(program: SupervisedProgram) -> None:
     """Look for the command as `plugin.launch` does. One whose name contains the port is not checked."""
-    command = program.specification().argv[0]
+    specification = program.specification()
+    first = specification.before_start[0]["argv"] if specification.before_start else specification.argv
+    command = first[0]  # of a start: it may make what the following ones need
     if PORT in command:
         return
     path = program.environment.get("PATH") or search_path.inherited(program.user)

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import readiness, registration, statuses, waiting
+from daemon_programs.programs import readiness, registration, standard_input, statuses, waiting
 from daemon_programs.programs.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
@@ -168,6 +168,15 @@ def stop_program(program: Program, *, port: int | None = None, all_instances: bo
     """
     names = select_processes(program, port, all_instances, verb="stop")
     _stop_processes(program, [ALL] if all_instances else names)
+
+
+def write_input(program: Program, *, text: str, close: bool, port: int | None = None) -> None:
+    """Write a text to the standard input of a program or an instance, and with ``close`` end it.
+
+    See `standard_input.write` for what is refused.
+    """
+    (name,) = select_processes(program, port, False, verb="input")
+    standard_input.write(program.group, name, label(program, port), text=text, close=close)
 
 
 def _stop_processes(program: Program, names: list[str]) -> None:

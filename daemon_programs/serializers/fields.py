@@ -44,6 +44,7 @@ class StrictString(StrictField, serializers.CharField):
 
     python_type = str
     what = "a string"
+    takes_nul = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,12 +1,21 @@
-"""Validate the bodies of the verbs: start, stop, restart, and those that take no fields."""
+"""Validate the bodies of the verbs: start, stop, restart, input, and those that take no fields."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from daemon_programs.serializers.fields import StrictBoolean, StrictChoice, StrictInteger, StrictSerializer
+from daemon_programs.serializers.fields import (
+    StrictBoolean,
+    StrictChoice,
+    StrictField,
+    StrictInteger,
+    StrictSerializer,
+    StrictString,
+)
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.validators import rules
+
+MOST_INPUT_BYTES = 64 * 1024
 
 
 class StartSerializer(StrictSerializer):
@@ -65,6 +74,45 @@ class ReloadSerializer(StrictSerializer):
 
     port = StrictInteger(limits=rules.PORTS, required=False)
     all = StrictBoolean(default=False, help_text="Every instance of a port range that runs.")
+
+
+class InputText(StrictString):
+    """Accept a text of limited size. Unlike arguments, it may contain NUL characters."""
+
+    takes_nul = True
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = StrictField.to_internal_value(self, data)
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            self.fail_with("must be valid Unicode text")
+        if size > MOST_INPUT_BYTES:
+            self.fail_with("must have at most 64 KiB")
+        return text
+
+
+class TemporaryInputSerializer(StrictSerializer):
+    """Validate the body of ``input`` of a temporary program."""
+
+    text = InputText(
+        required=False,
+        max_length=MOST_INPUT_BYTES,
+        help_text="Written as it is: a line needs its line break. At most 64 KiB in UTF-8.",
+    )
+    close = StrictBoolean(default=False, help_text="Then end it: the program reads the end of file.")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Require something to do."""
+        if "text" not in values and not values["close"]:
+            raise serializers.ValidationError({"text": "Field 'text' is required, unless close is true"})
+        return {"text": "", **values}
+
+
+class InputSerializer(TemporaryInputSerializer):
+    """Validate the body of ``input``."""
+
+    port = StrictInteger(limits=rules.PORTS, required=False)
 
 
 class NoFieldsSerializer(StrictSerializer):

@@ -4,6 +4,7 @@ Faults and socket errors are translated here. Callers see ``SupervisorUnavailabl
 ``ChangeNotTaken`` instead.
 """
 
+import base64
 import http.client
 import json
 import socket
@@ -20,6 +21,7 @@ from supervisor.xmlrpc import Faults
 from daemon_programs import transactions
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
 from daemon_programs.supervisor.states import (
+    InputRefusal,
     JournalBatch,
     ProgramState,
     Refusal,
@@ -119,6 +121,11 @@ class Supervisor:
         """Begin to reload a process, or all; return the numbers of the requests, or that nothing runs."""
         return self._change("reload", group, process)
 
+    def write_input(self, group: str, process: str, text: str, *, close: bool) -> InputRefusal | None:
+        """Write to a process' standard input, and with ``close`` end it; return why that can't be done."""
+        data = base64.b64encode(text.encode()).decode()
+        return self._call("write_input", group, process, data, close, _deadline())
+
     def state(self, group: str) -> ProgramState | None:
         """Return a program's state; None if supervisord does not have it."""
         return self._call("state", group)
@@ -148,9 +155,7 @@ class Supervisor:
     def _change(self, method: str, *arguments: str) -> Any:
         # XML can't carry every character of a user's name; `events.read` reverses the escape.
         by = self._actor().encode("unicode_escape").decode()
-        # The plugin refuses a call that it reads after the deadline: by then the caller has already
-        # reported that nothing was changed.
-        return self._call(method, *arguments, by, time.monotonic() + _PATIENCE_SECONDS)
+        return self._call(method, *arguments, by, _deadline())
 
     def _call(self, method: str, *arguments: str | float) -> Any:
         return self._ask(lambda proxy: json.loads(getattr(proxy.daemon, method)(*arguments)))
@@ -186,6 +191,11 @@ class Supervisor:
         proxy = self._local.__dict__.pop("proxy", None)
         if proxy is not None:
             proxy("close")()
+
+
+def _deadline() -> float:
+    """Return until when the plugin may act on a call: afterwards its caller has reported that nothing was."""
+    return time.monotonic() + _PATIENCE_SECONDS
 
 
 def _translate(fault: xmlrpc.client.Fault) -> Exception:

@@ -56,6 +56,10 @@ class Specification:
     stop_scope: str = field(default="main", metadata=_RESTARTS_NOTHING)
     # What a reload does: {"signal": name} or {"argv": [...]}, where {port} stands for the port.
     reload: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    # What is run before each start: {"argv": [...], "timeout": seconds}, where {port} stands for the port.
+    before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
+    memory_limit_bytes: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    stdin: str = "null"  # or "pipe"
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch

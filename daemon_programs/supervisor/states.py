@@ -4,7 +4,7 @@ Typing only: the plugin builds them, JSON carries them, the client hands them on
 seconds since the epoch. A key that is not required is left out when it has nothing to say.
 """
 
-from typing import Any, NotRequired, TypedDict, final
+from typing import Any, Literal, NotRequired, TypedDict, final
 
 
 class Outcome(TypedDict):
@@ -65,6 +65,10 @@ class Refusal(TypedDict):
     """The answer to a start that can't succeed."""
 
     refused: str  # why, as a sentence without its full stop
+
+
+# Why a text can't be written to a program's standard input.
+InputRefusal = Literal["no_pipe", "not_running", "closed", "full"]
 
 
 @final

@@ -52,6 +52,10 @@ LOGS = [
         log_file="/var/lib/daemon-api/logs/quick_python3_1795288648711492/stdout.log",
     )
 ]
+WRITE_INPUT = [
+    request_example("A line, and the end of file", text="42\n", close=True),
+    response_example("Done"),
+]
 STOP = [
     request_example("Empty body"),
     response_example(

@@ -15,7 +15,7 @@ from daemon_programs.api.openapi.responses import (
     Restarts,
     Success,
 )
-from daemon_programs.serializers.verbs import NoFieldsSerializer
+from daemon_programs.serializers.verbs import NoFieldsSerializer, TemporaryInputSerializer
 from quick_start.api import examples
 from quick_start.serializers import LaunchSerializer
 
@@ -128,6 +128,19 @@ ephemeral_log_stream = stream_schemas.stream(
     ),
     parameters=[_ID, *stream_schemas.LOG_STREAM_QUERY],
     examples=stream_schemas.stream_examples(stream_schemas.LINE, (None, "end", {"status": "exited"})),
+)
+write_ephemeral_input = extend_schema(
+    tags=_TAGS,
+    operation_id="writeEphemeralInput",
+    summary="Write to a temporary program's standard input",
+    description=(
+        "For programs with `stdin: pipe`. The call does not wait for the program to read. It is answered "
+        "with 503 (`input_full`) if more than 256 KiB would wait; then nothing was written."
+    ),
+    parameters=[_ID],
+    request=TemporaryInputSerializer,
+    responses=Success,
+    examples=examples.WRITE_INPUT,
 )
 stop_ephemeral = extend_schema(
     tags=_TAGS,

@@ -13,5 +13,8 @@ urlpatterns = [
         QuickStartViewSet.as_view({"get": "log_stream"}),
         name="launch-log-stream",
     ),
+    path(
+        "quick-start/<str:id>/input", QuickStartViewSet.as_view({"post": "write_input"}), name="launch-input"
+    ),
     path("quick-start/<str:id>/stop", QuickStartViewSet.as_view({"post": "stop"}), name="launch-stop"),
 ]

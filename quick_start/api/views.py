@@ -9,7 +9,7 @@ from daemon_programs.api.logs import log_response
 from daemon_programs.programs import waiting
 from daemon_programs.serializers.queries import LogQuerySerializer
 from daemon_programs.serializers.streams import LogStreamQuerySerializer, stream_query
-from daemon_programs.serializers.verbs import NoFieldsSerializer
+from daemon_programs.serializers.verbs import NoFieldsSerializer, TemporaryInputSerializer
 from daemon_programs.streams.answer import StreamResponse, stream_answer
 from quick_start import log_stream, services
 from quick_start.api import operations as shapes
@@ -32,6 +32,7 @@ class QuickStartViewSet(DaemonViewSet):
         "logs": VIEW,
         "log_stream": VIEW,
         "stop": OPERATE,
+        "write_input": OPERATE,
     }
     query_of = {"logs": LogQuerySerializer, "log_stream": LogStreamQuerySerializer}
 
@@ -70,6 +71,13 @@ class QuickStartViewSet(DaemonViewSet):
         record = services.get_record(id)
         query = checked(LogStreamQuerySerializer, stream_query(request))
         return stream_answer(request, VIEW, log_stream.of_record(record, query))
+
+    @shapes.write_ephemeral_input
+    def write_input(self, request: Request, id: str) -> Response:
+        """Write to a program's standard input."""
+        services.get_record(id)  # an unknown id is answered with 404 even if the body is not valid
+        services.write_input(id, **checked(TemporaryInputSerializer, request.data))
+        return Response({"success": True})
 
     @shapes.stop_ephemeral
     def stop(self, request: Request, id: str) -> Response:

@@ -165,6 +165,12 @@ RELOAD_PROGRAM = [
     request_example("All instances", all=True),
     *SUCCESS,
 ]
+WRITE_INPUT = [
+    request_example("A line", text="reload\n"),
+    request_example("The end of file", close=True),
+    request_example("To an instance", text="reload\n", port=8042),
+    *SUCCESS,
+]
 LOGS = [
     response_example(
         "Two lines", logs="line one\nline two", type="stderr", lines=2, log_file="/var/log/web/err.log"

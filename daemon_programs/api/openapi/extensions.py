@@ -111,7 +111,8 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
 def _constrain(schema: dict[str, Any], name: str, field: Any) -> None:
     """Add the constraints of a strict field that drf-spectacular does not know."""
     if isinstance(field, StrictString):
-        schema["pattern"] = PATTERNS.get(name, _text(_NUL))
+        if not field.takes_nul:
+            schema["pattern"] = PATTERNS.get(name, _text(_NUL))
         schema.pop("minLength", None)  # the pattern says whether empty text is allowed
         if isinstance(field, RequiredString):
             schema["minLength"] = 1

@@ -21,6 +21,7 @@ from daemon_programs.api.openapi.responses import (
 )
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.verbs import (
+    InputSerializer,
     NoFieldsSerializer,
     ReloadSerializer,
     RestartSerializer,
@@ -197,6 +198,20 @@ reload_program = extend_schema(
     request=ReloadSerializer,
     responses=Success,
     examples=examples.RELOAD_PROGRAM,
+)
+write_input = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="writeProgramInput",
+    summary="Write to a program's standard input",
+    description=(
+        "For programs with `stdin: pipe`. Of a port range, `port` is the instance. The call does not wait "
+        "for the program to read. It is answered with 503 (`input_full`) if more than 256 KiB would wait; "
+        "then nothing was written."
+    ),
+    parameters=[ID],
+    request=InputSerializer,
+    responses=Success,
+    examples=examples.WRITE_INPUT,
 )
 program_logs = extend_schema(
     tags=_LOGS,

@@ -14,6 +14,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.models.fields.probes import PROBE_FIELDS
+from daemon_programs.models.fields.processes import PROCESS_FIELDS
 from daemon_programs.models.fields.published import PUBLISHED_FIELDS
 from daemon_programs.models.fields.restarts import RESTART_FIELDS
 from daemon_programs.models.fields.stopping import STOPPING_FIELDS
@@ -28,6 +29,7 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
     ("What runs", "", False),
     ("When it runs", "", False),
     ("Restarts", "", True),
+    ("Process", "", True),
     ("Stopping", "", True),
     ("Readiness", "", True),
     ("Environment and limits", "", True),
@@ -49,6 +51,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     *STOPPING_FIELDS,
     *PROBE_FIELDS,
     *WORLD_FIELDS,
+    *PROCESS_FIELDS,
 )
 
 FIELD = {field.name: field for field in PROGRAM_FIELDS}

@@ -9,6 +9,7 @@ from typing import Any
 
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.journal import Journal
+from daemon_programs.supervisor.plugin.memory import MemoryWatch
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.processes.marks import Marks
@@ -34,6 +35,7 @@ class Context:
     wakeup: Wakeup
     broadcast: Broadcast
     journal: Journal
+    memory: MemoryWatch
     orphans: Orphans
     marks: Marks
     limits: Limits

@@ -4,6 +4,7 @@ Each answer is one string of ASCII JSON: XML-RPC can't carry control characters,
 build its own structures for a thousand programs.
 """
 
+import base64
 import json
 import os
 import time
@@ -114,7 +115,7 @@ class ProgramsInterface:
     def signal(self, name: str, process: str, signal: str, scope: str, by: str) -> str:
         """Signal a process, or all with ``*``, or their trees; return the program's state."""
         group, names = self._find(name, process)
-        names = [each for each in names if group.processes[each].pid]
+        names = [each for each in names if group.processes[each].has_own_process]
         if not names:
             return _answer(_NOT_RUNNING)
         if signal not in signals.SIGNALS or scope not in signals.SCOPES:
@@ -132,6 +133,15 @@ class ProgramsInterface:
             return _answer(_NOT_RUNNING)
         self._log("reload of", group, names, by)
         return _answer({"reloads": {each: group.processes[each].reloads.request() for each in names}})
+
+    @_in_time
+    def write_input(self, name: str, process: str, text: str, close: bool) -> str:
+        """Write to the standard input of a process, and with ``close`` end it; return why not, or null.
+
+        ``text`` is in base64, since XML can't carry every character.
+        """
+        group, (each,) = self._find(name, process)
+        return _answer(group.processes[each].write_input(base64.b64decode(text), close=close))
 
     def _log(self, what: str, group: ProgramGroup, names: list[str], by: str) -> None:
         """Log what the history doesn't have, since it changes no state."""

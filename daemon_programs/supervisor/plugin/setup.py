@@ -17,6 +17,7 @@ from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
+from daemon_programs.supervisor.plugin.memory import MemoryWatch
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.parts import Part
 from daemon_programs.supervisor.plugin.programs.registry import Registry
@@ -77,11 +78,13 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
     options = supervisord.options
     socket_map = options.get_socket_map()
 
+    wakeup = Wakeup(socket_map)
     _persistent.context = Context(
         options=options,
-        wakeup=Wakeup(socket_map),
+        wakeup=wakeup,
         broadcast=Broadcast(settings["socket"], socket_map),
         journal=_persistent.journal,
+        memory=MemoryWatch(wakeup.at, options.logger.critical),
         orphans=Orphans(options.pidhistory, settings["noted"]),
         marks=_persistent.marks,
         limits=Limits(

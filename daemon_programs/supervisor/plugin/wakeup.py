@@ -8,9 +8,11 @@ poll (PEP 475 restarts the call). Here, each signal writes to a socket pair in t
 import atexit
 import contextlib
 import heapq
+import itertools
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 # The timer may fire slightly before the clock that the deadlines are compared with.
@@ -22,7 +24,8 @@ class Wakeup:
 
     def __init__(self, socket_map: dict[int, Any]) -> None:
         self._map = socket_map
-        self._deadlines: list[float] = []
+        self._deadlines: list[tuple[float, int, Callable[[], None] | None]] = []
+        self._numbers = itertools.count()  # so that equal deadlines keep their order
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
@@ -37,14 +40,14 @@ class Wakeup:
         with contextlib.suppress(BlockingIOError):  # full: the loop is awake already
             self._sender.send(b"\0")
 
-    def at(self, deadline: float) -> None:
-        """Have the loop run a turn at a time of the monotonic clock."""
-        heapq.heappush(self._deadlines, deadline)
-        if self._deadlines[0] == deadline:
+    def at(self, deadline: float, call: Callable[[], None] | None = None) -> None:
+        """Have the loop run a turn at a time of the monotonic clock, and call a function in it."""
+        heapq.heappush(self._deadlines, (deadline, next(self._numbers), call))
+        if self._deadlines[0][0] == deadline:
             self._arm()
 
     def _arm(self) -> None:
-        wait = max(self._deadlines[0] - time.monotonic(), 0) + _SLACK if self._deadlines else 0
+        wait = max(self._deadlines[0][0] - time.monotonic(), 0) + _SLACK if self._deadlines else 0
         signal.setitimer(signal.ITIMER_REAL, wait)
 
     def detach(self) -> None:
@@ -75,9 +78,13 @@ class Wakeup:
         except BlockingIOError:
             pass
         now = time.monotonic()
-        while self._deadlines and self._deadlines[0] <= now:
-            heapq.heappop(self._deadlines)
+        calls = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            calls.append(heapq.heappop(self._deadlines)[2])
         self._arm()
+        for call in calls:
+            if call is not None:
+                call()
 
     def handle_error(self) -> None:
         """Keep the socket pair open after a fault; the next turn reads it again."""

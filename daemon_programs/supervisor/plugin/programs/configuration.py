@@ -19,8 +19,10 @@ from supervisor.options import ProcessConfig, ProcessGroupConfig
 from daemon_programs.supervisor.filesystem import search_path
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
+from daemon_programs.supervisor.plugin.io.input import ProgramInput
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
+from daemon_programs.supervisor.plugin.programs import steps
 from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
@@ -73,6 +75,9 @@ class ProgramConfig(ProcessConfig):
             stable_seconds=spec["stable_seconds"],
             limit=spec["restart_limit"],
         )
+        self.before_start = steps.read(spec["before_start"], of_port)
+        self.memory_limit_bytes: int | None = spec["memory_limit_bytes"]
+        self.takes_input: bool = spec["stdin"] == "pipe"
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         self.stop_scope: str = spec["stop_scope"]
@@ -128,17 +133,22 @@ class ProgramConfig(ProcessConfig):
         return path.split(os.pathsep)
 
     def make_dispatchers(self, proc: Any) -> tuple[dict[int, Any], dict[str, int | None]]:
-        """Return the readers of the output by descriptor, and the descriptors of both sides by name.
+        """Return what reads and writes for the program by descriptor, and all descriptors by name.
 
         Raise OSError if the logs can't be opened; nothing stays open then.
         """
         with_stderr = not self.redirect_stderr
-        pipes = terminal.make_pipes() if self.terminal else make_pipes(with_stderr=with_stderr)
+        if self.terminal:
+            pipes = terminal.make_pipes()
+        else:
+            pipes = make_pipes(with_stderr=with_stderr, with_stdin=self.takes_input)
         dispatchers: dict[int, Any] = {}
         try:
             for channel, event in _OUTPUT_EVENTS.items():
                 if (descriptor := pipes[channel]) is not None:
                     dispatchers[descriptor] = ProgramOutput(proc, event, descriptor)
+            if (descriptor := pipes["stdin"]) is not None:
+                dispatchers[descriptor] = ProgramInput(proc, descriptor)
         except OSError:
             for dispatcher in dispatchers.values():
                 dispatcher.close()
@@ -204,6 +214,7 @@ def _check_types(spec: dict[str, Any]) -> None:
     """Raise ValueError for a value of the wrong type, with which supervisord itself would crash."""
     texts = [*spec["argv"], *spec["environment"], *spec["environment"].values(), spec["user"]]
     texts += [spec["umask"], *spec["env_files"]]
+    steps.check_types(spec["before_start"])
     numbers = [spec[name] for name in _NUMBERS]
     numbers += [spec[name] for name in _NUMBERS_OR_NONE if spec[name] is not None]
     numbers += spec["exit_codes"]
@@ -212,6 +223,8 @@ def _check_types(spec: dict[str, Any]) -> None:
     if spec["stop_signal"] not in signals.STOP_SIGNALS or spec["stop_scope"] not in signals.SCOPES:
         raise ValueError(f"{spec['group']} has a stop signal or a scope of it that is not known")
     _check_reload(spec)
+    if spec["memory_limit_bytes"] is not None:
+        numbers.append(spec["memory_limit_bytes"])
     if not all(type(number) is int for number in numbers):
         names = ", ".join((*_NUMBERS, *_NUMBERS_OR_NONE, "exit_codes"))
         raise ValueError(f"{spec['group']} needs an integer for each of {names}")

@@ -25,6 +25,7 @@ _STARTS_PER_TURN = 20
 # Causes of a stop that was not requested: see `daemon_programs.actors`.
 EXPIRED = "ttl"
 SHUTDOWN = "shutdown"
+MEMORY = "memory"
 
 
 class GroupRegistry(Protocol):
@@ -108,6 +109,13 @@ class ProgramGroup(ProcessGroup):
         if self.to_start or any(process.wanted for process in self.processes.values()):
             self.cut_short = why
         self.stop(list(self.processes), why)
+
+    def restart_for_memory(self, process: ProgramProcess) -> None:
+        """Restart a process that uses more memory than it may; a temporary program is ended instead."""
+        if self.config.spec["temporary"]:
+            self.end_early(MEMORY)
+        else:
+            process.restart_because(MEMORY)
 
     def restart(self, names: Iterable[str], by: str) -> None:
         """Stop and start processes in one step: each is started once its old tree has ended."""
@@ -222,7 +230,9 @@ class ProgramGroup(ProcessGroup):
     def _set_config(self, config: ProgramGroupConfig) -> None:
         """Replace the configuration, and leave the processes as they are."""
         for process_config in config.process_configs:
-            self.processes[process_config.name].config = process_config
+            process = self.processes[process_config.name]
+            process.config = process_config
+            process.watch_memory()
         self.config = config
 
     def _carry_out_change(self) -> None:

@@ -173,7 +173,7 @@ def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma
         os.setsid()
         _reset_signals()
         resource.setrlimit(resource.RLIMIT_NOFILE, config.context.limits.open_files)
-        os.dup2(pipes["child_stdin"], 0)
+        os.dup2(pipes["child_stdin"] if child.argv is None else os.open(os.devnull, os.O_RDONLY), 0)
         problem = f"nice can't be set to {config.nice}"
         resources.set_nice(config.nice)
         resources.make_room(config.limits)

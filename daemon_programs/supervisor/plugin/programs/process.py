@@ -7,7 +7,8 @@ It differs from stock supervisord's where docs/contract.md, sections 3 to 6, ask
 - A command that can't be started at all (no such command or user, no access to the folder) is ``fatal``
   at once, with the reason.
 - The exit code and the signal are kept.
-- ``delay_seconds`` passes before the command is run, without a process.
+- ``delay_seconds`` passes before the command is run, without a process. Then the commands of
+  ``before_start`` are run, of which a failing one is like an end in the first second.
 - A stop asks the process itself to end, then what is left of its tree, and is complete when no process is
   left, including those that have left their session, their environment or their user behind.
 - An end after which the process is started again is followed by a pause, which doubles; restarts without
@@ -38,8 +39,8 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.preparation import FailedStart, Preparation, PreparedRun
 from daemon_programs.supervisor.plugin.programs.reloads import Reloads
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
@@ -51,7 +52,7 @@ SUPERVISORD = "supervisord"
 MAX_RUNTIME = "max_runtime"
 
 
-class ProgramProcess(ProcessRun):
+class ProgramProcess(PreparedRun):
     """Replaces supervisord's process class."""
 
     # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
@@ -114,7 +115,7 @@ class ProgramProcess(ProcessRun):
         self.launch_at = None
         self.laststart = time.time()
         try:
-            filename = launch.check(self.config)
+            filename = None if self.config.before_start else launch.check(self.config)
             launch.make_folders(self.config)
             self.dispatchers, self.pipes = self.config.make_dispatchers(self)
             self.claim = self._take_mark()
@@ -129,17 +130,57 @@ class ProgramProcess(ProcessRun):
             self.context.log(f"{self.namespec} could not be started: {problem!r}")
             self._fail("it can't be started; the log of supervisord says more")
             return None
+        if filename is None:
+            self.preparation = Preparation(self.config.before_start)
+            return self._go_on(self.preparation)
         try:
             pid = self._fork(filename)
         except OSError as problem:
+            self._close_pipes()
+            self._forget()
             reason = f"no process can be made: {launch.describe(problem)}"
             self._fail(reason, is_passing=launch.is_shortage(problem))
             return None
+        return self._begin_run(pid)
+
+    def _begin_run(self, pid: int) -> int:
+        """Note that the program's own process was forked."""
         self._spawn_as_parent(pid)
         self._note(pid)
+        self.watch_memory()
         self.launched_at = time.monotonic()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
+
+    def _go_on(self, preparation: Preparation) -> int | None:
+        """Run the next command of ``before_start``, or the program itself after the last."""
+        self.launched_at = time.monotonic()
+        result = self._run_next(preparation)
+        if isinstance(result, FailedStart):
+            self._fail_prepared(result)
+            return None
+        if preparation.step is None:
+            self.preparation = None
+            self._begin_run(result)
+        return result
+
+    def _fail_prepared(self, failure: FailedStart) -> None:
+        """Record a start that has failed before the program's own command, and end what is left of it."""
+        now = self.ended_at = time.monotonic()
+        self.pid = 0
+        self.preparation = None
+        if self.end is None:
+            self._begin_end(kill_at=now + self.config.stopwaitsecs, tree_at=now)
+        self.group.wake()
+        self.context.wakeup.poke()
+        if failure.is_final or failure.is_passing or not self.config.autorestart:
+            self._fail(failure.reason, is_passing=failure.is_passing)
+            return
+        self.spawnerr = failure.reason
+        self.config.options.logger.info(f"could not be started: '{self.namespec}'")
+        self._record_end(error=failure.reason)
+        self.counts.failed_starts += 1
+        self._pause()
 
     def _fail(self, reason: str, *, is_passing: bool = False) -> None:
         """Record a start that can't succeed: now, if it is for lack of something that others use as well."""
@@ -175,21 +216,28 @@ class ProgramProcess(ProcessRun):
         """Return the command's file and its arguments. Called by supervisord's own interface."""
         return launch.find_command(self.config)
 
-    def check(self) -> None:
-        """Raise ProcessException, with the reason, if a start can't succeed."""
-        launch.check(self.config)
-
     # Ending
 
     def finish(self, pid: int, sts: int) -> None:
         """Handle the end of the process itself; others of its tree may be alive still."""
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
-            self._finish(sts)
+            if self.preparation is None:
+                self._finish(sts)
+            else:
+                self._finish_step(self.preparation, sts)
         self.pid = 0
-        if not self.ending:
+        self._leave_memory()
+        if not self.ending and self.preparation is None:
             self._close_pipes()
         self.group.wake()
         self.context.wakeup.poke()  # the next turn of the loop does what follows from the end
+
+    def _finish_step(self, preparation: Preparation, status: int) -> None:
+        """Handle the end of a command of ``before_start``. The next turn of the loop runs the next one."""
+        self.ended_at = time.monotonic()
+        failure = self._failure_of_step(preparation, status)
+        if failure and not self.killing:
+            self._fail_prepared(failure)
 
     def _finish(self, sts: int) -> None:
         self._keep_output()
@@ -268,7 +316,7 @@ class ProgramProcess(ProcessRun):
         self.start_requested = False
         self.restart_reason = ""
         self.laststopreport = 0
-        if self.state == ProcessStates.STARTING and not self.pid:
+        if self.state == ProcessStates.STARTING and not self.pid and not self.is_preparing:
             self.launch_at = None
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
@@ -302,7 +350,7 @@ class ProgramProcess(ProcessRun):
         if self.state == ProcessStates.BACKOFF:
             self.change_state(ProcessStates.STOPPED)
             return None
-        if not self.pid:
+        if not self.pid and not self.is_preparing:
             return f"attempted to kill {self.config.name} but it wasn't running"
         now = time.monotonic()
         if self.state != ProcessStates.STOPPING:
@@ -353,6 +401,7 @@ class ProgramProcess(ProcessRun):
 
     def _complete_end(self) -> None:
         self.end = None
+        self.preparation = None
         # Not earlier: what is left of the tree may still write, and a closed pipe would end it at once.
         self._keep_output()
         self._close_pipes()
@@ -379,7 +428,7 @@ class ProgramProcess(ProcessRun):
             self._step_end(now)
         self._step_tree_signals()
         self.reloads.step(now)
-        if self.pid and now >= self._runs_until:
+        if self.pid and not self.is_preparing and now >= self._runs_until:
             self.restart_because(MAX_RUNTIME, is_planned=True)
         elif state == ProcessStates.STARTING:
             self._transition_starting(now)
@@ -396,6 +445,8 @@ class ProgramProcess(ProcessRun):
         if self.launch_at is not None:
             if now >= self.launch_at:
                 self._launch()
+        elif self.preparation is not None:
+            self._transition_preparing(self.preparation, now)
         elif self.pid and now >= self._started_at:
             if self._has_become_program():
                 self._become_running()
@@ -417,6 +468,17 @@ class ProgramProcess(ProcessRun):
         longest: int | None = self.config.max_runtime_seconds
         return math.inf if longest is None else self.launched_at + longest
 
+    def _transition_preparing(self, preparation: Preparation, now: float) -> None:
+        if not self.pid:
+            if self.group.may_fork():
+                self._go_on(preparation)
+        elif now >= preparation.deadline and not preparation.is_late:
+            preparation.is_late = True
+            grace = self.config.stopwaitsecs
+            end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
+            end.ask_main()
+            self._step_end(now)
+
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
         return bool(super().change_state(new_state, expected))
@@ -429,6 +491,8 @@ class ProgramProcess(ProcessRun):
         """
         if self.ending or self.start_requested or self.tree_signals or not self.reloads.is_settled:
             return 0.0
+        if self.preparation is not None:
+            return self.preparation.deadline if self.pid else 0.0
         if self.state == ProcessStates.STARTING:
             return min(self._started_at, self._runs_until) if self.launch_at is None else self.launch_at
         if self.state == ProcessStates.RUNNING:
@@ -463,7 +527,7 @@ class ProgramProcess(ProcessRun):
     def snapshot(self, *, with_orphans: bool = True) -> ProcessState:
         """Return the process' state as it is reported."""
         shown: ProcessState = {"state": getProcessStateDescription(self.state).lower()}
-        if self.pid:
+        if self.pid and not self.is_preparing:
             shown["pid"] = self.pid
             shown["started_at"] = self.laststart
             shown["uptime"] = time.monotonic() - self.launched_at

@@ -10,12 +10,16 @@ from supervisor.options import make_namespec
 from supervisor.process import Subprocess
 
 from daemon_programs.supervisor.plugin import accounts
+from daemon_programs.supervisor.plugin.memory import LOOK_SECONDS, WatchedTree
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, TreeSignal
 from daemon_programs.supervisor.processes import marks, notes
 from daemon_programs.supervisor.processes.marks import Claim
 from daemon_programs.supervisor.processes.tree import lineage
+from daemon_programs.supervisor.states import InputRefusal
+
+_CHILD_PIPES = ("child_stdin", "child_stdout", "child_stderr")
 
 
 class ProcessRun(Subprocess):
@@ -25,6 +29,7 @@ class ProcessRun(Subprocess):
     pipes: dict[str, Any]  # descriptors by name; None for one that there is not
     dispatchers: dict[int, Any]
     claim: Claim | None = None  # the mark that the run and its descendants carry
+    watched_tree: WatchedTree | None = None  # while its memory is limited
     failure_fd: int | None = None  # where the child writes why it could not exec the command
 
     def __init__(self, config: ProgramConfig, group: Any) -> None:
@@ -71,24 +76,53 @@ class ProcessRun(Subprocess):
             self.group.wake()
             self.context.wakeup.poke()
 
-    def _fork(self, filename: str) -> int:
-        """Fork the child that execs the command, and return its pid. Raise OSError."""
+    def watch_memory(self) -> None:
+        """Watch the memory of what runs, if it has a limit at present."""
+        self._leave_memory()
+        limit = self.config.memory_limit_bytes
+        if limit is not None and self.pid:
+            owner, orphans = self._owner, self.context.orphans
+            self.watched_tree = WatchedTree(
+                limit,
+                roots=lambda: [self.pid, *orphans.of(owner, at_most_every=LOOK_SECONDS)],
+                exceed=self._exceed_memory,
+            )
+            self.context.memory.watch(self.watched_tree)
+
+    def _exceed_memory(self) -> None:
+        self.config.options.logger.info(f"uses more memory than its limit: '{self.namespec}'")
+        self.group.restart_for_memory(self)
+
+    def _leave_memory(self) -> None:
+        if self.watched_tree is not None:
+            self.context.memory.forget(self.watched_tree)
+            self.watched_tree = None
+
+    def _fork(self, filename: str, argv: list[str] | None = None) -> int:
+        """Fork the child that execs the program's command, or another one, and return its pid.
+
+        Raise OSError; what the run has taken stays open then.
+        """
         child_failure_fd = None
         try:
             self.failure_fd, child_failure_fd = os.pipe()
             os.set_blocking(self.failure_fd, False)
             self._announce()
-            child = launch.Child(self.group.config.name, self.pipes, filename, child_failure_fd, self.claim)
+            child = launch.Child(
+                self.group.config.name, self.pipes, filename, child_failure_fd, self.claim, argv
+            )
             return launch.fork(self.config, child)
         except OSError:
-            self.config.options.close_child_pipes(self.pipes)
-            self._close_pipes()
             self._close_failure_pipe()
-            self._forget()
             raise
         finally:
             if child_failure_fd is not None:
                 os.close(child_failure_fd)
+
+    def _spawn_as_parent(self, pid: int) -> int:
+        super()._spawn_as_parent(pid)
+        self.pipes.update(dict.fromkeys(_CHILD_PIPES))  # they are closed
+        return pid
 
     def _announce(self) -> None:
         if self.claim is not None:
@@ -119,6 +153,30 @@ class ProcessRun(Subprocess):
             self.context.marks.release(self.claim.mark)
             self.claim = None
 
+    def write_input(self, data: bytes, *, close: bool) -> InputRefusal | None:
+        """Write to standard input, and with ``close`` end it; return why that can't be done, if so."""
+        if not self.config.takes_input:
+            return "no_pipe"
+        if not self.pid or self.killing:
+            return "not_running"
+        descriptor = self.pipes["stdin"]
+        if descriptor is None:
+            return "closed"
+        refusal: InputRefusal | None = self.dispatchers[descriptor].add(data, close=close)
+        return refusal
+
+    def close_input(self) -> None:
+        """Give the program the end of file. Called by the dispatcher of its standard input."""
+        descriptor, self.pipes["stdin"] = self.pipes["stdin"], None
+        self.dispatchers.pop(descriptor).close()
+        self.config.options.close_fd(descriptor)
+
+    def drain(self) -> None:
+        """Read what there is of the output. Called by supervisord too."""
+        for dispatcher in list(self.dispatchers.values()):
+            if dispatcher.readable():
+                dispatcher.handle_read_event()
+
     def _keep_output(self) -> None:
         """Log what has been written and not read yet."""
         with self.context.contained(f"the last output of {self.config.name} could not be kept"):
@@ -128,6 +186,7 @@ class ProcessRun(Subprocess):
         for dispatcher in self.dispatchers.values():
             dispatcher.close()
         self.config.options.close_parent_pipes(self.pipes)
+        self.config.options.close_child_pipes(self.pipes)
         self.pipes = {}
         self.dispatchers = {}
 
