@@ -277,11 +277,11 @@ def test_start_by_hand_ends_the_pause_and_sets_it_back(api: Api, verb: str) -> N
     api.ok(f"programs/{id}/start")
     until_pauses(api, id, 2)
     api.until(id, "backoff")  # for four seconds
+    before = len(events(api, id))
     begun = time.monotonic()
     api.ok(f"programs/{id}/{verb}", {"wait": True})
     assert time.monotonic() - begun < 2
     assert api.word(id) == "running"
-    before = len(events(api, id))
     told = eventually(lambda: len(pauses(found := events(api, id)[before:])) >= 1 and found)
     check(pauses(told)[:1], [1])
 

@@ -46,9 +46,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
      "Field 'restart_delay_seconds' must not be greater than restart_delay_max_seconds (60)"),
     ({"restart_delay_seconds": 10, "restart_delay_max_seconds": 5},
      "Field 'restart_delay_seconds' must not be greater than restart_delay_max_seconds (5)"),
-    ({"max_runtime_seconds": 5, "start_seconds": 5},
-     "Field 'max_runtime_seconds' must be greater than start_seconds (5)"),
-    ({"max_runtime_seconds": 1}, "Field 'max_runtime_seconds' must be greater than start_seconds (1)"),
+    ({"max_runtime_seconds": 5, "start_seconds": 6},
+     "Field 'start_seconds' must not be greater than max_runtime_seconds (5)"),
 ]  # fmt: skip
 
 
@@ -148,6 +147,7 @@ def test_limit_of_restarts_ends_in_fatal_with_a_sentence(api: Api) -> None:
     told = eventually(lambda: (found := events(api, id))[-1]["state"] == "fatal" and found)
     assert [event["state"] for event in told].count("starting") == 4
     assert (told[-1]["error"], told[-1]["exit_code"]) == (error, 1)
+    assert ("error" in told[-2], told[-2]["state"], told[-2]["exit_code"]) == (False, "exited", 1)
 
 
 def test_start_that_is_waited_for_says_that_the_limit_is_reached(api: Api) -> None:
@@ -159,8 +159,9 @@ def test_start_that_is_waited_for_says_that_the_limit_is_reached(api: Api) -> No
     )
 
 
-def test_status_announces_the_next_start(api: Api) -> None:
-    id = api.add(CRASHES, restart_delay_seconds=3)
+def test_status_announces_the_next_start(api: Api, tmp_path: Path) -> None:
+    once = shell('test -e "$1" && exec sleep 100; touch "$1"; sleep 1.1; exit 1', str(tmp_path / "ran"))
+    id = api.add(once, restart_delay_seconds=3)
     api.ok(f"programs/{id}/start")
     shown = api.until(id, "backoff")
     assert "restarts" not in shown
@@ -308,6 +309,12 @@ def test_program_is_restarted_after_its_longest_run(api: Api) -> None:
         ("starting", "max_runtime"),
     ]
     assert 1.9 < at(told[2]["at"]) - at(told[0]["at"]) < 3
+
+
+def test_run_of_the_longest_start_is_running_before_it_is_restarted(api: Api) -> None:
+    id = api.add(LONG_RUNNING, max_runtime_seconds=1)
+    started(api, id)
+    eventually(lambda: states(api, id)[:3] == ["starting", "running", "stopping"])
 
 
 def test_longest_run_can_be_changed_while_it_runs(api: Api) -> None:

@@ -134,7 +134,8 @@ def test_process_that_is_anothers_by_its_turn_is_left_alone() -> None:
     with children(3) as processes:
         first, reused, last = processes
         pids = [each.pid for each in processes]
-        assert TreeSignal(pids, signal.SIGTERM, lambda pid: pid != reused.pid).step()
+        signalling = TreeSignal(pids, signal.SIGTERM, lambda pid: pid != reused.pid)
+        eventually(signalling.step)
         assert [first.wait(5), last.wait(5)] == [-signal.SIGTERM] * 2
         assert reused.poll() is None
 

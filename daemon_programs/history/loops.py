@@ -42,7 +42,7 @@ def _end_round(event: Event) -> None:
     if event.is_counting:
         kept = process.filter(rounds=Event.KEPT_ROUNDS).order_by("-pk").values_list("pk", flat=True).first()
         # What webhooks are still to deliver is deleted with a later round.
-        pending = Delivery.objects.pending().filter(event__group=event.group).values("event")
+        pending = Delivery.objects.pending().filter(program_id=event.program_id or 0).values("event")
         process.filter(pk__gt=kept or 0).exclude(pk__in=pending).delete()
 
 

@@ -115,9 +115,9 @@ class Program(SupervisedProgram):
         if self.has_ports and self.ready_port is not None:
             errors["ready_port"] = "Field 'ready_port' can't be combined with port_range"
         try:
-            restarts.check_max_runtime(self.max_runtime_seconds, self.start_seconds)
+            restarts.check_max_runtime(self.start_seconds, self.max_runtime_seconds)
         except ValidationError as problem:
-            errors["max_runtime_seconds"] = problem.messages[0]
+            errors["start_seconds"] = problem.messages[0]
         if self.lazy_load and self.boot:
             errors["lazy_load"] = "Field 'lazy_load' can't be combined with boot: true"
         if errors:

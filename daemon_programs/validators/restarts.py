@@ -46,9 +46,9 @@ def check_delays(delay: int, longest: int) -> None:
         )
 
 
-def check_max_runtime(max_runtime: int | None, start_seconds: int) -> None:
+def check_max_runtime(start_seconds: int, max_runtime: int | None) -> None:
     """Require that a run can last long enough to be running."""
-    if max_runtime is not None and max_runtime <= start_seconds:
+    if max_runtime is not None and start_seconds > max_runtime:
         raise ValidationError(
-            f"Field 'max_runtime_seconds' must be greater than start_seconds ({start_seconds})"
+            f"Field 'start_seconds' must not be greater than max_runtime_seconds ({max_runtime})"
         )

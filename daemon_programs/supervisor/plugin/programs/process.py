@@ -209,8 +209,8 @@ class ProgramProcess(PreparedRun):
             f"it has reached its restart_limit of {self._policy.limit} "
             f"without a run of stable_seconds ({self._policy.stable_seconds})"
         )
-        if self.last_run:
-            self.last_run["error"] = self.spawnerr
+        if self.last_run:  # a new one: the journal holds that of the changes before
+            self.last_run = {**self.last_run, "error": self.spawnerr}
 
     def get_execv_args(self) -> tuple[str, list[str]]:
         """Return the command's file and its arguments. Called by supervisord's own interface."""
@@ -428,10 +428,10 @@ class ProgramProcess(PreparedRun):
             self._step_end(now)
         self._step_tree_signals()
         self.reloads.step(now)
-        if self.pid and not self.is_preparing and now >= self._runs_until:
-            self.restart_because(MAX_RUNTIME, is_planned=True)
-        elif state == ProcessStates.STARTING:
+        if state == ProcessStates.STARTING:
             self._transition_starting(now)
+        elif state == ProcessStates.RUNNING and now >= self._runs_until:
+            self.restart_because(MAX_RUNTIME, is_planned=True)
         elif state == ProcessStates.BACKOFF and self.counts.has_failed_starts(self._policy):
             self.give_up()
         elif self.config.options.mood > SupervisorStates.RESTARTING and self._is_due(now):
@@ -456,6 +456,8 @@ class ProgramProcess(PreparedRun):
     def _become_running(self) -> None:
         self.counts.failed_starts = 0
         self.change_state(ProcessStates.RUNNING)
+        if self._runs_until <= time.monotonic():
+            self.context.wakeup.poke()  # its longest run is as long as its start
 
     @property
     def _started_at(self) -> float:
@@ -494,7 +496,7 @@ class ProgramProcess(PreparedRun):
         if self.preparation is not None:
             return self.preparation.deadline if self.pid else 0.0
         if self.state == ProcessStates.STARTING:
-            return min(self._started_at, self._runs_until) if self.launch_at is None else self.launch_at
+            return self._started_at if self.launch_at is None else self.launch_at
         if self.state == ProcessStates.RUNNING:
             return self._runs_until
         if self.state == ProcessStates.BACKOFF:
