@@ -273,6 +273,8 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
             "V_" + re.sub(r"\W", "_", name, flags=re.ASCII)[:100]: value
             for name, value in body["environment"].items()
         }
+    if body.get("labels"):
+        body["labels"] = {f"key{n}": value for n, value in enumerate(body["labels"].values())}
     if body.get("webhooks") and "headers" in body["webhooks"]:
         headers = body["webhooks"]["headers"].values()
         body["webhooks"]["headers"] = {f"X-{n}": value for n, value in enumerate(headers)}

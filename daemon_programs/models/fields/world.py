@@ -3,7 +3,17 @@
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.validators import world
 
-_PATH = {"type": "string", "pattern": r"^(-?/[^\u0000-\u001f\u007f-\u009f]*[^/\u0000-\u001f\u007f-\u009f])?$"}
+_PATH = r"-?/[^\u0000-\u001f\u007f-\u009f]*[^/\u0000-\u001f\u007f-\u009f]"
+_PATHS = {
+    "oneOf": [
+        {"type": "string", "pattern": f"^({_PATH})?$"},
+        {
+            "type": "array",
+            "maxItems": world.MAX_ENV_FILES,
+            "items": {"type": "string", "pattern": f"^{_PATH}$"},
+        },
+    ]
+}
 _LIMIT = {
     "oneOf": [
         {"type": "integer", "minimum": 0, "maximum": world.HIGHEST_LIMIT},
@@ -28,9 +38,7 @@ WORLD_FIELDS: tuple[ProgramField, ...] = (
         help_text="Files of variables, one absolute path per line. `-` before a path: it may be missing.",
         nullable=True,
         hides_default=True,
-        schema={
-            "oneOf": [_PATH, {"type": "array", "maxItems": world.MAX_ENV_FILES, "items": _PATH}],
-        },
+        schema=_PATHS,
     ),
     ProgramField(
         "umask",
