@@ -2,8 +2,8 @@
 
 An actor is a word, followed by a colon and the user if there is one: ``api:alice``, ``admin:alice``,
 ``command``, ``daemon`` (the daemon itself: reconciliation, clean-up). For changes that were not requested
-but follow from a program's configuration, the plugin uses ``boot``, ``ttl``, ``shutdown`` and
-``supervisord``.
+but follow from a program's configuration, the plugin uses ``boot``, ``ttl``, ``shutdown``, ``supervisord``
+and the reasons of restarts: see `ProgramProcess.restart_because`.
 """
 
 from collections.abc import Callable, Iterator

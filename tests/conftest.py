@@ -32,6 +32,7 @@ import pytest  # noqa: E402
 django.setup()
 
 from tests import marks  # noqa: E402
+from tests.simulated_process import Simulate, Simulation  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 from tests.temporary_programs import Quick  # noqa: E402
 from tests.webhook_receivers import Receiver, Trust  # noqa: E402
@@ -120,3 +121,9 @@ def own_stack() -> Iterator[Stack]:
     """A stack of the test's own, not started yet, for what would disturb others."""
     with temporary_stack() as stack:
         yield stack
+
+
+@pytest.fixture
+def simulate(monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """Return a function that makes a process with a clock of its own and without a child."""
+    return lambda **config: Simulation(monkeypatch, **config)

@@ -96,6 +96,7 @@ def last_run(process: ProcessState) -> dict[str, Any] | None:
         "signal": ended["signal"],
         "error": ended["error"],
         "ended_at": iso(ended["ended_at"]),
+        **({"reason": ended["reason"]} if "reason" in ended else {}),
     }
 
 

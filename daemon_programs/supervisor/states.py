@@ -20,7 +20,8 @@ class LastRun(Outcome):
 
     pid: int  # 0 if no process could be started
     ended_at: float
-    requested: bool  # it was stopped, rather than ended by itself
+    requested: bool  # it was stopped on request, rather than ended by itself
+    reason: NotRequired[str]  # why it was stopped without a request, to be started again
 
 
 class ProcessState(TypedDict):

@@ -80,6 +80,9 @@ class LastRun(serializers.Serializer):
     signal = serializers.CharField(allow_null=True, help_text="Its name, such as SIGKILL.")
     error = serializers.CharField(allow_null=True)
     ended_at = serializers.DateTimeField()
+    reason = serializers.CharField(
+        required=False, help_text="Why it was stopped without a request, to be started again."
+    )
 
 
 class Webhooks(serializers.Serializer):

@@ -60,6 +60,7 @@ class ProgramProcess(ProcessRun):
     start_by = SUPERVISORD  # who requested the next start
     restarts = 0  # automatic restarts so far
     start_requested = False  # start as soon as the last run has ended
+    restart_reason = ""  # why it is being stopped to be started again, if that was not requested
     end: Ending | None = None  # while processes of the tree are being ended
     _step_at = 0.0  # when the next step of that is due
     last_run: LastRun | None = None
@@ -215,23 +216,43 @@ class ProgramProcess(ProcessRun):
             "signal": _name_of(signum) if signum else None,
             "error": error,
             "ended_at": time.time(),
-            "requested": self.killing,
+            "requested": self.killing and not self.restart_reason,
         }
+        if self.restart_reason:
+            self.last_run["reason"] = self.restart_reason
 
     # Stopping
 
     def stop(self, by: str = SUPERVISORD) -> None:
         """Stop the whole tree. The state is STOPPING until no process of it is left."""
-        if self.state != ProcessStates.STOPPING:
+        if self.state != ProcessStates.STOPPING or self.restart_reason:
             self.by = by
         self.administrative_stop = True
         self.start_requested = False
+        self.restart_reason = ""
         self.laststopreport = 0
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
+
+    def restart_because(self, reason: str, *, is_planned: bool = False) -> None:
+        """Stop what runs, with its grace period, and start it again without a request.
+
+        The reason is one of `daemon_programs.actors`, for the history and ``last_run``. A restart that is
+        not planned is treated like one after a crash: a pause precedes the start. A request that comes
+        meanwhile wins.
+        """
+        if not self.pid or self.state not in (ProcessStates.STARTING, ProcessStates.RUNNING):
+            return
+        self.group.wake()
+        self.stop(reason)
+        self.restart_reason = reason
+        if is_planned:
+            self.restarts += 1
+            self.start_by = reason
+            self.start_requested = True
 
     def kill(self, sig: int) -> str | None:
         """Ask the process to end, then its tree; return an error message if nothing runs.
@@ -294,7 +315,11 @@ class ProgramProcess(ProcessRun):
             launch.remove_private_folder(self.config)
         if self.state == ProcessStates.STOPPING:
             self.killing = False
-            self.change_state(ProcessStates.STOPPED)
+            if self.restart_reason and not self.start_requested:
+                self._pause(self.ended_at - self.launched_at)
+            else:
+                self.change_state(ProcessStates.STOPPED)
+            self.restart_reason = ""
         self.context.announce_settled(self.group.config.name)
         self.context.wakeup.poke()
 
@@ -338,7 +363,7 @@ class ProgramProcess(ProcessRun):
     @property
     def wanted(self) -> bool:
         """Whether the process is meant to run at the moment."""
-        return self.start_requested or self.state in RUNNING_STATES
+        return self.start_requested or bool(self.restart_reason) or self.state in RUNNING_STATES
 
     @property
     def can_start(self) -> bool:
