@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import readiness, registration, statuses, waiting
+from daemon_programs.programs import registration, statuses, waiting
 from daemon_programs.programs.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
@@ -21,8 +21,6 @@ from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
-
-_PROBE_SECONDS = 0.05  # a ready port is polled, because nothing reports when it is opened
 
 
 def get_program(id: str | int) -> Program:
@@ -256,24 +254,23 @@ def _wait_until_started(
     watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
 ) -> ProgramState | None:
     """Wait until processes are running, or have ended successfully; raise Refused if one failed."""
-    wanted = "running" if program.ready_port is None else "ready"
+    wanted = "ready" if program.has_ready_probe else "running"
 
     def started(state: ProgramState | None) -> bool:
         if state is None:
             raise _withdrawn(program, port)
-        return all(_has_started(program, port, process_state(state, name)) for name in names)
+        return all(_has_started(_label(program, port), process_state(state, name)) for name in names)
 
     return waiting.watch_until(
         watch,
         program.group,
         started,
         timeout=timeout,
-        recheck_seconds=waiting.RECHECK_SECONDS if program.ready_port is None else _PROBE_SECONDS,
         timeout_message=f"{_label(program, port)} is not {wanted} after {timeout} seconds",
     )
 
 
-def _has_started(program: Program, port: int | None, process: ProcessState) -> bool:
+def _has_started(label: str, process: ProcessState) -> bool:
     """Return whether a process runs (and is ready), or has ended successfully; raise Refused if it failed."""
     state = process["state"]
     if process.get("queued") or state in ("starting", "backoff", "stopping"):
@@ -282,10 +279,10 @@ def _has_started(program: Program, port: int | None, process: ProcessState) -> b
         return True
     if state in ("exited", "fatal"):
         reason = statuses.describe_outcome(process.get("last_run"))
-        raise Refused(f"{_label(program, port)} did not start: {reason}")
+        raise Refused(f"{label} did not start: {reason}")
     if state == "stopped":
-        raise Refused(f"{_label(program, port)} was stopped while it was starting")
-    return program.ready_port is None or readiness.accepts(program.ready_port)
+        raise Refused(f"{label} was stopped while it was starting")
+    return process.get("ready", True)
 
 
 def _start_response(

@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 PORT = "{port}"
 # For fields that name the program, or take effect at its next start or stop.
@@ -36,6 +37,10 @@ class Specification:
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
     delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
+    ready: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)  # see `supervisor.probes`
+    health: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    # What each start waits for: names of programs, and conditions
+    depends_on: list[dict[str, str]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch

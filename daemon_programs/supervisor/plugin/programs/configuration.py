@@ -21,6 +21,7 @@ from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
+from daemon_programs.supervisor.probes import Probe
 from daemon_programs.supervisor.spec import WITHOUT_RESTART, digest_of
 
 PORT = "{port}"
@@ -38,6 +39,9 @@ _OUTPUT_EVENTS = {
 }
 
 _NUMBERS = ("priority", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups")
+
+# Keys that the file of an older version lacks.
+_ADDED_LATER: dict[str, Any] = {"ready": None, "health": None, "depends_on": []}
 
 # Creates the group of a configuration. Passed in, so that this module needs no import of groups.
 GroupFactory = Callable[["ProgramGroupConfig"], Any]
@@ -57,6 +61,8 @@ class ProgramConfig(ProcessConfig):
             self.variables.setdefault("PORT", str(port))
         self.user: str = spec["user"]
         self.delay_seconds: int = spec["delay_seconds"]
+        self.ready = _probe(spec["ready"], port)
+        self.health = _probe(spec["health"], port)
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         stdout = spec["stdout"] and of_port(spec["stdout"])
@@ -99,6 +105,16 @@ class ProgramConfig(ProcessConfig):
         return self is other
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the program tells by sd_notify that it is ready or healthy."""
+        return any(probe is not None and probe.kind == "notify" for probe in (self.ready, self.health))
+
+    @property
+    def watchdog_seconds(self) -> int | None:
+        """How often the program is to tell that it is healthy; None if it need not."""
+        return self.health.interval if self.health is not None and self.health.kind == "notify" else None
 
     def get_path(self) -> list[str]:
         """Return the folders in which a command without a slash is looked up: the program's own PATH."""
@@ -161,6 +177,10 @@ class ProgramGroupConfig(ProcessGroupConfig):
         return self._group_factory(self)
 
 
+def _probe(document: dict[str, Any] | None, port: int | None) -> Probe | None:
+    return None if document is None else Probe.of(document, port)
+
+
 def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in spec.items() if key not in WITHOUT_RESTART}
 
@@ -171,7 +191,7 @@ def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGr
     Raise OSError if there is no such file, and ValueError or KeyError if it is not in the format of ``spec``.
     """
     text = file.read_bytes()
-    spec = json.loads(text)
+    spec = {**_ADDED_LATER, **json.loads(text)}
     if spec["group"] != file.stem:
         raise ValueError(f"{file.name} describes the group {spec['group']!r}")
     _check_types(spec)

@@ -14,8 +14,9 @@ from supervisor.states import STOPPED_STATES, ProcessStates, SupervisorStates
 
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig
+from daemon_programs.supervisor.plugin.programs.dependencies import Dependencies
 from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
-from daemon_programs.supervisor.states import ProcessState, ProgramState
+from daemon_programs.supervisor.states import ProcessState, ProgramState, Unmet
 
 # A start takes about three milliseconds; a thousand at once would block the loop for seconds.
 _STARTS_PER_TURN = 20
@@ -27,6 +28,8 @@ SHUTDOWN = "shutdown"
 
 class GroupRegistry(Protocol):
     """The part of the registry that a group uses."""
+
+    dependencies: Dependencies
 
     def find(self, name: str) -> "ProgramGroup | None": ...
 
@@ -48,6 +51,9 @@ class ProgramGroup(ProcessGroup):
         self.registry = registry
         self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
         self.asleep = False
+        self._stops_after: list[ProgramGroup] = []  # on shutdown
+        self._ends_because = ""
+        self.waiting_for: list[Unmet] = []  # before its processes start
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -105,6 +111,18 @@ class ProgramGroup(ProcessGroup):
             self.cut_short = why
         self.stop(list(self.processes), why)
 
+    def end_after(self, others: "list[ProgramGroup]", why: str) -> None:
+        """Stop all processes without a request, once nothing of the others runs."""
+        self.wake()
+        self._stops_after = others
+        self._ends_because = why
+        self._end_if_others_have()
+
+    def _end_if_others_have(self) -> None:
+        if not any(other.get_unstopped_processes() for other in self._stops_after):
+            self._stops_after = []
+            self.end_early(self._ends_because)
+
     def restart(self, names: Iterable[str], by: str) -> None:
         """Stop and start processes in one step: each is started once its old tree has ended."""
         names = list(names)
@@ -133,6 +151,8 @@ class ProgramGroup(ProcessGroup):
 
     def stop_all(self) -> None:
         """Stop all processes, and cancel pending starts. Called by supervisord on shutdown."""
+        if self._stops_after:
+            return
         self.to_start = []
         super().stop_all()
 
@@ -143,6 +163,15 @@ class ProgramGroup(ProcessGroup):
             for process in self.processes.values()
             if process.ending or process.state not in STOPPED_STATES
         ]
+
+    def look_at_dependencies(self) -> list[Unmet]:
+        """Return what its processes wait for before they start; the group is woken when that changes."""
+        self.waiting_for = self.registry.dependencies.unmet(self)
+        return self.waiting_for
+
+    def announce(self) -> None:
+        """Have the programs look again that wait for this one."""
+        self.registry.dependencies.announce(self)
 
     def wake(self) -> None:
         """Have the next turns of the loop process the group, until it is settled again."""
@@ -163,11 +192,15 @@ class ProgramGroup(ProcessGroup):
 
     def _is_settled(self) -> bool:
         """Return whether it changes only by a call or by the end of a process."""
-        if self.to_start or self.changing or self.config.spec["temporary"]:
+        if self.to_start or self.changing or self._stops_after or self.config.spec["temporary"]:
             return False
         return all(process.is_settled for process in self.processes.values())
 
     def _transition(self) -> None:
+        if self._stops_after:
+            self._end_if_others_have()
+        if self.waiting_for:
+            self.look_at_dependencies()
         super().transition()
         if self.config.spec["temporary"]:
             self._transition_temporary()
@@ -197,8 +230,11 @@ class ProgramGroup(ProcessGroup):
     def _set_config(self, config: ProgramGroupConfig) -> None:
         """Replace the configuration, and leave the processes as they are."""
         for process_config in config.process_configs:
-            self.processes[process_config.name].config = process_config
-        self.config = config
+            self.processes[process_config.name].reconfigure(process_config)
+        former, self.config = self.config.spec["name"], config
+        if former != config.spec["name"]:
+            self.registry.dependencies.remove(self, former)
+            self.registry.dependencies.add(self)
 
     def _carry_out_change(self) -> None:
         """Remove the group from supervisord, or replace it by one with the new configuration."""

@@ -157,7 +157,7 @@ def exec_command(config: Any, child: Child) -> None:  # pragma: no cover  (in th
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
         work_roots = _work_roots(config)
-        environment = _environment(config, child.group, account)  # which depends on the stack's user
+        environment = environment_of(config, child.group, account)  # which depends on the stack's user
         problem = f'it could not become the user "{config.user}"'
         _switch_user(account)
         os.umask(config.umask)
@@ -219,7 +219,7 @@ def _check_work_roots(directory: str, roots: list[str]) -> None:
         raise NoPermission(f"programs may not run in the folder '{directory}' (DAEMON_WORK_ROOTS)")
 
 
-def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
+def environment_of(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
     """Return the environment of the command. Of the stack's own, only the listed variables are inherited."""
     passed = config.context.passed_environment
     environment = {name: os.environ[name] for name in passed if name in os.environ}
@@ -231,6 +231,10 @@ def _environment(config: Any, group: str, account: pwd.struct_passwd) -> dict[st
         SHELL=account.pw_shell or "/bin/sh",
     )
     environment.update(config.variables)
+    if config.notifies:
+        environment["NOTIFY_SOCKET"] = config.context.notices.address
+    if config.watchdog_seconds is not None:
+        environment["WATCHDOG_USEC"] = str(config.watchdog_seconds * 1_000_000)
     # These come last: a program's own variables must not replace them.
     environment.update(
         SUPERVISOR_ENABLED="1",

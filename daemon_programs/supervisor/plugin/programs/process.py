@@ -36,7 +36,7 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import Backoff
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
+from daemon_programs.supervisor.plugin.programs.probed import ProbedRun
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
 _ASK_ALL_AFTER = 0.75  # of the grace period: then the whole tree is asked to end, if the process has not
@@ -46,10 +46,11 @@ BOOT = "boot"
 SUPERVISORD = "supervisord"
 
 
-class ProgramProcess(ProcessRun):
+class ProgramProcess(ProbedRun):
     """Replaces supervisord's process class."""
 
     # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
+    is_held = False  # in STARTING, until what the program depends on is as far as it is to be
     launch_at: float | None = None  # the end of delay_seconds, while that passes
     launched_at = 0.0
     retry_at = 0.0
@@ -94,6 +95,11 @@ class ProgramProcess(ProcessRun):
         self.administrative_stop = False
         self.laststart = time.time()
         self.change_state(ProcessStates.STARTING)
+        self.is_held = bool(self.group.look_at_dependencies())
+        return None if self.is_held else self._delay()
+
+    def _delay(self) -> int | None:
+        """Start the process after the delay."""
         if self.config.delay_seconds:
             self.launch_at = time.monotonic() + self.config.delay_seconds
             self.context.wakeup.at(self.launch_at)
@@ -128,6 +134,7 @@ class ProgramProcess(ProcessRun):
         self._spawn_as_parent(pid)
         self._note(pid)
         self.launched_at = time.monotonic()
+        self._observe()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
@@ -160,6 +167,7 @@ class ProgramProcess(ProcessRun):
 
     def finish(self, pid: int, sts: int) -> None:
         """Handle the end of the process itself; others of its tree may be alive still."""
+        self._end_observation()
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
@@ -233,6 +241,7 @@ class ProgramProcess(ProcessRun):
         self.laststopreport = 0
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
+            self.is_held = False
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
@@ -268,6 +277,7 @@ class ProgramProcess(ProcessRun):
         now = time.monotonic()
         if self.state != ProcessStates.STOPPING:
             self.killing = True
+            self._end_observation()
             grace = self.config.stopwaitsecs
             end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
             end.ask_main()
@@ -342,7 +352,11 @@ class ProgramProcess(ProcessRun):
             self.spawn()
 
     def _transition_starting(self, now: float) -> None:
-        if self.launch_at is not None:
+        if self.is_held:
+            if not self.group.waiting_for and self.config.options.mood > SupervisorStates.RESTARTING:
+                self.is_held = False
+                self._delay()
+        elif self.launch_at is not None:
             if now >= self.launch_at:
                 self._launch()
         elif self.pid and now >= self.launched_at + self.config.startsecs:
@@ -351,13 +365,17 @@ class ProgramProcess(ProcessRun):
 
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
-        return bool(super().change_state(new_state, expected))
+        changed = bool(super().change_state(new_state, expected))
+        self.group.announce()
+        return changed
 
     @property
     def is_settled(self) -> bool:
         """Whether it changes only by a call or by the end of its process: it runs, or is down for good."""
         if self.ending or self.start_requested or self.launch_at is not None:
             return False
+        if self.is_held:  # the group is woken
+            return True
         return self.state == ProcessStates.RUNNING or self.state in STOPPED_STATES
 
     @property
@@ -398,6 +416,9 @@ class ProgramProcess(ProcessRun):
             shown["orphans"] = orphans
         if self.last_run:
             shown["last_run"] = self.last_run
+        if self.is_held:
+            shown["waiting_for"] = self.group.waiting_for
+        self._add_findings(shown)
         return shown
 
 
