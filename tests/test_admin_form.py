@@ -69,6 +69,7 @@ AWKWARD = [
     {"stdout_logfile": "/tmp/ a  log ", "directory": "/"},
     {"terminal_id": 2201, "terminal_shell": "bash", "terminal_interactive": False},
     {"ready_port": 65535},
+    {"ready": {"log": "^<b>\u2028 \\d+$"}, "health": {"command": "sh -c 'true'", "failures": 2}},
     {"webhooks": {"enabled": True, "urls": ["https://example.com/hook"], "events": ["EXITED"], "retry": 1}},
 ]
 
