@@ -1,5 +1,7 @@
 """The rules of ``ready`` and ``health``, and what keeps hostile values of them from doing harm."""
 
+import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -7,10 +9,12 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from daemon_programs.models import Program
+from daemon_programs.supervisor.prober.checks import Checks
 from daemon_programs.supervisor.prober.hosts import may_be_probed
 from daemon_programs.supervisor.prober.lines import Lines, Pattern
+from daemon_programs.supervisor.probes import Probe
 from daemon_programs.validators import probes
-from tests.stack import OWN_USER, Api
+from tests.stack import OWN_USER, Api, free_port
 
 PORT_WORD = 'must be between 1 and 65535, or "{port}"'
 URL_WORD = "must be a URL such as http://127.0.0.1:{port}/healthz"
@@ -171,6 +175,26 @@ def test_probes_stay_on_this_host_unless_a_setting_says_otherwise(
     host: str, allowed: list[str], may: bool
 ) -> None:
     assert may_be_probed(host, allowed) is may
+
+
+def test_host_is_checked_at_each_connection_too() -> None:
+    """The setting may have been another one when the program was saved."""
+    check = Checks(frozenset()).of(Probe("http", "http://10.0.0.1/"), None)
+    assert asyncio.run(check()) == "10.0.0.1 may not be probed (DAEMON_PROBE_HOSTS)"
+
+
+def test_probe_never_takes_itself_for_the_program() -> None:
+    """When a socket connects to an unused port often enough, the kernel connects it to itself."""
+
+    async def try_often() -> int:
+        check = Checks(frozenset()).of(Probe("port", free_port()), None)
+        succeeded = 0
+        for _ in range(5000):
+            with contextlib.suppress(ConnectionRefusedError):
+                succeeded += await check() == ""
+        return succeeded
+
+    assert asyncio.run(try_often()) == 0
 
 
 def test_lines_are_put_together_and_cut() -> None:

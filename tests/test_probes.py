@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.processes import LONG_RUNNING, is_root, python, shell, started
@@ -248,3 +249,17 @@ def own_prober(stack: Stack) -> int:
         for process, owner in stack.owners().items()
         if owner.group == "prober" and "daemon_programs.supervisor.prober" in process.cmdline()
     )
+
+
+def test_prober_sleeps_while_there_is_nothing_to_probe(own_stack: Stack) -> None:
+    own_stack.start()
+    prober = psutil.Process(own_prober(own_stack))
+    eventually(lambda: prober.net_connections("unix"), what="it is connected")
+
+    def switches() -> int:
+        return prober.num_ctx_switches().voluntary
+
+    time.sleep(1)
+    before = switches()
+    time.sleep(2)
+    assert switches() == before
