@@ -47,6 +47,9 @@ BASE: Document = {
     "terminal_shell": None,
     "terminal_interactive": None,
     "ready_port": None,
+    "ready": None,
+    "health": None,
+    "depends_on": None,
     "webhooks": None,
 }
 LAUNCH: Document = {
@@ -62,6 +65,9 @@ LAUNCH: Document = {
         "port_param",
         "lazy_load",
         "ready_port",
+        "ready",
+        "health",
+        "depends_on",
         "webhooks",
     }
 } | {"ttl": 60, "wait": False, "timeout": 20}

@@ -17,8 +17,10 @@ from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
+from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.parts import Part
+from daemon_programs.supervisor.plugin.probing import Probing
 from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.plugin.shutdown import Shutdown
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
@@ -45,8 +47,8 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
 
     The settings are those of the section in supervisord's configuration:
 
-    - ``folder`` of the program files, ``noted``, the folder of notes, ``socket`` of the broadcast, and
-      ``url`` of the API;
+    - ``folder`` of the program files, ``noted``, the folder of notes, ``socket`` of the broadcast,
+      ``probes``, the socket for the prober, and ``url`` of the API;
     - ``environment``, the names of the variables that programs inherit from supervisord;
     - the limits of programs: ``users``, ``work_roots``, ``log_roots``, ``logs``.
     """
@@ -72,15 +74,19 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
     if _persistent.context is not None:
         _persistent.context.wakeup.detach()
         _persistent.context.broadcast.detach()
+        _persistent.context.probing.detach()
+        _persistent.context.notices.detach()
     if _persistent.open_files is None:
         _persistent.open_files = _raise_open_files_limit()
     options = supervisord.options
     socket_map = options.get_socket_map()
-
+    wakeup = Wakeup(socket_map)
     _persistent.context = Context(
         options=options,
-        wakeup=Wakeup(socket_map),
+        wakeup=wakeup,
         broadcast=Broadcast(settings["socket"], socket_map),
+        probing=Probing(settings["probes"], socket_map),
+        notices=Notices(socket_map, wakeup),
         journal=_persistent.journal,
         orphans=Orphans(options.pidhistory, settings["noted"]),
         marks=_persistent.marks,

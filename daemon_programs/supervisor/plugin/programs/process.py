@@ -38,8 +38,8 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.probed import ProbedRun
 from daemon_programs.supervisor.plugin.programs.reloads import Reloads
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import LastRun, ProcessState
 
@@ -51,10 +51,11 @@ SUPERVISORD = "supervisord"
 MAX_RUNTIME = "max_runtime"
 
 
-class ProgramProcess(ProcessRun):
+class ProgramProcess(ProbedRun):
     """Replaces supervisord's process class."""
 
     # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
+    is_held = False  # in STARTING, until what the program depends on is as far as it is to be
     launch_at: float | None = None  # the end of delay_seconds, while that passes
     launched_at = 0.0
     retry_at = 0.0
@@ -104,6 +105,11 @@ class ProgramProcess(ProcessRun):
         self.administrative_stop = False
         self.laststart = time.time()
         self.change_state(ProcessStates.STARTING)
+        self.is_held = bool(self.group.look_at_dependencies())
+        return None if self.is_held else self._delay()
+
+    def _delay(self) -> int | None:
+        """Start the process after the delay."""
         if self.config.delay_seconds:
             self.launch_at = time.monotonic() + self.config.delay_seconds
             self.context.wakeup.at(self.launch_at)
@@ -138,6 +144,7 @@ class ProgramProcess(ProcessRun):
         self._spawn_as_parent(pid)
         self._note(pid)
         self.launched_at = time.monotonic()
+        self._observe()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
@@ -183,6 +190,7 @@ class ProgramProcess(ProcessRun):
 
     def finish(self, pid: int, sts: int) -> None:
         """Handle the end of the process itself; others of its tree may be alive still."""
+        self._end_observation()
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             self._finish(sts)
         self.pid = 0
@@ -270,6 +278,7 @@ class ProgramProcess(ProcessRun):
         self.laststopreport = 0
         if self.state == ProcessStates.STARTING and not self.pid:
             self.launch_at = None
+            self.is_held = False
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
@@ -307,6 +316,7 @@ class ProgramProcess(ProcessRun):
         now = time.monotonic()
         if self.state != ProcessStates.STOPPING:
             self.killing = True
+            self._end_observation()
             grace = self.config.stopwaitsecs
             end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
             end.main_signal = self.config.stopsignal
@@ -393,7 +403,11 @@ class ProgramProcess(ProcessRun):
             self.spawn()
 
     def _transition_starting(self, now: float) -> None:
-        if self.launch_at is not None:
+        if self.is_held:
+            if not self.group.waiting_for and self.config.options.mood > SupervisorStates.RESTARTING:
+                self.is_held = False
+                self._delay()
+        elif self.launch_at is not None:
             if now >= self.launch_at:
                 self._launch()
         elif self.pid and now >= self._started_at:
@@ -419,7 +433,9 @@ class ProgramProcess(ProcessRun):
 
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
-        return bool(super().change_state(new_state, expected))
+        changed = bool(super().change_state(new_state, expected))
+        self.group.announce()
+        return changed
 
     @property
     def due_at(self) -> float:
@@ -429,6 +445,8 @@ class ProgramProcess(ProcessRun):
         """
         if self.ending or self.start_requested or self.tree_signals or not self.reloads.is_settled:
             return 0.0
+        if self.is_held:  # the group is woken when what it waits for changes
+            return math.inf if self.group.waiting_for else 0.0
         if self.state == ProcessStates.STARTING:
             return min(self._started_at, self._runs_until) if self.launch_at is None else self.launch_at
         if self.state == ProcessStates.RUNNING:
@@ -481,4 +499,7 @@ class ProgramProcess(ProcessRun):
             shown["last_run"] = self.last_run
         if self.reloads.count:
             shown["reload"] = self.reloads.snapshot()
+        if self.is_held:
+            shown["waiting_for"] = self.group.waiting_for
+        self._add_findings(shown)
         return shown
