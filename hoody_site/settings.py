@@ -113,6 +113,13 @@ HTTPS = _read("HTTPS", "bool", False)
 TRUSTED_PROXIES = [
     ipaddress.ip_network(text) for text in _read("TRUSTED_PROXIES", "list", [], validate=_networks)
 ]
+# Hosts that probes may lead to, in addition to loopback. The prober gets them as an argument.
+PROBE_HOSTS = _read(
+    "PROBE_HOSTS",
+    "list",
+    [],
+    validate=_each(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+(/\d{1,3})?", "hosts, addresses or networks"),
+)
 METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
@@ -139,6 +146,7 @@ SUPERVISORD_CONF = STATE_DIR / "supervisord.conf"
 SUPERVISORD_PID = STATE_DIR / "supervisord.pid"
 SUPERVISORD_SOCKET = STATE_DIR / "supervisor.sock"
 CHANGES_SOCKET = STATE_DIR / "changes.sock"
+PROBES_SOCKET = STATE_DIR / "probes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
 WEBHOOKS_LOCK = STATE_DIR / "webhooks.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"

@@ -72,6 +72,13 @@ def webhooks(value: Any) -> Any:
     return {**value, "urls": [f"https://hook{n}.daemon.example/" for n, _ in enumerate(urls or [""])]}
 
 
+def probe(value: Any) -> Any:
+    """Return the probe with a harmless command; keep a blank one, which must be refused."""
+    if not isinstance(value, dict) or not isinstance(value.get("command"), str):
+        return value
+    return {**value, "command": "true"} if value["command"].strip() else value
+
+
 def body(value: Any, folder: Path) -> Any:
     """Return the body of an add or edit request with safe values."""
     if not isinstance(value, dict):
@@ -84,6 +91,8 @@ def body(value: Any, folder: Path) -> Any:
         "stdout_logfile": lambda path: log_file(path, folder),
         "stderr_logfile": lambda path: log_file(path, folder),
         "webhooks": webhooks,
+        "ready": probe,
+        "health": probe,
     }
     sent = {name: exchanged[name](each) if name in exchanged else each for name, each in value.items()}
     if "terminal_id" in sent or "environment" in sent:

@@ -72,6 +72,7 @@ AWKWARD = [
     {"env_file": "-/etc/a b.env", "umask": "077", "nice": 5, "limits": {"nofile": 9, "core": "unlimited"}},
     {"redirect_stderr": True, "log_timestamps": True, "labels": {"example.com/team": "web", "empty": ""}},
     {"limits": {}, "labels": {}},
+    {"ready": {"log": "^<b>\u2028 \\d+$"}, "health": {"command": "sh -c 'true'", "failures": 2}},
     {"webhooks": {"enabled": True, "urls": ["https://example.com/hook"], "events": ["EXITED"], "retry": 1}},
 ]
 

@@ -112,6 +112,22 @@ def test_page_shows_whether_the_program_serves(api: Api, boss: AdminClient) -> N
     )
 
 
+def test_page_shows_what_probes_have_found_and_what_is_awaited(api: Api, boss: AdminClient) -> None:
+    probe = {"command": "sh -c 'exit 7'"}
+    ids = [
+        api.add(name="<i>", ready=probe, health={"command": "true"}, boot=True),
+        api.add(depends_on=[{"program": "<i>", "condition": "ready"}], boot=True),
+        api.add(TAKES_PORT, port_range={"start": 64030, "end": 64030}, ready=probe, boot=True),
+    ]
+
+    def shows(id: int, text: str) -> None:
+        eventually(lambda: text in live_of(boss.page(f"{PROGRAMS}{id}/change/")), what=text)
+
+    shows(ids[0], "not ready: its command ended with exit code 7 healthy")
+    shows(ids[1], "waits until <i> is ready (running)")
+    shows(ids[2], "not ready: its command ended with exit code 7")
+
+
 def test_page_shows_logs_without_what_is_meant_for_terminals(api: Api, boss: AdminClient) -> None:
     script = r"printf \\033[1;31mred\\033[0m\\033]0;title\\007\\033(Bplain"
     id = api.add(script)

@@ -194,5 +194,5 @@ def test_no_field_adds_a_section_or_reads_the_stacks_environment(
     states = Supervisor(stack.folder / "supervisor.sock").states()
     known = {f"program-{each['id']}" for each in api.get("programs", enabled="true").json()["programs"]}
     assert states["programs"].keys() == known
-    assert states["stack"].keys() == {"api", "scheduler", "listener"}
+    assert states["stack"].keys() == {"api", "scheduler", "listener", "prober"}
     assert not touched.exists()

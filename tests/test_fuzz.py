@@ -291,8 +291,13 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
     else:
         body.pop("terminal_shell", None)
         body.pop("terminal_interactive", None)
+    for name in ("ready", "health"):
+        if body.get(name):
+            body[name] = consistent_probe(body[name], world)
     if body.get("ready_port"):
         body["ready_port"] = world.stack.port
+        body.pop("ready", None)
+    body.pop("depends_on", None)  # which names programs
     quiet = {"boot": False, "delay_seconds": 0, "timeout": 20}
     body |= {name: value for name, value in quiet.items() if name in body}
     if body.get("wait") == "exit":
@@ -300,6 +305,13 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
         body.pop("terminal_interactive", None)  # the shell would stay
         body.pop("autorestart", None)  # it would be run again and again
     return body
+
+
+def consistent_probe(probe: dict[str, Any], world: World) -> dict[str, Any]:
+    """The same with a port, a URL and a pattern that can be had; the command is exchanged anyway."""
+    possible = {"port": world.stack.port, "http": world.stack.url, "command": "true"}
+    probe = {name: possible.get(name, value) for name, value in probe.items()}
+    return {**probe, "log": re.escape(probe["log"][:400].replace("\0", "x"))} if "log" in probe else probe
 
 
 def well_formed_is_accepted(

@@ -50,6 +50,9 @@ BASE: Document = {
     "stdin": "null",
     "before_start": [],
     "memory_limit_bytes": None,
+    "ready": None,
+    "health": None,
+    "depends_on": None,
     "webhooks": None,
 }
 LAUNCH: Document = {
@@ -65,6 +68,9 @@ LAUNCH: Document = {
         "port_param",
         "lazy_load",
         "ready_port",
+        "ready",
+        "health",
+        "depends_on",
         "webhooks",
     }
 } | {"ttl": 60, "wait": False, "timeout": 20}

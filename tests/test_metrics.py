@@ -199,7 +199,8 @@ def test_temporary_programs_are_counted_and_not_named(quick: Quick, stack: Stack
 def test_parts_of_the_stack_are_reported(stack: Stack) -> None:
     found = scrape(stack)
     assert found.value("daemon_supervisord_up") == 1
-    assert found.by("component", "daemon_component_up") == {"api": 1, "scheduler": 1, "listener": 1}
+    parts = ("api", "scheduler", "listener", "prober")
+    assert found.by("component", "daemon_component_up") == dict.fromkeys(parts, 1)
     assert found.value("daemon_build_info", version=__version__) == 1
 
 

@@ -14,7 +14,7 @@ from tests.processes import python, started
 from tests.stack import Api, Stack, eventually
 from tests.temporary_programs import own_processes
 
-PARTS = ("api", "scheduler", "listener")
+PARTS = ("api", "scheduler", "listener", "prober")
 
 # A daemon that has changed the limit which marks it. Privileged programs can raise it, too.
 LOSES_ITS_MARK = """

@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs.tail import tail
 from daemon_programs.models import Program, SupervisedProgram
-from daemon_programs.programs import preflight, readiness, statuses, waiting
+from daemon_programs.programs import preflight, statuses, waiting
+from daemon_programs.programs.findings import findings
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
@@ -68,25 +69,23 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
 
 def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
     if program.has_ports:
-        instances = [_instance(row, state) for row in statuses.list_instances(program, state)]
+        instances = [_instance(program, row, state) for row in statuses.list_instances(program, state)]
         return {"badge": summary(program, state), "instances": instances}
     word = statuses.program_status(program, state)["status"]
     process = statuses.process_state(state, program.group)
-    shown = {
+    return {
         "badge": badge(word),
         "ended": _describe_last_run(process),
         **statuses.live_fields(process),
         **statuses.restarts(process),
+        **findings(program, process),
     }
-    if program.ready_port is not None:
-        shown["ready"] = word == "running" and readiness.accepts(program.ready_port)
-    return shown
 
 
-def _instance(row: dict[str, Any], state: ProgramState | None) -> dict[str, Any]:
+def _instance(program: Program, row: dict[str, Any], state: ProgramState | None) -> dict[str, Any]:
     process = statuses.process_state(state, str(row["port"]))
     shown = {"badge": badge(row["status"]), "ended": _describe_last_run(process)}
-    return {**row, **shown, **statuses.restarts(process)}
+    return {**row, **shown, **statuses.restarts(process), **findings(program, process)}
 
 
 def _first_port(shown: dict[str, Any], program: Program) -> int:

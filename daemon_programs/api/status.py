@@ -9,7 +9,8 @@ from rest_framework.response import Response
 from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
-from daemon_programs.programs import preflight, readiness, services, stats, statuses, unclaimed, waiting
+from daemon_programs.programs import preflight, services, stats, statuses, unclaimed, waiting
+from daemon_programs.programs.findings import findings
 from daemon_programs.serializers.queries import StatusQuerySerializer
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
@@ -77,11 +78,14 @@ def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> d
     state = waiting.state_of(program)
     if port is not None:
         process = statuses.process_state(state, str(port))
-        instance = statuses.instance(program, port, process)
+        instance = {**statuses.instance(program, port, process), **findings(program, process)}
         stats.add_to_instances(program, [instance], stats.measure(_only(program, state, str(port))))
         return {"instance": instance, **_runs(process)}
     if program.has_ports:
-        instances = statuses.list_instances(program, state)
+        instances = [
+            {**each, **findings(program, statuses.process_state(state, str(each["port"])))}
+            for each in statuses.list_instances(program, state)
+        ]
         if with_stats and state:
             stats.add_to_instances(program, instances, stats.measure({program.group: state}))
         return {
@@ -92,9 +96,7 @@ def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> d
         }
     process = statuses.process_state(state, program.group)
     measured = stats.measure(_only(program, state, program.group)).get(Owner(program.group, program.group))
-    status = statuses.program_status(program, state)
-    if program.ready_port is not None:
-        status["ready"] = status["status"] == "running" and readiness.accepts(program.ready_port)
+    status = {**statuses.program_status(program, state), **findings(program, process)}
     if program.attach_command and "pid" in status:
         status["attach"] = program.attach_command
     return {

@@ -29,6 +29,7 @@ from daemon_programs.serializers.representation import program_document
 from daemon_programs.text import encodable
 from daemon_programs.timestamps import file_stamp
 from daemon_programs.transactions import on_failure, write_transaction
+from daemon_programs.validators import dependencies
 
 _NO_DEFAULTS = "Default programs file (programs.default.json) is missing or corrupt"
 Documents = list[dict[str, Any]]
@@ -162,10 +163,12 @@ def _apply(plan: Plan) -> None:
     for program in plan.remove:
         Program.objects.get(pk=program.pk).delete()
     _clear_unique_fields(plan.change)
-    for program in plan.change:
+    for program in _in_order_of_dependencies(plan.change):
         _save(program, force_update=True)
-    for program in sorted(plan.add, key=lambda each: each.pk is None):  # explicit ids first
+    added = _in_order_of_dependencies(plan.add)
+    for program in sorted(added, key=lambda each: each.pk is None):  # explicit ids first
         _save(program, force_insert=True)
+    _check_circles([*plan.change, *plan.add])
 
 
 def _wait_until_replaced(plan: Plan) -> None:
@@ -186,11 +189,49 @@ def _clear_unique_fields(programs: list[Program]) -> None:
 
 
 def _save(program: Program, **how: bool) -> None:
+    program.is_one_of_a_set = True
     try:
         program.full_clean()
         program.save(**how)  # whose signal checks that no temporary program has its terminal
     except ValidationError as problem:
         raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
+
+
+def _in_order_of_dependencies(programs: list[Program]) -> list[Program]:
+    """Return the programs, each after those that it depends on.
+
+    So none is started because what it depends on was ready before it was replaced.
+    """
+    by_name = {program.name: program for program in programs}
+    ordered: dict[int, Program] = {}
+    visited: set[int] = set()
+    to_visit = programs[::-1]
+    while to_visit:
+        program = to_visit[-1]
+        others: list[Program] = []
+        if id(program) not in visited:
+            visited.add(id(program))
+            others = [
+                by_name[each["program"]] for each in program.depends_on or () if each["program"] in by_name
+            ]
+        unvisited = [other for other in others if id(other) not in visited]
+        if unvisited:
+            to_visit += unvisited
+        else:
+            ordered.setdefault(id(program), to_visit.pop())
+    return list(ordered.values())
+
+
+def _check_circles(changed: list[Program]) -> None:
+    """Refuse programs that wait for each other. Names that are missing are reported by the status instead."""
+    if not any(program.depends_on for program in changed):
+        return
+    all_dependencies = dict(Program.objects.values_list("name", "depends_on"))
+    for program in changed:
+        try:
+            dependencies.check_circles(program.name, all_dependencies)
+        except ValidationError as problem:
+            raise BackupUnusable(f"Program '{program.name}': {problem.messages[0]}") from problem
 
 
 def _programs_of(documents: Documents) -> list[Program]:

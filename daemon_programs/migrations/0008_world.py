@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('daemon_programs', '0006_stopping'),
+        ('daemon_programs', '0007_probes'),
     ]
 
     operations = [

@@ -16,7 +16,7 @@ from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
-from daemon_programs.validators import restarts, rules, stopping, webhook_config
+from daemon_programs.validators import dependencies, probes, restarts, rules, stopping, webhook_config
 from daemon_programs.validators.labels import check_labels
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
@@ -39,10 +39,16 @@ class Program(SupervisedProgram):
     reload = models.JSONField(null=True, blank=True, validators=[stopping.check_reload], **column("reload"))
     ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
     max_runtime_seconds = models.PositiveIntegerField(null=True, blank=True, **column("max_runtime_seconds"))
+    ready = models.JSONField(null=True, blank=True, **column("ready"))
+    health = models.JSONField(null=True, blank=True, **column("health"))
+    depends_on = models.JSONField(null=True, blank=True, **column("depends_on"))
     webhooks = models.JSONField(
         null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
     )
     labels = CheckedJSONField(blank=True, validators=[check_labels], **column("labels"))
+
+    # While a set of programs is replaced, what one depends on may follow: the set is checked as a whole.
+    is_one_of_a_set = False
 
     class Meta:
         ordering = ["id"]
@@ -60,7 +66,10 @@ class Program(SupervisedProgram):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the program and apply it to supervisord, both or neither (see ``signals``)."""
         with write_transaction():
+            former = Program.objects.filter(pk=self.pk).values_list("name", flat=True).first()
             super().save(*args, **kwargs)
+            if former not in (None, self.name):
+                self._rename_in_dependents(str(former))
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the program and withdraw it from supervisord, both or neither."""
@@ -76,6 +85,11 @@ class Program(SupervisedProgram):
     def has_ports(self) -> bool:
         """Return whether the program has a port range."""
         return self.port_start is not None
+
+    @property
+    def has_ready_probe(self) -> bool:
+        """Return whether it says when it is ready; otherwise running is enough."""
+        return self.ready is not None or self.ready_port is not None
 
     @property
     def ports(self) -> range:
@@ -118,6 +132,8 @@ class Program(SupervisedProgram):
             restarts.check_max_runtime(self.start_seconds, self.max_runtime_seconds)
         except ValidationError as problem:
             errors["start_seconds"] = problem.messages[0]
+        if self.ready is not None and self.ready_port is not None:
+            errors["ready"] = "Field 'ready' can't be combined with ready_port, which is its short form"
         if self.lazy_load and self.boot:
             errors["lazy_load"] = "Field 'lazy_load' can't be combined with boot: true"
         if errors:
@@ -125,6 +141,8 @@ class Program(SupervisedProgram):
         self._check_overlap()
         self._check_terminal_is_free()
         self._clean_webhooks()
+        self._check_probes()
+        self._clean_dependencies()
 
     def _check_reload(self) -> None:
         stopping.check_terminal_signals(self.terminal_id, self.stop_signal, self.reload)
@@ -171,6 +189,55 @@ class Program(SupervisedProgram):
         else:
             self.webhooks = webhook_config.normalize(self.webhooks)
 
+    def _check_probes(self) -> None:
+        """Check the probes here: Django runs no validators on an empty object."""
+        for field, check in (("ready", probes.check_ready), ("health", probes.check_health)):
+            probe = getattr(self, field)
+            if probe is None:
+                continue
+            try:
+                check(probe)
+                probes.check_ports(field, probe, has_ports=self.has_ports)
+            except ValidationError as problem:
+                raise ValidationError({field: problem.messages}) from None
+
+    def _clean_dependencies(self) -> None:
+        """Check and normalize what it waits for."""
+        if self.depends_on is None:
+            return
+        try:
+            dependencies.check_depends_on(self.depends_on)
+            self.depends_on = dependencies.normalize(self.depends_on)
+            if self.depends_on and not self.is_one_of_a_set:
+                self._check_dependencies(self.depends_on)
+        except ValidationError as problem:
+            raise ValidationError({"depends_on": problem.error_list}) from None
+
+    def _check_dependencies(self, own: dependencies.Dependencies) -> None:
+        """Refuse names of programs that don't exist, and circles.
+
+        A program that was removed later may stay named: see `full_clean`.
+        """
+        others = dict(Program.objects.exclude(pk=self.pk).values_list("name", "depends_on"))
+        dependencies.check_circles(self.name, {**others, self.name: own})
+        for each in own:
+            if each["program"] not in others:
+                raise ValidationError(
+                    f"Field 'depends_on' names a program that does not exist: '{each['program']}'",
+                    rules.VANISHED,
+                )
+
+    def _rename_in_dependents(self, former: str) -> None:
+        """Let the programs that depend on this one name it as it is called now."""
+        for other in Program.objects.exclude(pk=self.pk).filter(depends_on__isnull=False):
+            renamed = [
+                {**each, "program": self.name} if each["program"] == former else each
+                for each in other.depends_on or ()
+            ]
+            if renamed != other.depends_on:
+                other.depends_on = renamed
+                other.save()
+
     def specification(self) -> spec.Specification:
         """Return what supervisord runs: one process, or one for each port of a range."""
         base = super().specification()
@@ -178,6 +245,9 @@ class Program(SupervisedProgram):
             "autostart": self.boot,
             "max_runtime_seconds": self.max_runtime_seconds,
             "reload": self._reload_specification(),
+            "ready": _probe({"port": self.ready_port} if self.ready_port else self.ready),
+            "health": _probe(self.health),
+            "depends_on": self.depends_on or [],
         }
         if self.has_ports:
             changes.update(
@@ -193,6 +263,13 @@ class Program(SupervisedProgram):
         if self.reload and "command" in self.reload:
             return {"argv": rules.split_command(self.reload["command"], field="reload")}
         return self.reload
+
+
+def _probe(document: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a probe with its command as an argument list."""
+    if document is None or "command" not in document:
+        return document
+    return {**document, "command": split_words(document["command"])}
 
 
 def _split_port_param(port_param: str) -> list[str]:

@@ -29,11 +29,11 @@ def restart_rolling(program: Program, *, size: int, timeout: int) -> None:
                 roll_out.advance,
                 timeout=timeout,
                 timeout_message="",
-                recheck_seconds=services.recheck_seconds(program),
             )
         except WaitTimedOut:
             raise WaitTimedOut(
-                f"{roll_out.where_it_is} is not running after {timeout} seconds; {roll_out.progress}"
+                f"{roll_out.where_it_is} is not {services.awaited(program)} after {timeout} seconds; "
+                f"{roll_out.progress}"
             ) from None
 
 

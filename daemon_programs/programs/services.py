@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import readiness, registration, standard_input, statuses, waiting
+from daemon_programs.programs import registration, standard_input, statuses, waiting
 from daemon_programs.programs.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
@@ -24,7 +24,6 @@ from daemon_programs.validators import webhook_config
 
 # Verbs that would do much harm if a port was forgotten, and that name `all` in their sentence.
 _NEEDS_TARGET = ("stop", "signal", "reload")
-_PROBE_SECONDS = 0.05  # a ready port is polled, because nothing reports when it is opened
 
 
 def get_program(id: str | int) -> Program:
@@ -269,7 +268,6 @@ def _wait_until_started(
     watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
 ) -> ProgramState | None:
     """Wait until processes are running, or have ended successfully; raise Refused if one failed."""
-    wanted = "running" if program.ready_port is None else "ready"
 
     def started(state: ProgramState | None) -> bool:
         if state is None:
@@ -281,14 +279,13 @@ def _wait_until_started(
         program.group,
         started,
         timeout=timeout,
-        recheck_seconds=recheck_seconds(program),
-        timeout_message=f"{label(program, port)} is not {wanted} after {timeout} seconds",
+        timeout_message=f"{label(program, port)} is not {awaited(program)} after {timeout} seconds",
     )
 
 
-def recheck_seconds(program: Program) -> float:
-    """Return how often a request that waits for a start looks without being woken."""
-    return waiting.RECHECK_SECONDS if program.ready_port is None else _PROBE_SECONDS
+def awaited(program: Program) -> str:
+    """Return what a request that waits for a start wants the program to be."""
+    return "ready" if program.has_ready_probe else "running"
 
 
 def has_started(program: Program, port: int | None, process: ProcessState) -> bool:
@@ -303,7 +300,7 @@ def has_started(program: Program, port: int | None, process: ProcessState) -> bo
         raise Refused(f"{label(program, port)} did not start: {reason}")
     if state == "stopped":
         raise Refused(f"{label(program, port)} was stopped while it was starting")
-    return program.ready_port is None or readiness.accepts(program.ready_port)
+    return process.get("ready", True)
 
 
 def _start_response(

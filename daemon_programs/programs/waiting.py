@@ -62,7 +62,6 @@ def watch_until(
     *,
     timeout: float,
     timeout_message: str,
-    recheck_seconds: float = RECHECK_SECONDS,
 ) -> ProgramState | None:
     """Sleep until ``done`` accepts a program's state, and return that state.
 
@@ -74,7 +73,7 @@ def watch_until(
         ended = time.monotonic()
         if ended >= deadline:
             raise WaitTimedOut(timeout_message)
-        watch.wait(min(deadline - ended, recheck_seconds))
+        watch.wait(min(deadline - ended, RECHECK_SECONDS))
         # A thousand instances report many changes, and to query them all takes a while. Therefore the pause
         # between two queries is at least as long as the first of them took.
         time.sleep(max(0, ended + (ended - began) - time.monotonic()))

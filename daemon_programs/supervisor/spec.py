@@ -60,6 +60,10 @@ class Specification:
     before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
     memory_limit_bytes: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     stdin: str = "null"  # or "pipe"
+    ready: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)  # see `supervisor.probes`
+    health: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
+    # What each start waits for: names of programs, and conditions
+    depends_on: list[dict[str, str]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch

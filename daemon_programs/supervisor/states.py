@@ -32,6 +32,14 @@ class ReloadState(TypedDict):
     error: str | None  # why that failed, as a sentence without its full stop
 
 
+class Unmet(TypedDict):
+    """A condition that a start waits for."""
+
+    program: str  # its name
+    condition: str
+    state: str | None  # the program's; None if supervisord has no program of that name
+
+
 class ProcessState(TypedDict):
     """One process of a program: the only one, or the instance of a port."""
 
@@ -47,6 +55,12 @@ class ProcessState(TypedDict):
     last_run: NotRequired[LastRun]
     reload: NotRequired[ReloadState]
     queued: NotRequired[bool]  # a start was requested and has not begun
+    waiting_for: NotRequired[list[Unmet]]  # before it starts
+    ready: NotRequired[bool]  # of a program that says when it is ready
+    not_ready_because: NotRequired[str]
+    healthy: NotRequired[bool]  # once that was found out
+    unhealthy_because: NotRequired[str]
+    told: NotRequired[str]  # by the program itself, about its status
 
 
 @final

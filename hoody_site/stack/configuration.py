@@ -25,6 +25,7 @@ def supervisord_configuration() -> str:
     manage = f"{python} {settings.BASE_DIR / 'manage.py'}"
     server = settings.BASE_DIR / "hoody_site" / "server"
     logs = settings.STACK_LOGS_DIR
+    probed = [str(settings.PROBES_SOCKET), *settings.PROBE_HOSTS]
     return f"""\
 ; Generated at every start. Programs are configured in the folder conf.d.
 [supervisord]
@@ -52,6 +53,7 @@ supervisor.rpcinterface_factory=daemon_programs.supervisor.process_info:make_int
 supervisor.rpcinterface_factory=daemon_programs.supervisor.plugin.setup:make_interface
 folder={settings.PROGRAMS_FOLDER}
 socket={settings.CHANGES_SOCKET}
+probes={settings.PROBES_SOCKET}
 noted={settings.NOTES_FOLDER}
 environment={",".join(settings.PASSED_ENVIRONMENT)}
 users={",".join(settings.ALLOWED_USERS)}
@@ -67,6 +69,10 @@ command={python} -m gunicorn -c {server / "gunicorn_conf.py"} hoody_site.wsgi
 [program:scheduler]
 command={manage} run_queue
 {_stack_process("scheduler", priority=-20, stopwaitsecs=65)}
+
+[program:prober]
+command={python} -m daemon_programs.supervisor.prober {" ".join(probed)}
+{_stack_process("prober", priority=-25, stopwaitsecs=5)}
 
 [eventlistener:listener]
 command={manage} listen_events

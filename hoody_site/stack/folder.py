@@ -98,6 +98,11 @@ def lock_state_folder() -> int:
     for folder in (settings.STATE_DIR, settings.PROGRAMS_FOLDER, settings.BACKUPS_FOLDER):
         remove_leftovers(folder)
     # Of a stack that was killed, or copied: supervisord can't replace all that may stand there.
-    for leftover in (settings.SUPERVISORD_SOCKET, settings.CHANGES_SOCKET, settings.SUPERVISORD_PID):
+    for leftover in (
+        settings.SUPERVISORD_SOCKET,
+        settings.CHANGES_SOCKET,
+        settings.PROBES_SOCKET,
+        settings.SUPERVISORD_PID,
+    ):
         remove(leftover)
     return lock

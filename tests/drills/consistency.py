@@ -23,7 +23,7 @@ from daemon_programs.supervisor.client import Supervisor
 from tests.processes import is_alive
 from tests.stack import Stack
 
-PARTS = ("api", "scheduler", "listener")
+PARTS = ("api", "scheduler", "listener", "prober")
 AT_REST = {"stopped", "exited", "fatal"}
 
 Row = dict[str, Any]

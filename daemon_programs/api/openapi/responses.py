@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
 from daemon_programs.programs.statuses import STATUSES
+from daemon_programs.supervisor.probes import CONDITIONS
 from daemon_programs.validators import webhook_config
 
 
@@ -56,7 +57,32 @@ class Stats(serializers.Serializer):
     processes = ProcessUsage(many=True)
 
 
-class ProgramInstance(ProcessStatus):
+class UnmetCondition(serializers.Serializer):
+    """A condition that a start waits for."""
+
+    program = serializers.CharField(help_text="The name of the program that it waits for.")
+    condition = serializers.ChoiceField(choices=CONDITIONS)
+    status = serializers.CharField(help_text="That program's status, or `disabled` or `removed`.")
+
+
+class Findings(serializers.Serializer):
+    """What probes have found, and what a start waits for."""
+
+    ready = serializers.BooleanField(
+        required=False, help_text="With `ready_port` or `ready`: whether it is ready."
+    )
+    not_ready_because = serializers.CharField(required=False, help_text="What its probe has met.")
+    healthy = serializers.BooleanField(
+        required=False, help_text="With `health`, once that is known: whether it is healthy."
+    )
+    unhealthy_because = serializers.CharField(required=False, help_text="What its probe has met.")
+    told = serializers.CharField(required=False, help_text="The program's own `STATUS` of sd_notify.")
+    waiting_for = UnmetCondition(
+        many=True, required=False, help_text="With `depends_on`: what its start waits for."
+    )
+
+
+class ProgramInstance(Findings, ProcessStatus):
     """The status of one instance of a port range."""
 
     port = serializers.IntegerField()
@@ -241,10 +267,9 @@ class StatusesAnswer(Success):
 PROBLEM = "Why it can't be run at the moment: its user, a folder or its command is missing."
 
 
-class WholeProgramStatus(ProgramStatus):
+class WholeProgramStatus(Findings, ProgramStatus):
     """The status of a program without a port range."""
 
-    ready = serializers.BooleanField(required=False, help_text="With `ready_port`: whether it is ready.")
     attach = serializers.CharField(required=False, help_text="The command that attaches to its tmux session.")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 _MOST_BYTES_BEHIND = 4 * 1024 * 1024
 
 
-class _Dispatcher:
+class Dispatcher:
     """Base class of a socket in supervisord's main loop, with the methods that the loop calls."""
 
     def __init__(self, sock: socket.socket, socket_map: dict[int, Any]) -> None:
@@ -48,7 +48,7 @@ class _Dispatcher:
         self.close()
 
 
-class _Listener(_Dispatcher):
+class _Listener(Dispatcher):
     """One connected listener, with the lines that it has not read yet."""
 
     def __init__(self, sock: socket.socket, socket_map: dict[int, Any], peers: set["_Listener"]) -> None:
@@ -92,7 +92,7 @@ class _Listener(_Dispatcher):
             self.close()
 
 
-class Broadcast(_Dispatcher):
+class Broadcast(Dispatcher):
     """The listening socket, which sends lines to all connected listeners."""
 
     def __init__(self, path: str, socket_map: dict[int, Any]) -> None:

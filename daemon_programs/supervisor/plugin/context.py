@@ -10,7 +10,9 @@ from typing import Any
 from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
+from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
+from daemon_programs.supervisor.plugin.probing import Probing
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.processes.marks import Marks
 from daemon_programs.supervisor.states import ProgramState
@@ -34,6 +36,8 @@ class Context:
     options: Any  # supervisord's
     wakeup: Wakeup
     broadcast: Broadcast
+    probing: Probing
+    notices: Notices
     journal: Journal
     memory: MemoryWatch
     orphans: Orphans

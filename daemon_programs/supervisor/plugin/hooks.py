@@ -7,11 +7,12 @@ from supervisor import events
 from supervisor.states import getProcessStateDescription
 
 from daemon_programs.supervisor.events import POKE
+from daemon_programs.supervisor.plugin.programs.dependencies import dependents
 from daemon_programs.supervisor.plugin.programs.group import SHUTDOWN
 from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
 from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.processes.notes import Owner
-from daemon_programs.supervisor.processes.tree import descend, send
+from daemon_programs.supervisor.processes.tree import descend, lineage, send
 
 _MOST_REAPED_PER_TURN = 500
 
@@ -30,6 +31,7 @@ class Hooks:
             events.subscribe(end, self.kill_orphans_of_part)
         events.subscribe(events.SupervisorStoppingEvent, self.stop_programs)
         self.context.journal.poke = self.poke_listener
+        self.context.notices.deliver = self.deliver_notice
 
     def announce_change(self, event: events.ProcessStateEvent) -> None:
         """Announce the state change of a program's process."""
@@ -52,6 +54,23 @@ class Hooks:
         """Wake the event listener with the event that it is subscribed to."""
         events.notify(events.RemoteCommunicationEvent(POKE, ""))
         self.context.wakeup.poke()  # the loop may have passed the listener in this turn
+
+    def deliver_notice(self, pid: int, notice: dict[str, str]) -> None:
+        """Hand a notice to the process of a program that its sender belongs to, if any."""
+        process = self._process_of(pid)
+        if process is not None and process.observation is not None:
+            process.observation.take_notice(notice)
+
+    def _process_of(self, pid: int) -> ProgramProcess | None:
+        owner = self.context.orphans.owner_of(pid)
+        if owner is not None:
+            group = self.registry.find(owner.group)
+            return group.processes.get(owner.process) if group else None
+        for ancestor in lineage(pid):  # where processes can't be marked
+            process = self.context.options.pidhistory.get(ancestor)
+            if isinstance(process, ProgramProcess):
+                return process
+        return None
 
     def kill_orphans_of_part(self, event: events.ProcessStateEvent) -> None:
         """Kill the orphans of a process of the stack that has ended, before it is started again."""
@@ -81,6 +100,11 @@ class Hooks:
         self.context.wakeup.poke()
 
     def stop_programs(self, event: events.SupervisorStoppingEvent) -> None:
-        """Stop all programs at the same time on shutdown; supervisord would stop one after the other."""
-        for group in self.registry.groups():
-            group.end_early(SHUTDOWN)
+        """Stop programs at the same time on shutdown, but each after those that depend on it.
+
+        supervisord would stop one after the other.
+        """
+        groups = self.registry.groups()
+        first = dependents(groups)
+        for group in groups:
+            group.end_after(first.get(group.config.name, []), SHUTDOWN)

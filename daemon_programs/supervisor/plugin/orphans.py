@@ -115,14 +115,15 @@ class Orphans:
     def _add(self, pid: int) -> None:
         if pid in self._reaped_meanwhile or pid in self._own or pid in self._helpers:
             return
-        owner = self._owner_of(pid)
+        owner = self.owner_of(pid)
         self._owners[pid] = owner
         if owner is None:  # the next start of the stack could not recognize it
             with contextlib.suppress(OSError):
                 notes.write(self._notes_folder, _unclaimed(pid), pid)
         self._pids.setdefault(owner, set()).add(pid)
 
-    def _owner_of(self, pid: int) -> Owner | None:
+    def owner_of(self, pid: int) -> Owner | None:
+        """Return what a process belongs to by its mark; None if it has none that counts."""
         mark = read(pid)
         claim, owner = self._claims.get(mark, (None, None)) if mark else (None, None)
         if claim is None or not (claim.uid == 0 or claim.covers(real_uid(pid))):

@@ -18,8 +18,10 @@ from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
+from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.parts import Part
+from daemon_programs.supervisor.plugin.probing import Probing
 from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.plugin.shutdown import Shutdown
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
@@ -46,8 +48,8 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
 
     The settings are those of the section in supervisord's configuration:
 
-    - ``folder`` of the program files, ``noted``, the folder of notes, ``socket`` of the broadcast, and
-      ``url`` of the API;
+    - ``folder`` of the program files, ``noted``, the folder of notes, ``socket`` of the broadcast,
+      ``probes``, the socket for the prober, and ``url`` of the API;
     - ``environment``, the names of the variables that programs inherit from supervisord;
     - the limits of programs: ``users``, ``work_roots``, ``log_roots``, ``logs``.
     """
@@ -73,6 +75,8 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
     if _persistent.context is not None:
         _persistent.context.wakeup.detach()
         _persistent.context.broadcast.detach()
+        _persistent.context.probing.detach()
+        _persistent.context.notices.detach()
     if _persistent.open_files is None:
         _persistent.open_files = _raise_open_files_limit()
     options = supervisord.options
@@ -83,6 +87,8 @@ def _make_context(supervisord: Any, settings: dict[str, str]) -> Context:
         options=options,
         wakeup=wakeup,
         broadcast=Broadcast(settings["socket"], socket_map),
+        probing=Probing(settings["probes"], socket_map),
+        notices=Notices(socket_map, wakeup),
         journal=_persistent.journal,
         memory=MemoryWatch(wakeup.at, options.logger.critical),
         orphans=Orphans(options.pidhistory, settings["noted"]),

@@ -215,6 +215,13 @@ class ProgramOutput(POutputDispatcher):
                 raise logfiles.LogUnopened(problem.errno, problem.strerror, path) from problem
             self.normallog.handlers.append(log)
 
+    def record_output(self) -> None:
+        """Log what was read; show it to who waits for a line of it."""
+        observation = self.process.observation
+        if observation is not None and observation.reads_output and self.output_buffer:
+            observation.take_output(self.channel, self.output_buffer)
+        super().record_output()
+
     def _log(self, data: bytes) -> None:
         super()._log(self.stamper.stamp(data) if self.stamper and data else data)
 

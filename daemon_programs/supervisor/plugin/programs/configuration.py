@@ -24,6 +24,7 @@ from daemon_programs.supervisor.plugin.io.output import ProgramOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
 from daemon_programs.supervisor.plugin.programs import steps
 from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
+from daemon_programs.supervisor.probes import Probe
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
@@ -78,6 +79,8 @@ class ProgramConfig(ProcessConfig):
         self.before_start = steps.read(spec["before_start"], of_port)
         self.memory_limit_bytes: int | None = spec["memory_limit_bytes"]
         self.takes_input: bool = spec["stdin"] == "pipe"
+        self.ready = _probe(spec["ready"], port)
+        self.health = _probe(spec["health"], port)
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         self.stop_scope: str = spec["stop_scope"]
@@ -126,6 +129,16 @@ class ProgramConfig(ProcessConfig):
         return self is other
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the program tells by sd_notify that it is ready or healthy."""
+        return any(probe is not None and probe.kind == "notify" for probe in (self.ready, self.health))
+
+    @property
+    def watchdog_seconds(self) -> int | None:
+        """How often the program is to tell that it is healthy; None if it need not."""
+        return self.health.interval if self.health is not None and self.health.kind == "notify" else None
 
     def get_path(self) -> list[str]:
         """Return the folders in which a command without a slash is looked up: the program's own PATH."""
@@ -191,6 +204,10 @@ class ProgramGroupConfig(ProcessGroupConfig):
     def make_group(self) -> Any:
         """Return a new group with this configuration. Called by supervisord."""
         return self._group_factory(self)
+
+
+def _probe(document: dict[str, Any] | None, port: int | None) -> Probe | None:
+    return None if document is None else Probe.of(document, port)
 
 
 def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from supervisor.states import STOPPED_STATES, ProcessStates, SupervisorStates
 
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig
+from daemon_programs.supervisor.plugin.programs.dependencies import Dependencies
 from daemon_programs.supervisor.plugin.programs.process import ProgramProcess
-from daemon_programs.supervisor.states import ProcessState, ProgramState
+from daemon_programs.supervisor.states import ProcessState, ProgramState, Unmet
 
 # A start takes about three milliseconds; a thousand at once would block the loop for seconds.
 _STARTS_PER_TURN = 20
@@ -30,6 +31,8 @@ MEMORY = "memory"
 
 class GroupRegistry(Protocol):
     """The part of the registry that a group uses."""
+
+    dependencies: Dependencies
 
     def find(self, name: str) -> "ProgramGroup | None": ...
 
@@ -53,6 +56,9 @@ class ProgramGroup(ProcessGroup):
         self.due_at = 0.0  # when it is to be looked at again, on the monotonic clock
         self._alarm_at = math.inf  # when the loop is woken for that
         self._forks_left = 0  # for commands, in this turn of the loop
+        self._stops_after: list[ProgramGroup] = []  # on shutdown
+        self._ends_because = ""
+        self.waiting_for: list[Unmet] = []  # before its processes start
         self.to_start: list[str] = []
         self.next_config: ProgramGroupConfig | None = None
         self.withdrawn = False
@@ -117,6 +123,18 @@ class ProgramGroup(ProcessGroup):
         else:
             process.restart_because(MEMORY)
 
+    def end_after(self, others: "list[ProgramGroup]", why: str) -> None:
+        """Stop all processes without a request, once nothing of the others runs."""
+        self.wake()
+        self._stops_after = others
+        self._ends_because = why
+        self._end_if_others_have()
+
+    def _end_if_others_have(self) -> None:
+        if not any(other.get_unstopped_processes() for other in self._stops_after):
+            self._stops_after = []
+            self.end_early(self._ends_because)
+
     def restart(self, names: Iterable[str], by: str) -> None:
         """Stop and start processes in one step: each is started once its old tree has ended."""
         names = list(names)
@@ -160,6 +178,8 @@ class ProgramGroup(ProcessGroup):
 
     def stop_all(self) -> None:
         """Stop all processes, and cancel pending starts. Called by supervisord on shutdown."""
+        if self._stops_after:
+            return
         self.to_start = []
         super().stop_all()
 
@@ -170,6 +190,15 @@ class ProgramGroup(ProcessGroup):
             for process in self.processes.values()
             if process.ending or process.state not in STOPPED_STATES
         ]
+
+    def look_at_dependencies(self) -> list[Unmet]:
+        """Return what its processes wait for before they start; the group is woken when that changes."""
+        self.waiting_for = self.registry.dependencies.unmet(self)
+        return self.waiting_for
+
+    def announce(self) -> None:
+        """Have the programs look again that wait for this one."""
+        self.registry.dependencies.announce(self)
 
     def wake(self) -> None:
         """Have the next turns of the loop process the group, until it is settled again."""
@@ -190,7 +219,7 @@ class ProgramGroup(ProcessGroup):
 
     def _sleep(self) -> None:
         """Leave the group out of the loop's turns until something is due, a call comes, or a process ends."""
-        if self.to_start or self.changing or self.config.spec["temporary"]:
+        if self.to_start or self.changing or self._stops_after or self.config.spec["temporary"]:
             self.due_at = 0.0
             return
         self.due_at = min(process.due_at for process in self.processes.values())
@@ -201,6 +230,10 @@ class ProgramGroup(ProcessGroup):
 
     def _transition(self) -> None:
         self._forks_left = _STARTS_PER_TURN
+        if self._stops_after:
+            self._end_if_others_have()
+        if self.waiting_for:
+            self.look_at_dependencies()
         super().transition()
         if self.config.spec["temporary"]:
             self._transition_temporary()
@@ -231,9 +264,12 @@ class ProgramGroup(ProcessGroup):
         """Replace the configuration, and leave the processes as they are."""
         for process_config in config.process_configs:
             process = self.processes[process_config.name]
-            process.config = process_config
+            process.reconfigure(process_config)
             process.watch_memory()
-        self.config = config
+        former, self.config = self.config.spec["name"], config
+        if former != config.spec["name"]:
+            self.registry.dependencies.remove(self, former)
+            self.registry.dependencies.add(self)
 
     def _carry_out_change(self) -> None:
         """Remove the group from supervisord, or replace it by one with the new configuration."""

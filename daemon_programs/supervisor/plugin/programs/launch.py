@@ -275,11 +275,22 @@ def _inherited(config: Any, account: pwd.struct_passwd) -> dict[str, str]:
     return environment
 
 
+def environment_of(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
+    """Return the environment of the command, as far as no files are read for it."""
+    return _environment(config, group, _inherited(config, account))
+
+
 def _environment(config: Any, group: str, inherited: dict[str, str]) -> dict[str, str]:
     """Return the environment of the command."""
+    notified: dict[str, str] = {}
+    if config.notifies:
+        notified["NOTIFY_SOCKET"] = config.context.notices.address
+    if config.watchdog_seconds is not None:
+        notified["WATCHDOG_USEC"] = str(config.watchdog_seconds * 1_000_000)
     return {
         **inherited,
         **config.variables,
+        **notified,
         # These come last: a program's own variables must not replace them.
         "SUPERVISOR_ENABLED": "1",
         "SUPERVISOR_SERVER_URL": config.options.serverurl,

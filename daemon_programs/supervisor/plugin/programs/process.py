@@ -39,7 +39,8 @@ from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
 from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
-from daemon_programs.supervisor.plugin.programs.preparation import FailedStart, Preparation, PreparedRun
+from daemon_programs.supervisor.plugin.programs.preparation import FailedStart, Preparation
+from daemon_programs.supervisor.plugin.programs.probed import ProbedRun
 from daemon_programs.supervisor.plugin.programs.reloads import Reloads
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import LastRun, ProcessState
@@ -52,10 +53,11 @@ SUPERVISORD = "supervisord"
 MAX_RUNTIME = "max_runtime"
 
 
-class ProgramProcess(PreparedRun):
+class ProgramProcess(ProbedRun):
     """Replaces supervisord's process class."""
 
     # Deadlines use the monotonic clock, so that setting the system's time can't delay them.
+    is_held = False  # in STARTING, until what the program depends on is as far as it is to be
     launch_at: float | None = None  # the end of delay_seconds, while that passes
     launched_at = 0.0
     retry_at = 0.0
@@ -105,6 +107,11 @@ class ProgramProcess(PreparedRun):
         self.administrative_stop = False
         self.laststart = time.time()
         self.change_state(ProcessStates.STARTING)
+        self.is_held = bool(self.group.look_at_dependencies())
+        return None if self.is_held else self._delay()
+
+    def _delay(self) -> int | None:
+        """Start the process after the delay."""
         if self.config.delay_seconds:
             self.launch_at = time.monotonic() + self.config.delay_seconds
             self.context.wakeup.at(self.launch_at)
@@ -149,6 +156,7 @@ class ProgramProcess(PreparedRun):
         self._note(pid)
         self.watch_memory()
         self.launched_at = time.monotonic()
+        self._observe()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
 
@@ -220,6 +228,7 @@ class ProgramProcess(PreparedRun):
 
     def finish(self, pid: int, sts: int) -> None:
         """Handle the end of the process itself; others of its tree may be alive still."""
+        self._end_observation()
         with self.context.contained(f"the end of {self.config.name} could not be dealt with"):
             if self.preparation is None:
                 self._finish(sts)
@@ -318,6 +327,7 @@ class ProgramProcess(PreparedRun):
         self.laststopreport = 0
         if self.state == ProcessStates.STARTING and not self.pid and not self.is_preparing:
             self.launch_at = None
+            self.is_held = False
             self.change_state(ProcessStates.STOPPED)
         elif self.state != ProcessStates.STOPPING:  # a second stop must not interrupt the clean-up
             self.kill(signal.SIGTERM if self.config.stopwaitsecs else signal.SIGKILL)
@@ -355,6 +365,7 @@ class ProgramProcess(PreparedRun):
         now = time.monotonic()
         if self.state != ProcessStates.STOPPING:
             self.killing = True
+            self._end_observation()
             grace = self.config.stopwaitsecs
             end = self._begin_end(kill_at=now + grace, tree_at=now + self._ask_all_after * grace)
             end.main_signal = self.config.stopsignal
@@ -442,7 +453,11 @@ class ProgramProcess(PreparedRun):
             self.spawn()
 
     def _transition_starting(self, now: float) -> None:
-        if self.launch_at is not None:
+        if self.is_held:
+            if not self.group.waiting_for and self.config.options.mood > SupervisorStates.RESTARTING:
+                self.is_held = False
+                self._delay()
+        elif self.launch_at is not None:
             if now >= self.launch_at:
                 self._launch()
         elif self.preparation is not None:
@@ -483,7 +498,9 @@ class ProgramProcess(PreparedRun):
 
     def change_state(self, new_state: int, expected: bool = True) -> bool:
         self.group.wake()
-        return bool(super().change_state(new_state, expected))
+        changed = bool(super().change_state(new_state, expected))
+        self.group.announce()
+        return changed
 
     @property
     def due_at(self) -> float:
@@ -495,6 +512,8 @@ class ProgramProcess(PreparedRun):
             return 0.0
         if self.preparation is not None:
             return self.preparation.deadline if self.pid else 0.0
+        if self.is_held:  # the group is woken when what it waits for changes
+            return math.inf if self.group.waiting_for else 0.0
         if self.state == ProcessStates.STARTING:
             return self._started_at if self.launch_at is None else self.launch_at
         if self.state == ProcessStates.RUNNING:
@@ -547,4 +566,7 @@ class ProgramProcess(PreparedRun):
             shown["last_run"] = self.last_run
         if self.reloads.count:
             shown["reload"] = self.reloads.snapshot()
+        if self.is_held:
+            shown["waiting_for"] = self.group.waiting_for
+        self._add_findings(shown)
         return shown

@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
+from daemon_programs.supervisor.plugin.programs.dependencies import Dependencies
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
 from daemon_programs.supervisor.plugin.programs.process import BOOT
 
@@ -17,6 +18,7 @@ class Registry:
         self.context = context
         self.supervisord = supervisord
         self.folder = folder
+        self.dependencies = Dependencies()
 
     def load(self) -> None:
         """Add all programs of the folder. One that can't be read is logged and left out."""
@@ -48,6 +50,7 @@ class Registry:
         """Add a new program, and start it if it autostarts."""
         self.supervisord.add_process_group(config)
         group: ProgramGroup = self.supervisord.process_groups[config.name]
+        self._note_name(group)
         if config.spec["autostart"]:
             group.queue(group.processes, by)
             self.context.wakeup.poke()
@@ -61,9 +64,11 @@ class Registry:
 
         Then start those of the ``restart`` processes that it still has.
         """
+        self.dependencies.remove(group)
         self.supervisord.remove_process_group(group.config.name)
         self.supervisord.add_process_group(config)
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
+        self._note_name(successor)
         wanted = set(restart)
         successor.queue([name for name in successor.processes if name in wanted], group.changed_by)
         self.context.announce_settled(config.name)
@@ -71,8 +76,15 @@ class Registry:
 
     def drop(self, name: str) -> None:
         """Remove a group of which nothing runs."""
+        group = self.find(name)
+        if group is not None:
+            self.dependencies.remove(group)
         self.supervisord.remove_process_group(name)
         self.context.announce_settled(name)
+
+    def _note_name(self, group: ProgramGroup) -> None:
+        if not group.config.spec["temporary"]:
+            self.dependencies.add(group)
 
     def find(self, name: str) -> ProgramGroup | None:
         """Return a program's group; None if there is none. Never returns one of the stack's own."""

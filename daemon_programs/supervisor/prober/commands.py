@@ -1,0 +1,90 @@
+"""Run a command as a probe: as the program's user, in its folder, with its environment."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import pwd
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from daemon_programs.supervisor.processes import marks
+from daemon_programs.supervisor.processes.marks import Mark
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+async def succeeds(argv: list[str], runs: dict[str, Any] | None) -> str:
+    """Run a command; return why it was no success, or an empty text. All its processes are ended."""
+    if runs is None:
+        return "its command can't be run"
+    try:
+        process = _start(argv, runs)
+    except (OSError, subprocess.SubprocessError, KeyError, ValueError):
+        return "its command can't be run"
+    try:
+        await _end_of(process)
+    finally:
+        # Not reaped yet, so the number of the group still belongs to it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # Not waited for: the kernel may delay an end. The next command that is run reaps it then.
+        code = process.poll() or 0
+    if code < 0:
+        return f"its command was ended by {signal.Signals(-code).name}"
+    return f"its command ended with exit code {code}" if code else ""
+
+
+def _start(argv: list[str], runs: dict[str, Any]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=runs["directory"],
+        env=runs["environment"],
+        umask=0o022,
+        start_new_session=True,
+        preexec_fn=_preparation(runs),  # noqa: PLW1509  # there is only one thread
+        **_account(runs["user"]),
+    )
+
+
+def _account(name: str) -> dict[str, Any]:
+    """Return the user and the groups of the command; nothing if they are those of this process."""
+    account = pwd.getpwnam(name)
+    if os.geteuid() == account.pw_uid:
+        return {}
+    groups = os.getgrouplist(name, account.pw_gid)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+
+
+def _preparation(runs: dict[str, Any]) -> Callable[[], None]:
+    """Return what the child does before it becomes the command, as the program's user."""
+    soft, hard = runs["open_files"]
+    mark = runs["mark"] and Mark(*runs["mark"])
+
+    def prepare() -> None:  # pragma: no cover  (in the child)
+        if mark:  # what the command leaves behind belongs to the program
+            marks.carry(mark)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    return prepare
+
+
+async def _end_of(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process has ended, without reaping it."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        loop.add_reader(descriptor, ended.set)
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
