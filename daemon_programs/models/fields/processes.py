@@ -3,7 +3,7 @@
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.validators import processes
 
-_COMMAND = {"type": "string", "minLength": 1}
+_COMMAND = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000\n\r]*[^\u0000\s][^\u0000\n\r]*$"}
 _TIMEOUT = {
     "type": "integer",
     "minimum": processes.COMMAND_SECONDS[0],
