@@ -5,6 +5,7 @@ writes to all live streams.
 """
 
 import contextlib
+import gc
 import os
 import signal
 from typing import Any
@@ -41,6 +42,11 @@ def when_ready(server: Any) -> None:
     # Not the shared client: the worker is forked from this process and must not share its connection.
     with contextlib.suppress(DaemonError):
         Supervisor(settings.SUPERVISORD_SOCKET).announce()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Look for no garbage until the project is imported, as ``manage.py`` does."""
+    gc.disable()
 
 
 def post_worker_init(worker: Any) -> None:
