@@ -343,10 +343,11 @@ def test_killed_part_of_the_stack_is_replaced_by_one(other: Stack, name: str) ->
 def test_sighup_restarts_the_stack_and_keeps_its_folder(other: Stack) -> None:
     boots, by_hand = other.api.add(boot=True), other.api.add()
     pids = eventually(lambda: other.api.pid(boots)), started(other.api, by_hand)
+    before = [psutil.Process(pid) for pid in pids]  # by then others may have their numbers
     worker = health(other)["pid"]
     os.kill(other.supervisord_pid, signal.SIGHUP)
     eventually(lambda: (now := health(other)) and now["pid"] != worker, 60)
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not any(map(is_alive, before))
     assert len(eventually(lambda: tree(other, boots))) == 1
     assert other.api.word(by_hand) == "stopped"
     other.api.ok(f"programs/{by_hand}/start", {"wait": True})
