@@ -14,7 +14,7 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daemon_programs.serializers.program import ProgramSerializer
@@ -147,6 +147,10 @@ blanks = st.sampled_from([chr(code) for code in range(0x3001) if chr(code).isspa
 typed = st.text(st.characters(exclude_categories=["Cs"]) | blanks | st.sampled_from("'\"\0\n\r:/.01"))
 
 
+patient = settings(deadline=None)  # the first example loads the document
+
+
+@patient
 @given(typed)
 @example("")
 @example("\x1c")
@@ -161,6 +165,7 @@ def test_the_document_knows_which_names_are_taken(document: dict[str, Any], name
     assert _fits(document, "name", name) is _is_taken("name", name, rules.check_name)
 
 
+@patient
 @given(typed)
 @example("\u2003")
 @example("x" * 64)
@@ -170,6 +175,7 @@ def test_the_document_knows_which_users_can_exist(document: dict[str, Any], user
         assert not _is_taken("user", user, rules.check_user)
 
 
+@patient
 @given(typed)
 @example("\t\x85")
 @example("true\n")
@@ -181,6 +187,7 @@ def test_the_document_knows_which_commands_can_be_taken(document: dict[str, Any]
         assert not _is_taken("command", command, rules.check_command)
 
 
+@patient
 @given(st.text("0123456789:.-aZ٣ ", max_size=12))
 @example("host-1.example:1.0")
 @example(":٣")
@@ -190,6 +197,7 @@ def test_the_document_knows_which_displays_are_taken(document: dict[str, Any], d
         assert _fits(document, "display", display) is _is_taken("display", display, rules.check_display)
 
 
+@patient
 @given(typed)
 @example("/tmp/x\x85")
 @example("/tmp/")
