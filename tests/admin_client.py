@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import requests
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from tests.stack import Stack
 
@@ -35,16 +35,17 @@ person("registrar", "view_user", "change_user", *tokens)
 """
 
 
-def create_users(stack: Stack) -> None:
+def create_users(stack: Stack, iterations: int = PBKDF2PasswordHasher.iterations) -> None:
     """Create the users of the tests: ``boss`` has all permissions, the others those that their names say."""
-    done = stack.manage("shell", "--no-imports", "-c", f"PASSWORD = {_hashed()!r}\n{_PEOPLE}")
+    done = stack.manage("shell", "--no-imports", "-c", f"PASSWORD = {_hashed(iterations)!r}\n{_PEOPLE}")
     assert done.returncode == 0, done.stderr
 
 
 @functools.cache
-def _hashed() -> str:
+def _hashed(iterations: int) -> str:
     """The password as it is stored; to hash it takes long by design, so it is done once."""
-    return make_password(PASSWORD)
+    hasher = PBKDF2PasswordHasher()
+    return hasher.encode(PASSWORD, hasher.salt(), iterations)
 
 
 class Form(HTMLParser):

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import requests
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.http import HttpRequest
 
 from hoody_site.access.attempts import Attempts, Familiar, client_address
 from hoody_site.access.failures import FailureLog
 from tests.admin_client import PASSWORD, create_users
-from tests.stack import Stack, eventually, temporary_stack
+from tests.stack import PROJECT, Stack, eventually, temporary_stack
 
 MOST = 10
 PASSWORDS = "Too many failed attempts from this address or for this user; try again later"
@@ -189,8 +190,10 @@ def test_forwarded_address_is_believed_from_the_proxies_of_the_setting(settings:
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[Stack]:
-    with temporary_stack(DAEMON_TRUSTED_PROXIES="127.0.0.1") as stack:
-        create_users(stack.start())
+    """A stack that hashes passwords quickly: these tests try more than a hundred."""
+    quickly = str(PROJECT / "tests" / "quick_hashes")
+    with temporary_stack(DAEMON_TRUSTED_PROXIES="127.0.0.1", PYTHONPATH=quickly) as stack:
+        create_users(stack.start(), PBKDF2PasswordHasher.iterations // 20)
         yield stack
 
 
