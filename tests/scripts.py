@@ -1,7 +1,7 @@
 """Run management commands in forks of one process that has loaded what they need.
 
-Most of what `manage.py shell` costs is imports. What depends on the environment, Django's settings and all
-that reads them, is loaded in the fork.
+Most of what a command costs is imports. What depends on the environment, Django's settings and all that reads
+them, is loaded in the fork. There `manage.py` itself is called, so a command does what it does for people.
 """
 
 import multiprocessing
@@ -13,16 +13,26 @@ from subprocess import CompletedProcess
 
 LOADED = (
     "asyncio",
+    "django.contrib.admin.options",
+    "django.contrib.auth.hashers",
+    "django.contrib.auth.management",
+    "django.contrib.auth.password_validation",
     "django.core.mail",
+    "django.core.management.commands.migrate",
     "django.core.management.commands.shell",
     "django.db.backends.sqlite3.base",
     "django.db.models",
     "django.template.engine",
+    "django.views.debug",
     "environs",
+    "picklefield",
     "prometheus_client",
     "psutil",
+    "rest_framework.serializers",
     "sqlparse",
+    "standardwebhooks",
     "supervisor.xmlrpc",
+    "tarfile",
     "urllib3",
 )
 
@@ -31,7 +41,7 @@ _forks.set_forkserver_preload(list(LOADED))
 
 
 def run(environment: dict[str, str], folder: Path, *arguments: str) -> CompletedProcess[str]:
-    """What ``manage.py`` would do in this environment, and in this folder."""
+    """Call ``manage.py`` in this environment, in the project's folder."""
     with tempfile.TemporaryDirectory() as printed:
         process = _forks.Process(target=_manage, args=(environment, folder, arguments, printed))
         process.start()
@@ -50,9 +60,9 @@ def _manage(environment: dict[str, str], folder: Path, arguments: tuple[str, ...
         os.dup2(file, stream)
         os.close(file)
     os.environ.clear()
-    os.environ.update(environment, DJANGO_SETTINGS_MODULE="hoody_site.settings")
+    os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["manage.py", *arguments]
-    from django.core.management import execute_from_command_line
+    from manage import main
 
-    execute_from_command_line(sys.argv)
+    main()
