@@ -86,7 +86,7 @@ def crash(stack: Stack, programs: int) -> None:
     for number in range(programs + 1):
         api.add(LONG_RUNNING, name=f"later {number}", enabled=False)
     copy = stack.folder.with_name("crashed")
-    shutil.copytree(stack.folder, copy, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(stack.folder, copy, ignore=shutil.ignore_patterns("*.sock", "*.tmp"))
     assert stack.stop() == 0
     for file in stack.folder.glob("db.sqlite3*"):
         file.unlink()
