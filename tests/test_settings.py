@@ -130,6 +130,7 @@ ACCEPTED: list[tuple[str, str, dict[str, Any]]] = [
                        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}),
     ("HTTPS", "off", {"HTTPS": False}),
     ("DEBUG", "1", {"DEBUG": True}),
+    ("DEBUG", "TRUE", {"DEBUG": True}),
     ("DEBUG", "no", {"DEBUG": False}),
     ("TRUSTED_PROXIES", "10.0.0.0/8,::1", {"TRUSTED_PROXIES": ["10.0.0.0/8", "::1/128"]}),
     ("THREADS", "8", {"THREADS": 8}),
@@ -267,3 +268,8 @@ def test_secret_key_is_that_of_the_state_folder(tmp_path: Path) -> None:
 def test_state_folder_that_cannot_be_read_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "secret-key").mkdir()
     assert read(DAEMON_STATE_DIR=str(tmp_path))["SECRET_KEY"]
+
+
+def test_garbage_is_looked_for_once_the_project_is_imported() -> None:
+    script = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 50_000)"
+    assert python(["manage.py", "shell", "--no-imports", "-c", script], {}).stdout == "True True\n"
