@@ -227,6 +227,9 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
         case.body = safe_values.body(body, world.folder)
+        # A request that is wrong in something else than its body may be accepted all the same.
+        if case.body.get("wait") == "exit" and "exec sleep" in str(case.body.get("command")):
+            case.body["command"] = "true"
     if well_formed and case.headers.get("Last-Event-ID") == "0" and "Log" in operation:
         case.headers["Last-Event-ID"] = "0-0-0-0"  # of headers the shortest value is tried, pattern or not
     world.come_alive()
