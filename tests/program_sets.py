@@ -29,6 +29,21 @@ SET: list[dict[str, Any]] = [
         "lazy_load": True,
     },
     {
+        "name": "hooked",
+        "command": LONG_RUNNING,
+        "ready_port": 65535,
+        "reload": {"command": "sh -c 'kill -HUP $MAINPID'"},
+        "stdin": "pipe",
+        "memory_limit_bytes": 2**40,
+        "before_start": ["true", {"command": "true ü", "timeout": 5}],
+        "webhooks": {
+            "urls": ["https://example.com/ü"],
+            "events": "exited",
+            "headers": {"A": "b"},
+            "retry": 0,
+        },
+    },
+    {
         "name": "off",
         "command": "true",
         "enabled": False,
@@ -52,21 +67,6 @@ SET: list[dict[str, Any]] = [
         "logs_enabled": False,
         "stdout_logfile": "/tmp/daemon-none/out.log",
         "stderr_logfile": "/tmp/daemon-none/err.log",
-    },
-    {
-        "name": "hooked",
-        "command": LONG_RUNNING,
-        "ready_port": 65535,
-        "reload": {"command": "sh -c 'kill -HUP $MAINPID'"},
-        "stdin": "pipe",
-        "memory_limit_bytes": 2**40,
-        "before_start": ["true", {"command": "true ü", "timeout": 5}],
-        "webhooks": {
-            "urls": ["https://example.com/ü"],
-            "events": "exited",
-            "headers": {"A": "b"},
-            "retry": 0,
-        },
     },
     {
         "name": "terminal",
