@@ -106,9 +106,16 @@ class Simulated(ProgramProcess):
             "stopwaitsecs": 10,
             "terminal": False,
             "private_folder": None,
+            "ready": None,
+            "health": None,
             "autorestart": RestartWhenExitUnexpected,
         }
-        group = SimpleNamespace(config=SimpleNamespace(name="program-1"), wake=nothing)
+        group = SimpleNamespace(
+            config=SimpleNamespace(name="program-1"),
+            wake=nothing,
+            announce=nothing,
+            look_at_dependencies=list,
+        )
         super().__init__(SimpleNamespace(**{**values, **config}), group)
 
     def _launch(self) -> int:
