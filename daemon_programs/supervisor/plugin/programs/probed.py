@@ -25,7 +25,6 @@ class ProbedRun(ProcessRun):
             self._end_observation()
             if self.pid and not self.killing:
                 self._observe()
-            self.group.announce()
 
     @property
     def is_ready(self) -> bool:
