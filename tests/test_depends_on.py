@@ -73,6 +73,17 @@ def test_completed_is_an_end_with_exit_code_0(api: Api, tmp_path: Path) -> None:
     api.until(b, "running")
 
 
+def test_exit_codes_say_what_completed_is(api: Api) -> None:
+    a = api.add(shell("exit 3"), name="a", autorestart="false")
+    b = api.add(name="b", depends_on=depends("a", "completed"))
+    api.ok(f"programs/{a}/start")
+    api.until(a, "exited")
+    api.ok(f"programs/{b}/start")
+    assert waiting_for(api, b) == [{"program": "a", "condition": "completed", "status": "exited"}]
+    api.ok(f"programs/edit/{a}", {"exit_codes": [0, 3]})
+    api.until(b, "running")
+
+
 def test_started_is_enough_by_default(api: Api, tmp_path: Path) -> None:
     a = api.add(name="a", ready=ready_when(tmp_path / "never"))
     b = api.add(name="b", depends_on=[{"program": "a"}])

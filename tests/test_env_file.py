@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from supervisor.options import ProcessException
 
-from daemon_programs.supervisor.plugin.programs import env_files
+from daemon_programs.supervisor.filesystem import env_files
 from tests.processes import BECOMES, KEEPS_ARGUMENTS, LONG_RUNNING, environment, is_root, started
 from tests.stack import OTHER_USER, OWN_USER, Api, Stack, temporary_folder
 from tests.temporary_programs import Quick
@@ -239,5 +238,5 @@ def test_later_file_wins(folder: Path) -> None:
 
 def test_parsing_says_where_it_fails(folder: Path) -> None:
     file = written(folder / "a", "A=b\r\n\r\n  '\r\n")
-    with pytest.raises(ProcessException, match="line 3 of env_file"):
+    with pytest.raises(env_files.EnvFileUnusable, match="line 3 of env_file"):
         env_files.read([file])

@@ -115,6 +115,27 @@ def test_command_runs_in_the_program_s_world(api: Api, tmp_path: Path) -> None:
     api.ok(f"programs/{id}/start", {"wait": True, "timeout": 10})
 
 
+def test_command_has_the_variables_of_files_as_they_are_now(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("MINE=0\nTHEIRS=0\nPATH=/nowhere\n")
+    script = 'test "$MINE$THEIRS$PATH$(umask)" = 12/nowhere0077'
+    id = api.add(
+        "sleep 100000",
+        env_file=str(file),
+        environment={"MINE": "1"},
+        umask="077",
+        ready={"command": shell(script), "interval": 1},
+    )
+    api.ok(f"programs/{id}/start")
+    reason = "its command ended with exit code 1"
+    eventually(lambda: api.status(id)["status"].get("not_ready_because") == reason)
+    file.write_text("MINE=0\nTHEIRS=2\nPATH=/nowhere\n")
+    eventually(lambda: api.status(id)["status"]["ready"])
+    file.write_text("no variable: =")
+    reason = "its command can't be run"
+    eventually(lambda: api.status(id)["status"].get("not_ready_because") == reason)
+
+
 @pytest.mark.skipif(not is_root(), reason="only root can run programs of others")
 def test_command_runs_as_the_program_s_user(api: Api, tmp_path: Path) -> None:
     script = f'test "$(id -un)" = {OTHER_USER} && test "$(id -G)" = "$(id -G {OTHER_USER})"'

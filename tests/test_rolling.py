@@ -107,6 +107,29 @@ def test_at_least_nine_of_ten_answer_at_each_moment(api: Api) -> None:
     assert client.most_down() <= 1
 
 
+def test_each_is_ready_before_the_next(api: Api) -> None:
+    slow = f"import time; time.sleep(2.5)\n{SERVER}"
+    id = run_all(api, python(slow), port_range={"start": 25_310, "end": 25_311}, ready={"port": "{port}"})
+    client = Client(range(25_310, 25_312))
+    with client.asking():
+        time.sleep(0.2)
+        api.ok(f"programs/{id}/restart", {**ALL, "rolling": 1})
+    assert client.most_down() == 1
+    assert all(each["ready"] for each in api.status(id)["instances"])
+
+
+def test_roll_out_stops_where_one_does_not_become_ready(api: Api, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    id = run_all(api, "sleep 1000 {port}", ready={"command": f"test -e {flag}", "after_seconds": 1})
+    flag.unlink()
+    said = api.refused(f"programs/{id}/restart", {**ALL, "rolling": 1, "timeout": 4}, 504)
+    assert said == (
+        f"Instance {name_of(api, id)}_25310 is not ready after 4 seconds; "
+        "the roll-out has stopped after 0 of 4 instances"
+    )
+
+
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -6,11 +6,13 @@ import ctypes
 import os
 import pwd
 import resource
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from daemon_programs.supervisor.filesystem import env_files
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Mark
 
@@ -40,16 +42,17 @@ async def succeeds(argv: list[str], runs: dict[str, Any] | None) -> str:
 
 
 def _start(argv: list[str], runs: dict[str, Any]) -> subprocess.Popen[bytes]:
+    environment = {**runs["inherited"], **runs["variables"]}
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=runs["directory"],
-        env=runs["environment"],
-        umask=0o022,
+        env=environment,
+        umask=runs["umask"],
         start_new_session=True,
-        preexec_fn=_preparation(runs),  # noqa: PLW1509  # there is only one thread
+        preexec_fn=_preparation(runs, argv, environment),  # noqa: PLW1509  # there is only one thread
         **_account(runs["user"]),
     )
 
@@ -63,7 +66,7 @@ def _account(name: str) -> dict[str, Any]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
 
-def _preparation(runs: dict[str, Any]) -> Callable[[], None]:
+def _preparation(runs: dict[str, Any], argv: list[str], environment: dict[str, str]) -> Callable[[], None]:
     """Return what the child does before it becomes the command, as the program's user."""
     soft, hard = runs["open_files"]
     mark = runs["mark"] and Mark(*runs["mark"])
@@ -73,6 +76,9 @@ def _preparation(runs: dict[str, Any]) -> Callable[[], None]:
             marks.carry(mark)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if runs["env_files"]:  # which only this user may read: their variables come too late for Popen
+            variables = {**runs["inherited"], **env_files.read(runs["env_files"]), **runs["variables"]}
+            os.execve(shutil.which(argv[0], path=environment["PATH"]) or argv[0], argv, variables)
 
     return prepare
 

@@ -270,6 +270,7 @@ class ProgramGroup(ProcessGroup):
         if former != config.spec["name"]:
             self.registry.dependencies.remove(self, former)
             self.registry.dependencies.add(self)
+        self.announce()  # what is ready or completed may be another now
 
     def _carry_out_change(self) -> None:
         """Remove the group from supervisord, or replace it by one with the new configuration."""

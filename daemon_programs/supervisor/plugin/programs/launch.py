@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessException
 
-from daemon_programs.supervisor.filesystem import logfiles, search_path, sight
+from daemon_programs.supervisor.filesystem import env_files, logfiles, search_path, sight
 from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.io import terminal
-from daemon_programs.supervisor.plugin.programs import env_files, resources
+from daemon_programs.supervisor.plugin.programs import resources
 from daemon_programs.supervisor.processes import marks
 from daemon_programs.supervisor.processes.marks import Claim
 
@@ -185,7 +185,7 @@ def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma
         os.dup2(pipes["child_stdout" if config.redirect_stderr else "child_stderr"], 2)
         directory = directory_of(config)
         work_roots = _work_roots(config)
-        inherited = _inherited(config, account)  # which depends on the stack's user
+        inherited = inherited_by(config, account)  # which depends on the stack's user
         problem = f'it could not become the user "{config.user}"'
         _switch_user(account)
         os.umask(config.umask)
@@ -194,7 +194,7 @@ def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma
         _check_work_roots(os.getcwd(), work_roots)  # the real path, in case of replaced folders
         problem = "its env_file can't be read"
         variables = _variables_of_files(config, child.failure_fd)
-        environment = _environment(config, child.group, {**inherited, **variables})
+        environment = {**inherited, **variables, **variables_of(config, child.group)}
         environment.update(child.variables or {})
         problem = f"command can't be run: {argv[0]}"
         filename = os.fsencode(child.filename)
@@ -206,7 +206,7 @@ def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma
         interpreter = _missing_interpreter(child.filename) if error.errno == errno.ENOENT else None
         problem = f"{problem}: {interpreter or describe(error)}"
         is_passing = is_shortage(error)
-    except ProcessException as error:
+    except (ProcessException, env_files.EnvFileUnusable) as error:
         problem = error.args[0]
     finally:
         try:
@@ -261,7 +261,7 @@ def _check_work_roots(directory: str, roots: list[str]) -> None:
         raise NoPermission(f"programs may not run in the folder '{directory}' (DAEMON_WORK_ROOTS)")
 
 
-def _inherited(config: Any, account: pwd.struct_passwd) -> dict[str, str]:
+def inherited_by(config: Any, account: pwd.struct_passwd) -> dict[str, str]:
     """Return what a command gets from the stack, of whose environment only some variables are inherited."""
     passed = config.context.passed_environment
     environment = {name: os.environ[name] for name in passed if name in os.environ}
@@ -275,20 +275,14 @@ def _inherited(config: Any, account: pwd.struct_passwd) -> dict[str, str]:
     return environment
 
 
-def environment_of(config: Any, group: str, account: pwd.struct_passwd) -> dict[str, str]:
-    """Return the environment of the command, as far as no files are read for it."""
-    return _environment(config, group, _inherited(config, account))
-
-
-def _environment(config: Any, group: str, inherited: dict[str, str]) -> dict[str, str]:
-    """Return the environment of the command."""
+def variables_of(config: Any, group: str) -> dict[str, str]:
+    """Return the command's own variables, which win over those of files and what it inherits."""
     notified: dict[str, str] = {}
     if config.notifies:
         notified["NOTIFY_SOCKET"] = config.context.notices.address
     if config.watchdog_seconds is not None:
         notified["WATCHDOG_USEC"] = str(config.watchdog_seconds * 1_000_000)
     return {
-        **inherited,
         **config.variables,
         **notified,
         # These come last: a program's own variables must not replace them.

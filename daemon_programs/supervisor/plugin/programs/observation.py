@@ -102,7 +102,10 @@ class Observation:
         return {
             "user": config.user,
             "directory": launch.directory_of(config),
-            "environment": launch.environment_of(config, self._group, account),
+            "inherited": launch.inherited_by(config, account),
+            "env_files": config.env_files,
+            "variables": launch.variables_of(config, self._group),
+            "umask": config.umask,
             "mark": self._claim and list(self._claim.mark),
             "open_files": list(config.context.limits.open_files),
         }

@@ -25,7 +25,6 @@ class ProbedRun(PreparedRun):
             self._end_observation()
             if self.has_own_process and not self.killing:
                 self._observe()
-            self.group.announce()
 
     @property
     def is_ready(self) -> bool:

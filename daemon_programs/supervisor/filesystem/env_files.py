@@ -1,4 +1,4 @@
-"""Files of variables, read in the forked child once it has become the program's user.
+"""Files of variables, read in a forked child once it has become the program's user.
 
 So they are read with that user's rights, by the kernel's own judgement. No error sentence quotes what is in
 a file. The syntax is python-dotenv's, without interpolation.
@@ -11,12 +11,15 @@ import os
 import stat
 
 from dotenv.parser import parse_stream
-from supervisor.options import ProcessException
 
 _MOST_BYTES = 1024 * 1024
 # What the parser uses for escapes. In the child nothing can be imported: the user may not read the library.
 codecs.lookup("unicode-escape")
 _FIRST_DESCRIPTOR = 3  # after standard input, output and error
+
+
+class EnvFileUnusable(Exception):
+    """The variables of a file can't be used; the text says why."""
 
 
 def close_inherited(kept: int) -> None:
@@ -33,7 +36,7 @@ def close_inherited(kept: int) -> None:
 def read(files: list[str]) -> dict[str, str]:
     """Return the variables of some files, of which later ones win.
 
-    ``-`` before a path means that there may be no such file. Raise ProcessException with a sentence.
+    ``-`` before a path means that there may be no such file. Raise EnvFileUnusable.
     """
     variables: dict[str, str] = {}
     for file in files:
@@ -48,9 +51,9 @@ def read(files: list[str]) -> dict[str, str]:
     return variables
 
 
-def _unreadable(path: str, problem: OSError) -> ProcessException:
+def _unreadable(path: str, problem: OSError) -> EnvFileUnusable:
     why = os.strerror(problem.errno or errno.EIO).lower()
-    return ProcessException(f"env_file '{path}' can't be read: {why}")
+    return EnvFileUnusable(f"env_file '{path}' can't be read: {why}")
 
 
 def _text_of(path: str) -> str:
@@ -59,10 +62,10 @@ def _text_of(path: str) -> str:
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_dev == os.stat("/proc").st_dev:
-            raise ProcessException(f"env_file '{path}' is not a regular file")
+            raise EnvFileUnusable(f"env_file '{path}' is not a regular file")
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
-        raise ProcessException(f"env_file '{path}' is larger than 1 MiB")
+        raise EnvFileUnusable(f"env_file '{path}' is larger than 1 MiB")
     return content.decode(errors="surrogateescape")
 
 
@@ -72,11 +75,11 @@ def _parse(text: str, path: str) -> dict[str, str]:
     for line in parse_stream(io.StringIO(text, newline="")):
         first = line.original.line + _blank_lines_before(line.original.string)
         if line.error:
-            raise ProcessException(f"line {first} of env_file '{path}' is not a variable, NAME=value")
+            raise EnvFileUnusable(f"line {first} of env_file '{path}' is not a variable, NAME=value")
         if line.key is None or line.value is None:
             continue
         if "=" in line.key or "\0" in line.key + line.value:
-            raise ProcessException(f"line {first} of env_file '{path}' can't be passed to a program")
+            raise EnvFileUnusable(f"line {first} of env_file '{path}' can't be passed to a program")
         variables[line.key] = line.value
     return variables
 
