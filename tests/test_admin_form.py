@@ -1,6 +1,7 @@
 """The form of a program: it keeps what is typed, refuses what the API refuses, and never half-saves."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import requests
 
 from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of
 from tests.faults import no_configuration_folder
+from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
 
 
@@ -299,6 +301,12 @@ def test_fields_left_out_of_a_change_are_an_error_or_stay(api: Api, boss: AdminC
     answer = boss.post(f"{PROGRAMS}{id}/change/", {"name": "only this"}, follow=True)
     assert errors_of(answer)
     assert document(api, id) == before
+
+
+def test_value_of_several_lines_is_shown_whole(api: Api, boss: AdminClient) -> None:
+    id = api.add(LONG_RUNNING, reload={"signal": "HUP"})
+    [area] = re.findall(r'<textarea name="reload"[^>]*>', boss.get(f"{PROGRAMS}{id}/change/").text)
+    assert 'rows="3"' in area
 
 
 def test_files_of_variables_are_typed_as_lines(api: Api, boss: AdminClient) -> None:

@@ -18,6 +18,7 @@ from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS, Kind
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
 _ROWS = {"description": 2, "command": 3, "environment": 4, "before_start": 4, "webhooks": 8}
+_MOST_ROWS = 12
 
 
 class PlainText(forms.Textarea):
@@ -79,8 +80,13 @@ class ProgramForm(forms.ModelForm):
             field.widget.attrs.pop("maxlength", None)
             if isinstance(field, JsonField) and name in FIELD:
                 field.takes_lists = FIELD[name].kind is Kind.JSON
-            if name in _ROWS:
-                field.widget.attrs["rows"] = _ROWS[name]
+            if isinstance(field.widget, PlainText):
+                field.widget.attrs["rows"] = max(_ROWS.get(name, 1), self._lines_of(name, field))
+
+    def _lines_of(self, name: str, field: forms.Field) -> int:
+        """Return how many lines a value has when it is first shown, as far as there is room for them."""
+        shown = field.prepare_value(self.get_initial_for_field(field, name))
+        return min(str(shown or "").count("\n") + 1, _MOST_ROWS)
 
     def clean_environment(self) -> dict[str, str]:
         """Return the environment; an empty text means that it has no variables."""
