@@ -73,7 +73,7 @@ def webhooks(value: Any) -> Any:
 
 
 def probe(value: Any) -> Any:
-    """Return the probe with a harmless command; keep a blank one, which must be refused."""
+    """Return a probe or a reload with a harmless command; keep a blank one, which must be refused."""
     if not isinstance(value, dict) or not isinstance(value.get("command"), str):
         return value
     return {**value, "command": "true"} if value["command"].strip() else value
@@ -93,6 +93,7 @@ def body(value: Any, folder: Path) -> Any:
         "webhooks": webhooks,
         "ready": probe,
         "health": probe,
+        "reload": probe,
     }
     sent = {name: exchanged[name](each) if name in exchanged else each for name, each in value.items()}
     if "terminal_id" in sent or "environment" in sent:

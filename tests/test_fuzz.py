@@ -41,6 +41,7 @@ from tests.stack import OWN_USER, Stack, temporary_stack
 BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
     r"|must be given together|must not be greater than|is required, unless|at most 64 KiB"
+    r"|needs all: true and wait: true"
 )
 
 
@@ -51,7 +52,7 @@ LOOKED_AT: dict[str, dict[str, Any]] = {
     "alive ports": {"boot": True, "ports": True},
 }
 CHANGED: dict[str, dict[str, Any]] = {
-    "running": {"boot": True, "stdin": "pipe", **HOOKED},
+    "running": {"boot": True, "stdin": "pipe", "reload": {"command": "true"}, **HOOKED},
     "off": {"enabled": False},
     "ports": {"ports": True},
 }

@@ -11,7 +11,8 @@ from tests.test_openapi import _routes
 
 PREFIX = "api/v1/daemon/"
 POSTED = re.compile(
-    r"/(add|reset|enable|disable|start|stop|restart|redeliver|rotate-secret)$|/(edit|remove)/"
+    r"/(add|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
+    r"|/(edit|remove)/"
 )
 ROUTES = sorted(
     re.sub(r"<\w+:(\w+)>", r"{\1}", route)
