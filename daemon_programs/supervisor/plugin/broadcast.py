@@ -92,17 +92,25 @@ class _Listener(Dispatcher):
             self.close()
 
 
+def private_listener(path: str, *, backlog: int) -> socket.socket:
+    """Return a unix socket that listens at a path, for the user of the stack only.
+
+    A killed supervisord may have left a file there, which is replaced.
+    """
+    if os.path.exists(path):
+        os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    os.chmod(path, 0o600)
+    sock.listen(backlog)
+    return sock
+
+
 class Broadcast(Dispatcher):
     """The listening socket, which sends lines to all connected listeners."""
 
     def __init__(self, path: str, socket_map: dict[int, Any]) -> None:
-        if os.path.exists(path):
-            os.unlink(path)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind(path)
-        os.chmod(path, 0o600)
-        sock.listen(64)
-        super().__init__(sock, socket_map)
+        super().__init__(private_listener(path, backlog=64), socket_map)
         self.listeners: set[_Listener] = set()
 
     def send(self, line: bytes) -> None:

@@ -7,13 +7,12 @@ and connects again.
 """
 
 import json
-import os
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from daemon_programs.supervisor.plugin.broadcast import Dispatcher
+from daemon_programs.supervisor.plugin.broadcast import Dispatcher, private_listener
 
 _MOST_BYTES_BEHIND = 4 * 1024 * 1024
 _BYTES_AT_ONCE = 64 * 1024
@@ -95,13 +94,7 @@ class Probing(Dispatcher):
     """The runs that are watched, and the socket to which the prober connects."""
 
     def __init__(self, path: str, socket_map: dict[int, Any]) -> None:
-        if os.path.exists(path):
-            os.unlink(path)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind(path)
-        os.chmod(path, 0o600)
-        sock.listen(4)
-        super().__init__(sock, socket_map)
+        super().__init__(private_listener(path, backlog=4), socket_map)
         self._runs: dict[int, Watched] = {}
         self._known: set[int] = set()  # those that the prober has been told of
         self._last = 0

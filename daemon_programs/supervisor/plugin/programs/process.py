@@ -364,7 +364,7 @@ class ProgramProcess(StoppableRun):
     def snapshot(self, *, with_orphans: bool = True) -> ProcessState:
         """Return the process' state as it is reported."""
         shown: ProcessState = {"state": getProcessStateDescription(self.state).lower()}
-        if self.pid and not self.is_preparing:
+        if self.has_own_process:
             shown["pid"] = self.pid
             shown["started_at"] = self.laststart
             shown["uptime"] = time.monotonic() - self.launched_at
