@@ -1,4 +1,4 @@
-"""Labels: what filters by them accept and find, and that they are nobody's business but the readers'."""
+"""Labels: what filters by them accept and find, and that only readers depend on them."""
 
 import time
 from typing import Any

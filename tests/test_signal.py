@@ -151,7 +151,7 @@ def children(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
             each.wait()
 
 
-# Its mark is that of nobody then.
+# Its mark is that of no program then.
 CHANGES_ITS_MARK = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))

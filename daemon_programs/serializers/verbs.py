@@ -43,7 +43,7 @@ class RestartSerializer(StrictSerializer):
     )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Require that a roll-out covers a range, and that somebody learns where it stops."""
+        """Require that a roll-out covers a range, and that the client learns where it stops."""
         if "rolling" in values and not (values["all"] and values["wait"] and "port" not in values):
             raise serializers.ValidationError({"rolling": ["Field 'rolling' needs all: true and wait: true"]})
         return values
