@@ -334,7 +334,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "ProcessStatusEnum": "daemon_programs.programs.statuses.STATUSES",
+        "ProcessStatusEnum": "daemon_programs.programs.observed.statuses.STATUSES",
         "StreamEnum": ["stdout", "stderr"],
         "ScopeEnum": "daemon_programs.supervisor.processes.signals.SCOPES",
         "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",

@@ -14,7 +14,8 @@ from daemon_programs.admin import presentation
 from daemon_programs.admin.base import LiveAdmin, action
 from daemon_programs.admin.records import RecordAdmin
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.programs import statuses, waiting
+from daemon_programs.programs import waiting
+from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.states import ProgramState
 from quick_start import services
 from quick_start.models import EphemeralProgram

@@ -20,7 +20,8 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.files import remove
 from daemon_programs.maintenance.reconcile import Difference, check_mirror, correct
 from daemon_programs.models import Program
-from daemon_programs.programs import registration, statuses
+from daemon_programs.programs import registration
+from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction

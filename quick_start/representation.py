@@ -4,7 +4,7 @@ from typing import Any
 
 from daemon_programs import timestamps
 from daemon_programs.models.fields import TEMPORARY_FIELDS
-from daemon_programs.programs import statuses
+from daemon_programs.programs.observed import statuses
 from daemon_programs.serializers.representation import field_values
 from daemon_programs.supervisor.states import ProgramState
 from quick_start.models import EphemeralProgram

@@ -6,7 +6,8 @@ from typing import Any
 
 from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
 from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
-from daemon_programs.programs import standard_input, statuses, waiting
+from daemon_programs.programs import standard_input, waiting
+from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.states import ProgramState

@@ -12,7 +12,7 @@ from django_q.models import OrmQ, Schedule, Task
 from daemon_programs.maintenance import clocks
 from daemon_programs.management.commands import run_queue
 from daemon_programs.models import Delivery, Event
-from daemon_programs.programs import statuses
+from daemon_programs.programs.observed import statuses
 from hoody_site.stack import schedules, watchdog
 
 HOUR = timedelta(hours=1)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon_programs.supervisor.plugin.programs import ending
-from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.runs import ending
+from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SECONDS, Ending
 from daemon_programs.supervisor.processes.tree import identify
 from tests.processes import is_root
 from tests.stack import eventually

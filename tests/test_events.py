@@ -12,7 +12,7 @@ import pytest
 from daemon_programs.history import store
 from daemon_programs.models import Event
 from daemon_programs.supervisor.events import StateChange
-from daemon_programs.supervisor.plugin import journal
+from daemon_programs.supervisor.plugin.sockets import journal
 from tests.drills import ROUNDS
 from tests.events import changes, check_chains, events, rows, until_states
 from tests.processes import shell

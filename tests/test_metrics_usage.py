@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs.programs import usage
+from daemon_programs.programs.observed import usage
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.processes.tree import Identity
 from tests.metrics_client import scrape

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs.programs import readiness
+from daemon_programs.programs.observed import readiness
 from tests.processes import LONG_RUNNING, python, started
 from tests.stack import OWN_USER, Api, eventually, free_port
 

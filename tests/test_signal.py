@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs.supervisor.plugin.programs import ending
-from daemon_programs.supervisor.plugin.programs.ending import TreeSignal
+from daemon_programs.supervisor.plugin.programs.runs import ending
+from daemon_programs.supervisor.plugin.programs.runs.ending import TreeSignal
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from tests.processes import is_root, python, shell, started, tree
 from tests.stack import OTHER_USER, Api, Stack, eventually

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon_programs.programs import stats
+from daemon_programs.programs.observed import stats
 from daemon_programs.supervisor.client import Supervisor
 from tests.processes import BECOMES, LONG_RUNNING, python, shell, started, tree
 from tests.stack import Api, Stack, eventually

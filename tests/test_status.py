@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.models import Program
-from daemon_programs.programs.statuses import program_status
+from daemon_programs.programs.observed.statuses import program_status
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.timestamps import uptime
 from tests.processes import shell, started

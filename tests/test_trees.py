@@ -6,7 +6,7 @@ import signal
 import psutil
 import pytest
 
-from daemon_programs.programs import usage
+from daemon_programs.programs.observed import usage
 from daemon_programs.supervisor.client import Supervisor
 from tests.processes import python, shell, started, tree
 from tests.stack import Api, Stack, eventually

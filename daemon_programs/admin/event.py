@@ -12,7 +12,7 @@ from daemon_programs import timestamps
 from daemon_programs.admin import presentation
 from daemon_programs.admin.records import RecordAdmin, StateFilter
 from daemon_programs.models import Event, Program
-from daemon_programs.programs import statuses
+from daemon_programs.programs.observed import statuses
 
 _EVENTS_IN_SUMMARY = 10
 

@@ -11,8 +11,9 @@ from django.utils.safestring import SafeString
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.logs.tail import tail
 from daemon_programs.models import Program, SupervisedProgram
-from daemon_programs.programs import preflight, statuses, waiting
-from daemon_programs.programs.findings import findings
+from daemon_programs.programs import preflight, waiting
+from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.observed.findings import findings
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 

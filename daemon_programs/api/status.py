@@ -9,8 +9,9 @@ from rest_framework.response import Response
 from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
-from daemon_programs.programs import preflight, services, stats, statuses, unclaimed, waiting
-from daemon_programs.programs.findings import findings
+from daemon_programs.programs import preflight, services, waiting
+from daemon_programs.programs.observed import stats, statuses, unclaimed
+from daemon_programs.programs.observed.findings import findings
 from daemon_programs.serializers.queries import StatusQuerySerializer
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState

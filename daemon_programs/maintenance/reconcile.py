@@ -21,7 +21,8 @@ from daemon_programs.exceptions import DaemonError
 from daemon_programs.files import remove, replace_text
 from daemon_programs.maintenance import mirror
 from daemon_programs.models import PROGRAM_PREFIX, Program
-from daemon_programs.programs import preflight, registration, unclaimed
+from daemon_programs.programs import preflight, registration
+from daemon_programs.programs.observed import unclaimed
 from daemon_programs.serializers.representation import program_document
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.spec import digest_of

@@ -4,7 +4,8 @@ from collections import deque
 
 from daemon_programs.exceptions import Refused, WaitTimedOut
 from daemon_programs.models import Program
-from daemon_programs.programs import services, statuses, waiting
+from daemon_programs.programs import services, waiting
+from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.gateway import changes, supervisor
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import registration, standard_input, statuses, waiting
-from daemon_programs.programs.statuses import process_name, process_state
+from daemon_programs.programs import registration, standard_input, waiting
+from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.observed.statuses import process_name, process_state
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor

@@ -2,7 +2,8 @@
 
 from daemon_programs.exceptions import NotRegistered, Refused
 from daemon_programs.models import Program
-from daemon_programs.programs import services, statuses, waiting
+from daemon_programs.programs import services, waiting
+from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor

@@ -7,7 +7,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from daemon_programs.models import Delivery
-from daemon_programs.programs import statuses
+from daemon_programs.programs.observed import statuses
 from daemon_programs.serializers.query_fields import (
     QueryBoolean,
     QueryChoice,

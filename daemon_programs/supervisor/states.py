@@ -111,7 +111,7 @@ class States(TypedDict):
 
 
 class JournalBatch(TypedDict):
-    """The next entries of the journal: see `plugin.journal`."""
+    """The next entries of the journal: see `plugin.sockets.journal`."""
 
     boot: str  # identifies the supervisord that numbers the entries
     last: int  # the number of the newest entry there is

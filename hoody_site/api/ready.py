@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.exceptions import DaemonError
-from daemon_programs.programs.parts import parts_up
+from daemon_programs.programs.observed.parts import parts_up
 from daemon_programs.supervisor.gateway import supervisor
 from hoody_site.api.health import OpenView
 

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Delivery, Event, Program
-from daemon_programs.programs import statuses, usage
-from daemon_programs.programs.parts import parts_up
+from daemon_programs.programs.observed import statuses, usage
+from daemon_programs.programs.observed.parts import parts_up
 from daemon_programs.streams.pump import pump
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.processes.notes import Owner

@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from daemon_programs.api.openapi.parameters import ID, PAGE, query
 from daemon_programs.api.openapi.responses import Success
-from daemon_programs.programs.statuses import STATUSES
+from daemon_programs.programs.observed.statuses import STATUSES
 
 _TAGS = ["events"]
 EXAMPLE = {

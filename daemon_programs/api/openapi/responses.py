@@ -11,7 +11,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_seri
 from rest_framework import serializers
 
 from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
-from daemon_programs.programs.statuses import STATUSES
+from daemon_programs.programs.observed.statuses import STATUSES
 from daemon_programs.supervisor.probes import CONDITIONS
 from daemon_programs.validators import webhook_config
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from daemon_programs.supervisor.plugin.broadcast import Broadcast
-from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
-from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
-from daemon_programs.supervisor.plugin.probing import Probing
+from daemon_programs.supervisor.plugin.sockets.broadcast import Broadcast
+from daemon_programs.supervisor.plugin.sockets.journal import Journal
+from daemon_programs.supervisor.plugin.sockets.notices import Notices
+from daemon_programs.supervisor.plugin.sockets.probing import Probing
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.processes.marks import Marks
 from daemon_programs.supervisor.states import ProgramState

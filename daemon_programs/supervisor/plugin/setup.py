@@ -12,18 +12,18 @@ from typing import Any
 
 from supervisor.http import deferring_http_channel
 
-from daemon_programs.supervisor.plugin.broadcast import Broadcast
 from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
-from daemon_programs.supervisor.plugin.journal import Journal
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
-from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
 from daemon_programs.supervisor.plugin.parts import Part
-from daemon_programs.supervisor.plugin.probing import Probing
 from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.plugin.shutdown import Shutdown
+from daemon_programs.supervisor.plugin.sockets.broadcast import Broadcast
+from daemon_programs.supervisor.plugin.sockets.journal import Journal
+from daemon_programs.supervisor.plugin.sockets.notices import Notices
+from daemon_programs.supervisor.plugin.sockets.probing import Probing
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 from daemon_programs.supervisor.processes.marks import Marks
 

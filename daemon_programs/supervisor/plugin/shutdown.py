@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from daemon_programs.supervisor.plugin.context import Context
-from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SECONDS, Ending
 
 _UNCLAIMED_GRACE_SECONDS = 5.0
 

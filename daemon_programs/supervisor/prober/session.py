@@ -1,4 +1,4 @@
-"""The connection to the plugin: it says what to watch, and hears what was found (`plugin.probing`)."""
+"""The connection to the plugin: it says what to watch, and hears what was found (`plugin.sockets`)."""
 
 import asyncio
 import json

@@ -34,9 +34,9 @@ from supervisor.states import (
 )
 
 from daemon_programs.supervisor.plugin.programs import launch
-from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS
-from daemon_programs.supervisor.plugin.programs.preparation import FailedStart, Preparation
-from daemon_programs.supervisor.plugin.programs.stopping import SUPERVISORD, StoppableRun
+from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SECONDS
+from daemon_programs.supervisor.plugin.programs.runs.preparation import FailedStart, Preparation
+from daemon_programs.supervisor.plugin.programs.runs.stopping import SUPERVISORD, StoppableRun
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import ProcessState
 

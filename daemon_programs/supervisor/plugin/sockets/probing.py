@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from daemon_programs.supervisor.plugin.broadcast import Dispatcher, private_listener
+from daemon_programs.supervisor.plugin.sockets.broadcast import Dispatcher, private_listener
 
 _MOST_BYTES_BEHIND = 4 * 1024 * 1024
 _BYTES_AT_ONCE = 64 * 1024

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from daemon_programs.programs import stats
+from daemon_programs.programs.observed import stats
 from daemon_programs.supervisor.processes import tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProgramState

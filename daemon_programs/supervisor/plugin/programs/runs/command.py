@@ -12,7 +12,7 @@ from supervisor.options import ProcessException, decode_wait_status
 from daemon_programs.supervisor.plugin.io.output import SideOutput
 from daemon_programs.supervisor.plugin.io.pipes import make_pipes
 from daemon_programs.supervisor.plugin.programs import launch
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
+from daemon_programs.supervisor.plugin.programs.runs.run import ProcessRun
 from daemon_programs.supervisor.processes import signals
 
 # Told how a command has failed, as the rest of a sentence, or None.

@@ -13,7 +13,7 @@ from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.memory import LOOK_SECONDS, WatchedTree
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
-from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, TreeSignal
+from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SECONDS, TreeSignal
 from daemon_programs.supervisor.processes import marks, notes
 from daemon_programs.supervisor.processes.marks import Claim
 from daemon_programs.supervisor.processes.tree import lineage

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from daemon_programs.supervisor.plugin.broadcast import Dispatcher
+from daemon_programs.supervisor.plugin.sockets.broadcast import Dispatcher
 from daemon_programs.supervisor.plugin.wakeup import Wakeup
 
 _MOST_BYTES = 4096

@@ -3,8 +3,8 @@
 from supervisor.states import ProcessStates
 
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
-from daemon_programs.supervisor.plugin.programs.observation import Observation
-from daemon_programs.supervisor.plugin.programs.preparation import PreparedRun
+from daemon_programs.supervisor.plugin.programs.runs.observation import Observation
+from daemon_programs.supervisor.plugin.programs.runs.preparation import PreparedRun
 from daemon_programs.supervisor.probes import RESTART
 from daemon_programs.supervisor.states import ProcessState
 

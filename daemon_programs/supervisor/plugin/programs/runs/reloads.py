@@ -2,8 +2,8 @@
 
 import time
 
-from daemon_programs.supervisor.plugin.programs.command import SideCommand
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
+from daemon_programs.supervisor.plugin.programs.runs.command import SideCommand
+from daemon_programs.supervisor.plugin.programs.runs.run import ProcessRun
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.spec import RELOAD_SECONDS
 from daemon_programs.supervisor.states import ReloadState

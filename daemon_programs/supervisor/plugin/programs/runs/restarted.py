@@ -7,7 +7,7 @@ from supervisor.states import ProcessStates
 
 from daemon_programs.supervisor.plugin.programs.backoff import RestartCounts, RestartPolicy
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
-from daemon_programs.supervisor.plugin.programs.probed import ProbedRun
+from daemon_programs.supervisor.plugin.programs.runs.probed import ProbedRun
 from daemon_programs.supervisor.states import LastRun
 
 

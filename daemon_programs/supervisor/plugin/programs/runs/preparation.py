@@ -12,7 +12,7 @@ from typing import NamedTuple
 from supervisor.options import ProcessException, decode_wait_status
 
 from daemon_programs.supervisor.plugin.programs import launch
-from daemon_programs.supervisor.plugin.programs.run import ProcessRun
+from daemon_programs.supervisor.plugin.programs.runs.run import ProcessRun
 from daemon_programs.supervisor.plugin.programs.steps import Step
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.states import InputRefusal

@@ -8,9 +8,9 @@ from supervisor.states import ProcessStates
 
 from daemon_programs.supervisor.plugin.programs import launch
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramConfig
-from daemon_programs.supervisor.plugin.programs.ending import LOOK_AGAIN_SECONDS, Ending
-from daemon_programs.supervisor.plugin.programs.reloads import Reloads
-from daemon_programs.supervisor.plugin.programs.restarted import RestartedRun
+from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SECONDS, Ending
+from daemon_programs.supervisor.plugin.programs.runs.reloads import Reloads
+from daemon_programs.supervisor.plugin.programs.runs.restarted import RestartedRun
 from daemon_programs.supervisor.processes import signals
 
 SUPERVISORD = "supervisord"  # causes what was not requested: see `daemon_programs.actors`

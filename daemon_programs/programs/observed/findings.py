@@ -3,7 +3,7 @@
 from typing import Any
 
 from daemon_programs.models import Program
-from daemon_programs.programs import readiness
+from daemon_programs.programs.observed import readiness
 from daemon_programs.supervisor.states import ProcessState, Unmet
 
 _DISABLED, _REMOVED, _UNKNOWN = "disabled", "removed", "unknown"

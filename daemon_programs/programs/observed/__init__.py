@@ -1,0 +1,1 @@
+"""What is known about programs that run: statuses, figures, findings."""

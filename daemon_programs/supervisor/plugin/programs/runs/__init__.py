@@ -1,0 +1,1 @@
+"""One run of a process: prepared, probed, restarted, stopped, ended."""

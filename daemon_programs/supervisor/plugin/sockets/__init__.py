@@ -1,0 +1,1 @@
+"""What goes out of supervisord and into it: changes, probes, notices."""
