@@ -43,6 +43,7 @@ VICTIMS = (
     "scheduler main",
     "scheduler worker",
     "listener",
+    "prober",
     "program",
     "launch",
 )
@@ -324,6 +325,8 @@ class Owner:
             "description": new.generation,
             "environment": {"GENERATION": new.generation},
         }
+        if self.chance.random() < 0.5:
+            body["health"] = {"command": "true", "interval": 1}
         self.ask(id, "addProgram", "programs/add", body, new, frozenset({new.boot}))
 
     def edit(self, id: int, kept: Kept) -> None:
