@@ -281,8 +281,8 @@ def test_start_by_hand_ends_the_pause_and_sets_it_back(api: Api, verb: str) -> N
     begun = time.monotonic()
     api.ok(f"programs/{id}/{verb}", {"wait": True})
     assert time.monotonic() - begun < 2
-    assert api.word(id) == "running"
     told = eventually(lambda: len(pauses(found := events(api, id)[before:])) >= 1 and found)
+    assert "running" in [event["state"] for event in told]
     check(pauses(told)[:1], [1])
 
 

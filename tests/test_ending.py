@@ -118,7 +118,7 @@ def test_nothing_is_asked_without_a_grace_period(tree: Tree) -> None:
 
 def test_terminal_is_hung_up_too(tree: Tree) -> None:
     tree.main = tree.run("main", ":")
-    finish(tree.end(tree_in=0, kill_in=0.5, hangs_up=True))
+    finish(tree.end(tree_in=0, kill_in=2, hangs_up=True))
     assert sorted(tree.asked()) == ["HUP main", "main"]
 
 

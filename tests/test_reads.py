@@ -13,8 +13,7 @@ from tests.processes import LONG_RUNNING, started
 from tests.stack import Stack, eventually, temporary_stack
 from tests.temporary_programs import Quick
 
-ENOUGH = 0.2  # seconds
-HELD = 6.0
+ENOUGH = 2.0  # seconds; a read that waits for the writer would take five or more
 PAGES = (
     "",
     "daemon_programs/program/",
@@ -33,12 +32,11 @@ def busy() -> Iterator[Stack]:
 
 
 @contextmanager
-def writer(stack: Stack) -> Iterator[Callable[[], bool]]:
-    """Another process in the middle of a change; whether its time is over."""
+def writer(stack: Stack) -> Iterator[None]:
+    """Be another process in the middle of a change, as long as the block takes."""
     with closing(sqlite3.connect(stack.folder / "db.sqlite3", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
-        ends_at = time.monotonic() + HELD
-        yield lambda: time.monotonic() > ends_at
+        yield
         database.execute("ROLLBACK")
 
 
@@ -75,10 +73,9 @@ def test_reads_do_not_wait_for_a_writer(busy: Stack) -> None:
     for name, read in reads.items():
         if name != "first use of a token":
             assert read().status_code == 200, name  # what is loaded once is
-    with writer(busy) as is_over:
+    with writer(busy):
         for name, read in reads.items():
-            assert _quickest(read) < ENOUGH, name
-        assert not is_over(), "all of this was tried while it was held"
+            assert _seconds(read) < ENOUGH, name
 
 
 def test_end_that_could_not_be_recorded_yet_can_be_read(busy: Stack) -> None:
@@ -86,7 +83,7 @@ def test_end_that_could_not_be_recorded_yet_can_be_read(busy: Stack) -> None:
     id = quick.launch("sh -c 'sleep 1.5; exit 7'", autorestart="false")["temporary_id"]
     with writer(busy):
         time.sleep(2.5)
-        assert _quickest(lambda: busy.api.get(f"quick-start/{id}/status")) < ENOUGH
+        assert _seconds(lambda: busy.api.get(f"quick-start/{id}/status")) < ENOUGH
         answer = busy.api.get(f"quick-start/{id}/status").json()
         assert answer["status"] == "exited"
         assert answer["last_run"]["exit_code"] == 7
@@ -94,11 +91,7 @@ def test_end_that_could_not_be_recorded_yet_can_be_read(busy: Stack) -> None:
     assert busy.api.get(f"quick-start/{id}/status").json()["last_run"] == answer["last_run"]
 
 
-def _quickest(read: Callable[[], requests.Response]) -> float:
-    """The seconds that a read takes at its best of two: the machine may be busy, a lock is held each time."""
-    took = []
-    for _ in range(2):
-        began = time.monotonic()
-        assert read().status_code == 200
-        took.append(time.monotonic() - began)
-    return min(took)
+def _seconds(read: Callable[[], requests.Response]) -> float:
+    began = time.monotonic()
+    assert read().status_code == 200
+    return time.monotonic() - began

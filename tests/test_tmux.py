@@ -34,7 +34,7 @@ def test_folder_that_its_program_has_filled_holds_up_no_stop(api: Api, stack: St
     folder = Path(shlex.split(api.status(id)["status"]["attach"])[2]).parent
     api.ok(f"programs/{id}/stop")
     assert api.word(id) == "stopped"
-    eventually(lambda: not list(folder.parent.glob(f"{folder.name}*")), what="it is removed all the same")
+    eventually(lambda: not list(folder.parent.glob(f"{folder.name}*")), 30, "it is removed all the same")
 
 
 class Person:
