@@ -1,6 +1,5 @@
 """The clock of the host is set back: nothing waits for it, and nothing is ended for it."""
 
-import multiprocessing
 import time
 import uuid
 from datetime import datetime, timedelta
@@ -124,12 +123,13 @@ def test_watchdog_sees_progress_after_it() -> None:
 
 
 def test_guard_of_the_queue_waits_by_a_steady_clock() -> None:
-    event = run_queue.SteadyEvent(multiprocessing.Event())
+    request = run_queue.StopRequest()
     began = time.monotonic()
-    assert event.wait(0.3) is False
+    assert request.wait(0.3) is False
     assert 0.3 <= time.monotonic() - began < 2
-    event.set()
-    assert event.wait(60) is True
+    request.set()
+    assert request.wait(60) is True
+    assert request.is_set() is True
 
 
 def test_uptime_goes_on() -> None:

@@ -30,7 +30,7 @@ def quiet() -> Iterator[Stack]:
     """A stack whose queue is suspended, so that it does not reconcile."""
     with temporary_stack() as stack:
         stack.start()
-        eventually(lambda: len(own_processes(stack, "scheduler")) >= 6, 60)
+        eventually(lambda: own_processes(stack, "scheduler"), 60)
         with suspended(stack, "scheduler"):
             yield stack
 

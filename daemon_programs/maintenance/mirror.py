@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from daemon_programs.files import replace_text
+from daemon_programs.maintenance.kept import Kept
 from daemon_programs.models import Program
 from daemon_programs.serializers.representation import program_document
 
@@ -125,6 +126,6 @@ def _current_text() -> str:
     return text_of(Program.objects.order_by("id"))
 
 
-programs = Mirror(settings.PROGRAMS_FILE, _current_text)
+programs = Mirror(settings.PROGRAMS_FILE, Kept(_current_text))
 touch = programs.touch
 write = programs.write

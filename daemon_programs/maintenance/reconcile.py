@@ -20,6 +20,7 @@ from django.core.exceptions import ValidationError
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.files import remove, replace_text
 from daemon_programs.maintenance import mirror
+from daemon_programs.maintenance.kept import Kept
 from daemon_programs.models import PROGRAM_PREFIX, Program
 from daemon_programs.programs import preflight, registration
 from daemon_programs.programs.observed import unclaimed
@@ -80,7 +81,7 @@ def reconcile(*, dry_run: bool = False) -> list[Difference]:
     with write_transaction():  # so that no program is changed in the meantime
         states = supervisor.states()["programs"]
         known = {group: state for group, state in states.items() if group.startswith(PROGRAM_PREFIX)}
-        wanted = _wanted()
+        wanted = _kept_wanted()
         found = correct([*_check_folder(wanted), *_check_supervisord(wanted, known)], dry_run=dry_run)
     return [*found, *correct(check_mirror(mirror.programs), dry_run=dry_run)]
 
@@ -150,6 +151,9 @@ def _wanted() -> dict[str, str]:
         with suppress(ValidationError, *preflight.INVALID_ROW_ERRORS):
             wanted[program.group] = program.specification().render()
     return wanted
+
+
+_kept_wanted = Kept(_wanted)
 
 
 def _check_folder(wanted: dict[str, str]) -> Iterator[Difference]:

@@ -6,7 +6,6 @@ it has released the lock, so nothing is missed that was committed while it held 
 """
 
 import fcntl
-import mmap
 import os
 import time
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from django_q.tasks import async_task
 _TASK = "daemon_programs.tasks.deliver_webhooks"
 _LOCK_TIMEOUT_SECONDS = 0.5  # other processes hold the lock for a moment to check whether it is free
 
-# A byte that the forked processes of the queue share: 1 when a dispatch is to end.
-_ending = mmap.mmap(-1, 1)
+_ending: list[bool] = []  # not empty when a dispatch is to end; not an Event, which no signal handler may set
 
 
 def request_dispatch() -> None:
@@ -44,13 +42,13 @@ def exclusive_dispatch() -> Iterator[bool]:
 
 
 def request_end() -> None:
-    """Have a running dispatch end, because the queue is being stopped. Called in its main process."""
-    _ending[0] = 1
+    """Have a running dispatch end, because the queue is being stopped. Called by its signal handler."""
+    _ending.append(True)
 
 
 def is_ending() -> bool:
     """Return whether the queue is being stopped."""
-    return _ending[0] == 1
+    return bool(_ending)
 
 
 def _is_running() -> bool:

@@ -1,13 +1,19 @@
-"""``manage.py run_queue``: the queue, which supervisord runs."""
+"""``manage.py run_queue``: the queue, which supervisord runs.
+
+django-q2 would run six processes, each with all of the project in its memory. Here its guard is the main
+process, and its workers, its pusher and its monitor are threads of it.
+"""
 
 import logging
 import os
+import select
 import signal
-import time
+import threading
+import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django_q import cluster
 
 from daemon_programs.maintenance import clocks
@@ -16,23 +22,34 @@ from daemon_programs.webhooks.dispatch_lock import request_dispatch, request_end
 logger = logging.getLogger(__name__)
 
 _run_due_schedules = cluster.scheduler
-_LOOK_SECONDS = 0.1
 
 
-class SteadyEvent:
-    """An event of multiprocessing, whose own waits would last an hour longer if the clock is set back one."""
+class StopRequest:
+    """An event that a signal handler can set. A wait for it sleeps, by the monotonic clock."""
 
-    def __init__(self, event: Any) -> None:
-        self._event = event
-        self.set = event.set
-        self.is_set = event.is_set
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+
+    def set(self) -> None:
+        """Set the event, for good."""
+        os.write(self._writer, b"\0")
+
+    def is_set(self) -> bool:
+        """Return whether the event is set."""
+        return self.wait(0)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long, by the monotonic clock, and return whether the event is set."""
-        deadline = time.monotonic() + seconds
-        while not self.is_set() and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
-        return bool(self.is_set())
+        """Wait until the event is set, for so long at most; return whether it is."""
+        return bool(select.select([self._reader], [], [], seconds)[0])
+
+
+class NoStatus:
+    """In place of the status that django-q2 would keep in a cache, where no other process could read it."""
+
+    def __init__(self, guard: Any) -> None: ...
+
+    def save(self) -> None:
+        """Save nothing."""
 
 
 def run_due_schedules(broker: Any) -> None:
@@ -44,34 +61,46 @@ def run_due_schedules(broker: Any) -> None:
     _run_due_schedules(broker=broker)
 
 
+cluster.Stat = NoStatus  # what a guard saves once a second
+cluster.scheduler = run_due_schedules  # what it calls twice a minute
+
+
 class Guard(cluster.Sentinel):
-    """The process of the queue that monitors the others."""
+    """The main process of the queue: it starts the threads that do the work, and watches them."""
 
-    def __init__(self, stop_event: Any, *arguments: Any, **options: Any) -> None:
-        super().__init__(SteadyEvent(stop_event), *arguments, **options)
+    def __init__(self) -> None:
+        """Run until it is stopped."""
+        super().__init__(StopRequest(), threading.Event(), uuid.uuid4())
 
-    def reincarnate(self, process: Any) -> None:
-        """Replace a process that has ended.
+    def start(self) -> None:
+        """Let SIGTERM stop the queue, and run it."""
+        signal.signal(signal.SIGTERM, self._end)
+        super().start()
 
-        A process that was killed may have held a lock that all of them share, for which a new one would
-        wait forever. So the whole queue is killed then, and supervisord restarts it.
-        """
-        if process.exitcode is not None and process.exitcode < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().reincarnate(process)
-
-
-cluster.Sentinel = Guard  # the class that a cluster instantiates
-cluster.scheduler = run_due_schedules  # what its guard calls twice a minute
-
-
-class Queue(cluster.Cluster):
-    """The processes of django-q2, which wait for running tasks when they are stopped."""
-
-    def sig_handler(self, signum: int, frame: Any) -> None:
-        """Have a running dispatch of webhooks end early, because it can take minutes."""
+    def _end(self, signum: int, frame: Any) -> None:
+        """End the queue after the running tasks, and a dispatch of webhooks early, which can take minutes."""
         request_end()
-        super().sig_handler(signum, frame)
+        self.stop_event.set()
+
+    def spawn_process(self, target: Any, *arguments: Any) -> threading.Thread:
+        """Start a part of the queue as a thread."""
+        thread = threading.Thread(target=target, args=arguments, name=target.__name__, daemon=True)
+        if target is cluster.worker:
+            thread.timer = arguments[2]  # type: ignore[attr-defined]  # the seconds that are left to its task
+            self.pool.append(thread)
+        thread.start()
+        return thread
+
+    def reincarnate(self, part: threading.Thread) -> None:
+        """Replace a thread that has ended.
+
+        No thread can be ended from outside. So if a task takes too long, the whole queue is killed, and
+        supervisord restarts it.
+        """
+        if part.is_alive():
+            logger.error("A task takes too long: the queue is restarted")
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().reincarnate(part)
 
 
 class Command(BaseCommand):
@@ -83,5 +112,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Request a dispatch, and run the queue until it is stopped."""
         request_dispatch()  # deliveries may be left from an earlier run
-        connections.close_all()  # they must not be shared with the forked processes
-        Queue().start()
+        Guard()

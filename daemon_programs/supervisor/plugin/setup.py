@@ -14,6 +14,7 @@ from supervisor.http import deferring_http_channel
 
 from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
+from daemon_programs.supervisor.plugin.idling import Idling
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
 from daemon_programs.supervisor.plugin.orphans import Orphans
@@ -67,6 +68,7 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     hooks = Hooks(registry)
     hooks.subscribe()
     supervisord.reap = hooks.reap
+    Idling(supervisord).install()
     context.wakeup.poke()  # otherwise the first turn waits a second before it starts anything
     return ProgramsInterface(registry, settings["url"])
 
