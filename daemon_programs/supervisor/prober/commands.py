@@ -1,4 +1,4 @@
-"""Run a command as a probe: as the program's user, in its folder, with its environment."""
+"""Run a command as a probe, as its program is run: with its user, folder, environment and limits."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from daemon_programs.supervisor.filesystem import env_files
-from daemon_programs.supervisor.processes import marks
+from daemon_programs.supervisor.processes import marks, resources
 from daemon_programs.supervisor.processes.marks import Mark
 
 _PR_SET_PDEATHSIG = 1
@@ -53,32 +53,41 @@ def _start(argv: list[str], runs: dict[str, Any]) -> subprocess.Popen[bytes]:
         umask=runs["umask"],
         start_new_session=True,
         preexec_fn=_preparation(runs, argv, environment),  # noqa: PLW1509  # there is only one thread
-        **_account(runs["user"]),
     )
 
 
-def _account(name: str) -> dict[str, Any]:
-    """Return the user and the groups of the command; nothing if they are those of this process."""
+def _account(name: str) -> tuple[int, int, list[int]] | None:
+    """Return the user, the group and all groups of the command; None if they are those of this process."""
     account = pwd.getpwnam(name)
     if os.geteuid() == account.pw_uid:
-        return {}
-    groups = os.getgrouplist(name, account.pw_gid)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+        return None
+    return account.pw_uid, account.pw_gid, os.getgrouplist(name, account.pw_gid)
 
 
 def _preparation(runs: dict[str, Any], argv: list[str], environment: dict[str, str]) -> Callable[[], None]:
-    """Return what the child does before it becomes the command, as the program's user."""
-    soft, hard = runs["open_files"]
+    """Return what the child does before it becomes the command."""
+    account = _account(runs["user"])
     mark = runs["mark"] and Mark(*runs["mark"])
 
     def prepare() -> None:  # pragma: no cover  (in the child)
         if mark:  # what the command leaves behind belongs to the program
             marks.carry(mark)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, runs["open_files"])
+        resources.set_nice(runs["nice"])
+        resources.make_room(runs["limits"])
+        if account is not None:
+            uid, gid, groups = account
+            os.setgroups(groups)
+            os.setgid(gid)
+            os.setuid(uid)
+        # After the change of the user, which would take it back.
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if runs["env_files"]:  # which only this user may read: their variables come too late for Popen
             variables = {**runs["inherited"], **env_files.read(runs["env_files"]), **runs["variables"]}
-            os.execve(shutil.which(argv[0], path=environment["PATH"]) or argv[0], argv, variables)
+            filename = shutil.which(argv[0], path=environment["PATH"]) or argv[0]
+            resources.limit(runs["limits"])
+            os.execve(filename, argv, variables)
+        resources.limit(runs["limits"])  # the last, since little may be possible after it
 
     return prepare
 
