@@ -73,6 +73,18 @@ def test_list_shows_the_live_state_of_each_program(api: Api, boss: AdminClient) 
     assert "stopped" in row_of(page, disabled)
 
 
+def test_list_shows_that_all_instances_have_failed(api: Api, boss: AdminClient) -> None:
+    id = api.add("false", port_range={"start": 21010, "end": 21011}, start_retries=0)
+    api.ok(f"programs/{id}/start", {"port": 21010})
+    eventually(lambda: api.status(id, port=21010)["instance"]["status"] == "fatal")
+    assert "stopped 0 of 2" in row_of(boss.page(PROGRAMS), id)
+    api.ok(f"programs/{id}/start", {"port": 21011})
+    eventually(lambda: api.status(id, port=21011)["instance"]["status"] == "fatal")
+    assert "fatal 0 of 2" in row_of(boss.page(PROGRAMS), id)
+    listed = {each["id"]: each["status"]["status"] for each in api.get("status").json()["statuses"]}
+    assert listed[id] == "fatal"
+
+
 def test_list_makes_one_call_to_supervisord_however_many_programs(own_stack: Stack) -> None:
     own_stack.start()
     create_users(own_stack)

@@ -10,9 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from django.contrib.auth.models import User
 
+from daemon_programs.maintenance.mirror import Mirror
 from daemon_programs.streams.pump import Pump
 from daemon_programs.supervisor.changes import Changes
+from hoody_site.access.failures import FailureLog
+from hoody_site.access.models import ApiToken
+from hoody_site.access.uses import Uses
 from hoody_site.api import errors
 from hoody_site.server.gunicorn_worker import PatientPool
 from tests.stack import Stack, eventually, temporary_stack
@@ -93,6 +98,64 @@ def test_wait_that_could_not_start_is_not_counted(tmp_path: Path) -> None:
     with changes.watch("program-1"):
         pass
     changes.close()
+
+
+def test_wait_for_a_stop_goes_on_without_its_thread(tmp_path: Path) -> None:
+    """The stop was requested before: to fail then would tell that nothing was done."""
+    changes = Changes(tmp_path / "none.sock", 1)
+    with no_threads(), changes.watch("program-1", brief=True) as watch:
+        watch.wait(0.01)
+    changes.close()
+
+
+def test_mirror_is_written_at_once_without_its_thread(tmp_path: Path) -> None:
+    database = ["first"]
+    file = tmp_path / "mirror.json"
+    mirror = Mirror(file, lambda: database[0])
+    with no_threads():
+        for text in ("first", "second"):
+            database[0] = text
+            mirror.touch()
+            assert file.read_text() == text
+    database[0] = "third"
+    mirror.touch()
+    eventually(lambda: file.read_text() == "third")
+
+
+def test_mirror_that_could_be_neither_written_nor_left_to_a_thread_is_so_later(tmp_path: Path) -> None:
+    file = tmp_path / "mirror.json"
+    file.mkdir()
+    mirror = Mirror(file, lambda: "text")
+    with no_threads():
+        mirror.touch()
+    file.rmdir()
+    mirror.touch()
+    eventually(file.is_file)
+
+
+def test_failures_are_logged_without_a_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """Each has a line of its own then; they are gathered again once there is a thread."""
+    log = FailureLog(interval=60)
+    with no_threads():
+        for _ in range(2):
+            log.add("tokens", "127.0.0.1")
+    for _ in range(3):
+        log.add("tokens", "127.0.0.1")
+    assert [record.args[0] for record in caplog.records if record.args] == ["1 tokens"] * 3  # type: ignore[index]
+
+
+@pytest.mark.django_db
+def test_use_of_a_token_is_recorded_later_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Uses, "_run", lambda self: None)
+    uses = Uses()
+    ApiToken.issue(User.objects.create_user("clerk"), "used")
+    token = ApiToken.objects.get()
+    with no_threads():
+        uses.remember(token.digest)
+    uses.remember(token.digest)
+    uses.flush()
+    token.refresh_from_db()
+    assert token.last_used_at is not None
 
 
 def test_pool_goes_on_with_the_threads_it_has() -> None:

@@ -179,6 +179,15 @@ def test_command_that_does_not_exist_says_so(api: Api) -> None:
     eventually(lambda: api.status(id)["status"].get("not_ready_because") == "its command can't be run")
 
 
+@pytest.mark.parametrize(("signal", "name"), [("TERM", "SIGTERM"), ("40", "signal 40")])
+def test_command_that_a_signal_ends_says_which(api: Api, signal: str, name: str) -> None:
+    """Those for real time have no names."""
+    id = api.add(LONG_RUNNING, ready={"command": shell(f"kill -{signal} $$")})
+    started(api, id)
+    reason = f"its command was ended by {name}"
+    eventually(lambda: api.status(id)["status"].get("not_ready_because") == reason)
+
+
 def test_line_of_the_log_makes_it_ready(api: Api) -> None:
     script = "echo begins; sleep 1.5; echo 'listening on port 80'; sleep 1000"
     id = api.add(shell(script), ready={"log": r"listening on port \d+$"})

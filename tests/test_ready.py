@@ -10,7 +10,7 @@ import requests
 from tests.stack import Stack, eventually
 from tests.temporary_programs import own_processes
 
-ALL = ("supervisord", "database", "listener", "queue")
+ALL = ("supervisord", "database", "listener", "queue", "prober")
 
 
 def ready(stack: Stack) -> tuple[int, dict[str, object]]:
@@ -49,14 +49,14 @@ def test_whole_stack_is_ready_for_all_to_see(own_stack: Stack) -> None:
     check_that_a_lost_database_is_told(stack)
     os.kill(stack.supervisord_pid, signal.SIGSTOP)
     try:
-        eventually(lambda: missing(stack) == ["supervisord", "listener", "queue"], 30)
+        eventually(lambda: missing(stack) == ["supervisord", "listener", "queue", "prober"], 30)
     finally:
         os.kill(stack.supervisord_pid, signal.SIGCONT)
 
 
 def check_that_a_crash_loop_is_told(stack: Stack) -> None:
     """It runs for more than a second each time, which is enough for supervisord to call it running."""
-    for name, told in (("listener", "listener"), ("scheduler", "queue")):
+    for name, told in (("listener", "listener"), ("scheduler", "queue"), ("prober", "prober")):
         for _ in range(2):
             victim = eventually(lambda name=name: part(stack, name), 20)
             victim.kill()

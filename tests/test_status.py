@@ -143,3 +143,12 @@ def test_running_wins_over_starting_in_a_port_range() -> None:
 def test_port_range_at_rest_is_stopped(word: str) -> None:
     assert word_of({"state": word}, {"state": "stopped"}) == "stopped"
     assert word_of() == "stopped"
+
+
+def test_port_range_is_fatal_if_all_of_its_instances_are() -> None:
+    fatal = {"state": "fatal"}
+    assert word_of(*[fatal] * 6) == "fatal"
+    assert word_of(*[fatal] * 5) == "stopped"  # the sixth has never run
+    for word in ("stopped", "exited"):
+        assert word_of(*[fatal] * 5, {"state": word}) == "stopped"
+    assert word_of(*[fatal] * 5, {"state": "stopped", "queued": True}) == "starting"

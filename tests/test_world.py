@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from daemon_programs.supervisor import spec
-from daemon_programs.supervisor.plugin.programs import configuration, resources
+from daemon_programs.supervisor.plugin.programs import configuration
+from daemon_programs.supervisor.processes import resources
 from tests.processes import LONG_RUNNING, is_root, shell, started
 from tests.stack import OTHER_USER, OWN_USER, Api, Stack
 from tests.temporary_programs import Quick

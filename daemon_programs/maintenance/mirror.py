@@ -67,19 +67,27 @@ class Mirror:
             return False
 
     def touch(self) -> None:
-        """Have the file's thread write it soon."""
+        """Have the file's thread write it soon. If no thread can be started, write it at once."""
         self._dirty.set()
+        try:
+            self._ensure_thread()
+        except RuntimeError:  # the change is made, so its caller must not fail
+            self._flush()
+
+    def _ensure_thread(self) -> None:
+        """Start the thread, unless it lives. Raise RuntimeError if the system has no room for it."""
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name=self._path.name, daemon=True)
-                self._thread.start()
-                # Not `atexit`, which is not called in the processes that multiprocessing forks for the queue.
-                if self._at_end is not None:
-                    self._at_end.cancel()
-                self._at_end = Finalize(None, self._flush, exitpriority=0)
+            if self._thread is not None and self._thread.is_alive():
+                return
+            # Not `atexit`, which is not called in the processes that multiprocessing forks for the queue.
+            if self._at_end is not None:
+                self._at_end.cancel()
+            self._at_end = Finalize(None, self._flush, exitpriority=0)
+            self._thread = threading.Thread(target=self._run, name=self._path.name, daemon=True)
+            self._thread.start()
 
     def _flush(self) -> None:
-        """Write a pending change when the process ends, and wait for the thread if it is writing one."""
+        """Write a pending change, and wait for the thread if it is writing one."""
         with self._writing:
             if self._dirty.is_set():
                 self._try_to_write()

@@ -65,13 +65,17 @@ class Changes:
         """Watch a group. Raise TooManyWaits if too many requests are waiting.
 
         A ``brief`` watch is always admitted and not counted: long waits must not prevent anyone from
-        stopping a program.
+        stopping a program. It follows a change that is made already, so a lack of threads does not fail it.
         """
         watch = Watch()
         with self._lock:
             if not brief and self._count >= self._most_watches:
                 raise TooManyWaits("Too many requests are waiting already; try again later")
-            self._ensure_thread()  # first: it may fail
+            try:
+                self._ensure_thread()  # first: it may fail
+            except RuntimeError:
+                if not brief:
+                    raise
             self._count += not brief
             watch.closing = self._closing
             self._watches.setdefault(group, set()).add(watch)

@@ -1,5 +1,6 @@
 """Log failed logins and tokens: one line a minute with their numbers, however many they are."""
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -35,10 +36,13 @@ class FailureLog:
         numbers = ", ".join(f"{number} {what}" for what, number in self._numbers.items())
         logger.warning("Since the last such line: %s; the latest from %s", numbers, self._client)
         self._numbers.clear()
-        self._is_waiting = True
         timer = threading.Timer(self._interval, self._tick)
         timer.daemon = True
-        timer.start()
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no room for a thread: the next failure has a line of its own
+            timer.start()
+            self._is_waiting = True
 
     def _tick(self) -> None:
         with self._lock:

@@ -31,17 +31,27 @@ class Uses:
         self._thread: threading.Thread | None = None
 
     def remember(self, digest: str) -> None:
-        """Have the time of use written soon, unless it was in the last minute."""
+        """Have the time of use written soon, unless it was in the last minute.
+
+        If no thread can be started for it, it is written with the next use.
+        """
         now = time.monotonic()
         with self._lock:
             if now - self._remembered.get(digest, float("-inf")) < _RESOLUTION_SECONDS:
                 return
-            self._remembered[digest] = now
             self._pending[digest] = timezone.now()
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="uses of tokens", daemon=True)
-                self._thread.start()
+            try:
+                self._ensure_thread()
+            except RuntimeError:  # the request that uses the token must not fail
+                return
+            self._remembered[digest] = now
         self._is_pending.set()
+
+    def _ensure_thread(self) -> None:
+        """Start the thread, unless it lives. Raise RuntimeError if the system has no room for it."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="uses of tokens", daemon=True)
+            self._thread.start()
 
     def flush(self) -> None:
         """Write what is remembered; raise DatabaseError if that fails, and keep it for the next call."""

@@ -11,8 +11,8 @@ from daemon_programs.programs.observed.parts import parts_up
 from daemon_programs.supervisor.gateway import supervisor
 from hoody_site.api.health import OpenView
 
-_PART_BY_PROCESS = {"listener": "listener", "scheduler": "queue"}
-PARTS = ("supervisord", "database", "listener", "queue")
+_PART_BY_PROCESS = {"listener": "listener", "scheduler": "queue", "prober": "prober"}
+PARTS = ("supervisord", "database", "listener", "queue", "prober")
 
 
 class Parts(serializers.Serializer):
@@ -22,6 +22,7 @@ class Parts(serializers.Serializer):
     database = serializers.BooleanField()
     listener = serializers.BooleanField()
     queue = serializers.BooleanField()
+    prober = serializers.BooleanField()
 
 
 class Ready(serializers.Serializer):
@@ -40,9 +41,9 @@ class ReadyView(OpenView):
         operation_id="getReady",
         summary="Get readiness",
         description=(
-            "Whether supervisord answers, the database can be read, and the event listener and the queue "
-            "run. A part that ends again and again does not count as running. If a part is missing, the "
-            "answer is 503 with `parts`."
+            "Whether supervisord answers, the database can be read, and the event listener, the queue "
+            "and the prober run. A part that ends again and again does not count as running. If a part is "
+            "missing, the answer is 503 with `parts`."
         ),
         auth=[],
         responses=Ready,

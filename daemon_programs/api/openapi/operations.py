@@ -226,7 +226,10 @@ list_statuses = extend_schema(
     tags=_STATUS,
     operation_id="listStatuses",
     summary="List statuses",
-    description="All programs in id order. A port range is `running` while any of its instances is.",
+    description=(
+        "All programs in id order. A port range is `running` while any of its instances is, and `fatal` if "
+        "all of them are."
+    ),
     responses=StatusesAnswer,
     examples=examples.LIST_STATUSES,
 )

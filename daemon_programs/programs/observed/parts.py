@@ -1,4 +1,4 @@
-"""Which of the stack's own processes work: the API, the event listener and the queue."""
+"""Which of the stack's own processes work: the API, the event listener, the queue, the prober."""
 
 from collections.abc import Mapping
 

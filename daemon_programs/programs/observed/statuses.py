@@ -43,13 +43,18 @@ def live_fields(process: ProcessState) -> dict[str, Any]:
 
 
 def program_status(program: Program, state: ProgramState | None) -> dict[str, Any]:
-    """Return the ``ProgramStatus`` for ``GET status``: a port range is ``running`` while any instance is."""
+    """Return the ``ProgramStatus`` for ``GET status``.
+
+    A port range is ``running`` while any instance is, and ``fatal`` if all of them are.
+    """
     if not program.has_ports:
         return {"id": program.pk, **live_fields(_own_process(program, state))}
-    words = {status_of(process) for process in _processes(state).values()}
+    words = [status_of(process) for process in _processes(state).values()]
     for word in ("running", "starting", "backoff", "stopping"):
         if word in words:
             return {"id": program.pk, "status": word}
+    if words.count("fatal") == len(program.ports):  # those that have never run are not reported
+        return {"id": program.pk, "status": "fatal"}
     return {"id": program.pk, "status": _status_if_missing(program, state) or "stopped"}
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from daemon_programs.supervisor.prober import commands
+from daemon_programs.supervisor.prober.commands import Command
 from daemon_programs.supervisor.prober.hosts import addresses_of, may_be_probed
 from daemon_programs.supervisor.probes import Probe
 
@@ -39,7 +39,7 @@ class Checks:
             return partial(_accepts, probe.target)
         if probe.kind == "http":
             return partial(self._answers, probe)
-        return partial(commands.succeeds, probe.target, runs)
+        return Command(probe.target, runs).succeeds
 
     async def _answers(self, probe: Probe) -> str:
         parts = urlsplit(probe.target)

@@ -16,8 +16,7 @@ from supervisor.options import NoPermission, NotExecutable, NotFound, ProcessExc
 from daemon_programs.supervisor.filesystem import env_files, logfiles, search_path, sight
 from daemon_programs.supervisor.plugin import accounts
 from daemon_programs.supervisor.plugin.io import terminal
-from daemon_programs.supervisor.plugin.programs import resources
-from daemon_programs.supervisor.processes import marks
+from daemon_programs.supervisor.processes import marks, resources
 from daemon_programs.supervisor.processes.marks import Claim
 
 _MOST_PLAIN_FILES = 16
@@ -206,7 +205,7 @@ def exec_command(config: Any, child: Child, supervisord: int) -> None:  # pragma
         interpreter = _missing_interpreter(child.filename) if error.errno == errno.ENOENT else None
         problem = f"{problem}: {interpreter or describe(error)}"
         is_passing = is_shortage(error)
-    except (ProcessException, env_files.EnvFileUnusable) as error:
+    except (ProcessException, resources.LimitTooHigh, env_files.EnvFileUnusable) as error:
         problem = error.args[0]
     finally:
         try:

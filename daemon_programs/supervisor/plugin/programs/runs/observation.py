@@ -106,6 +106,8 @@ class Observation:
             "env_files": config.env_files,
             "variables": launch.variables_of(config, self._group),
             "umask": config.umask,
+            "nice": config.nice,
+            "limits": config.limits,
             "mark": self._claim and list(self._claim.mark),
             "open_files": list(config.context.limits.open_files),
         }

@@ -1,11 +1,12 @@
-"""The priority and the limits of a process, set in the forked child before it becomes the program."""
+"""The priority and the limits of a process, set in a forked child before it becomes a program's command.
+
+Does not import Django.
+"""
 
 import contextlib
 import os
 import resource
 from collections.abc import Iterator
-
-from supervisor.options import ProcessException
 
 UNLIMITED = "unlimited"
 # The last two may leave a child too little memory for anything but the exec.
@@ -21,6 +22,10 @@ RESOURCES = {
 }
 
 
+class LimitTooHigh(Exception):
+    """A hard limit can't be raised; the text says which."""
+
+
 def set_nice(nice: int) -> None:
     """Set the priority of this process, which leads its session. Raise OSError."""
     if not nice:
@@ -32,7 +37,7 @@ def set_nice(nice: int) -> None:
 
 
 def make_room(limits: dict[str, int | str]) -> None:
-    """Raise the hard limits that are too low, which takes privilege. Raise ProcessException."""
+    """Raise the hard limits that are too low, which takes privilege. Raise LimitTooHigh."""
     for name, number, value in _each(limits):
         soft, hard = resource.getrlimit(number)
         if hard == resource.RLIM_INFINITY or (value != resource.RLIM_INFINITY and value <= hard):
@@ -40,7 +45,7 @@ def make_room(limits: dict[str, int | str]) -> None:
         try:
             resource.setrlimit(number, (soft, value))
         except (OSError, ValueError):
-            raise ProcessException(
+            raise LimitTooHigh(
                 f"the limit '{name}' can't be raised to {limits[name]}: {hard} is the highest"
             ) from None
 
