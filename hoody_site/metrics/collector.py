@@ -20,11 +20,15 @@ from daemon_programs.programs import statuses, usage
 from daemon_programs.programs.parts import parts_up
 from daemon_programs.streams.pump import pump
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.instances import NUMBER, PORT, key_of
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.webhooks import deliveries
 from hoody_site import __version__
 from quick_start.models import EphemeralProgram
+
+# The labels of the keys of instances. ``instance`` is what Prometheus calls the address that it scrapes.
+_KEY_LABELS = {PORT: "port", NUMBER: "number"}
 
 # The states of programs by group; None if supervisord can't be reached.
 _States = dict[str, ProgramState] | None
@@ -33,7 +37,7 @@ _Rows = Iterable[tuple[dict[str, str], float]]
 
 
 class _Process(NamedTuple):
-    """The only process of a program, or one instance of a port range."""
+    """The only process of a program, or one of its instances."""
 
     labels: dict[str, str]
     owner: Owner
@@ -61,12 +65,12 @@ def _supervised() -> Iterator[Metric]:
         reported = supervisor.states()
     except DaemonError:
         reported = None
-    programs = list(Program.objects.only("id", "name", "enabled", "port_start", "port_end"))
+    programs = list(Program.objects.only("id", "name", "enabled", "port_start", "port_end", "numprocs"))
     states = reported and reported["programs"]
     yield _gauge("daemon_supervisord_up", "Whether supervisord answers.", [({}, reported is not None)])
     yield _by_state(
         "daemon_programs",
-        "Registered programs by status; a port range is running while an instance is.",
+        "Registered programs by status; one with instances is running while one of them is.",
         (_status_of(program, states) for program in programs),
     )
     yield _by_state(
@@ -103,7 +107,7 @@ def _statuses_of_temporary_programs(states: _States) -> Iterator[str]:
 
 
 def _program_metrics(programs: Sequence[Program], states: dict[str, ProgramState]) -> Iterator[Metric]:
-    """Yield the metrics that have a series for each program, or for each started instance of a port range."""
+    """Yield the metrics that have a series for each program, or for each instance that was started."""
     found = [each for program in programs for each in _processes(program, states.get(program.group))]
     groups = {program.group for program in programs}
     measured = usage.measure({group: state for group, state in states.items() if group in groups})
@@ -146,16 +150,17 @@ def _program_metrics(programs: Sequence[Program], states: dict[str, ProgramState
 
 
 def _processes(program: Program, state: ProgramState | None) -> Iterator[_Process]:
-    """Yield the process of a program, started or not; for a port range, the instances that were started."""
+    """Yield the only process of a program, started or not, or those of its instances that were started."""
     group = program.group
     labels = {"id": str(program.pk), "name": program.name, "port": ""}
-    if not program.has_ports:
+    if program.keys is None:
         status = _status_of(program, {group: state} if state else {})
         yield _Process(labels, Owner(group, group), status, statuses.process_state(state, group))
         return
     for name, reported in sorted(state["processes"].items() if state else ()):
-        port = "" if name == group else name  # the program is being changed to a port range
-        yield _Process({**labels, "port": port}, Owner(group, name), statuses.status_of(reported), reported)
+        key = key_of(name)  # None while the program is being changed to have instances
+        own = {_KEY_LABELS[key.kind]: str(key.value)} if key else {}
+        yield _Process({**labels, **own}, Owner(group, name), statuses.status_of(reported), reported)
 
 
 def _recorded() -> Iterator[Metric]:
