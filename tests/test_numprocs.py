@@ -212,6 +212,24 @@ def test_more_or_fewer_instances_keep_running_those_that_ran(api: Api, stack: St
     assert len(tree(stack, id)) == 2
 
 
+def test_only_process_becomes_the_first_and_back(api: Api, stack: Stack) -> None:
+    id = api.add()
+    api.ok(f"programs/{id}/start", {"wait": True})
+    api.ok(f"programs/edit/{id}", {"numprocs": 3})
+    assert list(pids(api, id)) == [0]
+    api.ok(f"programs/{id}/start", ALL)
+    answer = api.ok(f"programs/edit/{id}", {"numprocs": 1})
+    assert "numprocs" not in answer["program"]
+    api.until(id, "running")
+    assert len(tree(stack, id)) == 1
+    api.ok(f"programs/{id}/stop")
+    api.ok(f"programs/edit/{id}", {"numprocs": 2})
+    assert pids(api, id) == {}
+    started(api, id, 1)
+    api.ok(f"programs/edit/{id}", {"numprocs": 1})
+    assert api.word(id) == "stopped"  # the first did not run
+
+
 def test_port_range_may_become_numbered_and_back(api: Api, stack: Stack) -> None:
     ports = {"start": 64320, "end": 64322}
     id = running(api, shell("exec sleep 1000"))

@@ -47,6 +47,9 @@ class Key(NamedTuple):
         return text.replace(self.kind.placeholder, str(self.value))
 
 
+FIRST_NUMBER = Key(NUMBER, 0)
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keys of a program, in order."""
