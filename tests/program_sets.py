@@ -85,6 +85,7 @@ SET: list[dict[str, Any]] = [
         "redirect_stderr": True,
         "log_timestamps": True,
         "labels": {"team": "web", "example.com/tier": "", "1": "2"},
+        "numprocs": 3,
     },
 ]
 

@@ -72,6 +72,11 @@ def webhooks(value: Any) -> Any:
     return {**value, "urls": [f"https://hook{n}.daemon.example/" for n, _ in enumerate(urls or [""])]}
 
 
+def numprocs(value: Any) -> Any:
+    """Return a few where there could be a thousand, each of which would be started."""
+    return min(value, 3) if type(value) is int and value <= 1000 else value
+
+
 def probe(value: Any) -> Any:
     """Return a probe or a reload with a harmless command; keep a blank one, which must be refused."""
     if not isinstance(value, dict) or not isinstance(value.get("command"), str):
@@ -91,6 +96,7 @@ def body(value: Any, folder: Path) -> Any:
         "stdout_logfile": lambda path: log_file(path, folder),
         "stderr_logfile": lambda path: log_file(path, folder),
         "webhooks": webhooks,
+        "numprocs": numprocs,
         "ready": probe,
         "health": probe,
         "reload": probe,

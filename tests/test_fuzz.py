@@ -55,6 +55,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "running": {"boot": True, "stdin": "pipe", "reload": {"command": "true"}, **HOOKED},
     "off": {"enabled": False},
     "ports": {"ports": True},
+    "several": {"numprocs": 3},
 }
 LAUNCHED: dict[str, dict[str, Any]] = {
     "alive": {"command": safe_values.command("x"), "stdin": "pipe"},
@@ -246,23 +247,27 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         return
     id = case.path_parameters["id"] = world.program(kind)
     if well_formed:
-        choose_port(case, id, world)
+        choose_instance(case, id, world)
     if operation == "writeProgramInput" and kind == "running":
         world.stack.api.ok(f"programs/{id}/restart", {"wait": True})
     if operation == "startProgram" and world.number() % 2:
         world.stack.api.ok(f"programs/{id}/stop", {"all": True})
 
 
-def choose_port(case: schemathesis.Case, id: int, world: World) -> None:
+def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:
     """One that the program has; none if it has none."""
-    ports = world.stack.api.get(f"programs/{id}").json()["program"].get("port_range")
+    program = world.stack.api.get(f"programs/{id}").json()["program"]
+    ports, numprocs = program.get("port_range"), program.get("numprocs", 1)
+    first, count = (ports["start"], ports["end"] - ports["start"] + 1) if ports else (0, numprocs)
+    kept = "port" if ports else "instance" if numprocs > 1 else None
     for holder in (case.body, case.query):
-        if not isinstance(holder, dict) or "port" not in holder:
-            continue
-        if ports:
-            holder["port"] = ports["start"] + int(holder["port"]) % (ports["end"] - ports["start"] + 1)
-        else:
-            del holder["port"]
+        for name in ("port", "instance"):
+            if not isinstance(holder, dict) or name not in holder:
+                continue
+            if name == kept:
+                holder[name] = first + int(holder[name]) % count
+            else:
+                del holder[name]
 
 
 def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
@@ -284,10 +289,13 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
         body["webhooks"]["headers"] = {f"X-{n}": value for n, value in enumerate(headers)}
     if body.get("port_range"):
         body["port_range"] = world.ports()
-        for name in ("terminal_id", "ready_port"):
+        for name in ("terminal_id", "ready_port", "numprocs"):
             body.pop(name, None)
     else:
         body.pop("port_param", None)
+    if body.get("numprocs", 1) > 1:
+        for name in ("terminal_id", "ready_port"):
+            body.pop(name, None)
     if body.get("port_param"):
         body["port_param"] = shlex.quote(body["port_param"][:100])
     if body.get("terminal_id"):

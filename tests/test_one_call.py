@@ -40,6 +40,7 @@ def make_programs(count: int) -> None:
             user="root",
             port_start=number * 10 + 1000 if number % 10 == 0 else None,
             port_end=number * 10 + 1009 if number % 10 == 0 else None,
+            numprocs=3 if number % 10 == 5 else 1,
         )
         for number in range(Program.objects.count(), count)
     )

@@ -34,7 +34,7 @@ class EventAdmin(RecordAdmin):
     search_fields = ["name", "user"]
     show_full_result_count = False
     fields = [
-        *("at_milliseconds", "program", "port", "change", "pid", "exit_code", "signal", "error"),
+        *("at_milliseconds", "program", "port", "instance", "change", "pid", "exit_code", "signal", "error"),
         *("requested_by", "is_gap"),
     ]
 
@@ -92,7 +92,7 @@ def summary_for_program(program: Program) -> dict[str, Any]:
     rows = [
         {
             "at": timestamps.milliseconds(event.at),
-            "port": event.port,
+            "key": event.key,
             "change": change(event),
             "outcome": outcome(event),
             "by": requested_by(event),

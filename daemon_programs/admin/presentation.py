@@ -14,6 +14,7 @@ from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.programs import preflight, waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.programs.observed.findings import findings
+from daemon_programs.supervisor.instances import Key, Keys
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
@@ -36,16 +37,16 @@ def badge(word: str, detail: str = "") -> SafeString:
 def summary(program: Program, state: ProgramState | None) -> SafeString:
     """Return the state of a program, for the list."""
     word = statuses.program_status(program, state)["status"]
-    if program.has_ports:
+    if program.keys is not None:
         running = statuses.count_running(statuses.list_instances(program, state))
-        return badge(word, f"{running} of {len(program.ports)}")
+        return badge(word, f"{running} of {len(program.keys)}")
     return badge(word, detail(statuses.process_state(state, program.group)))
 
 
-def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, Any]:
+def live(program: Program, key: Key | None, *, may_operate: bool) -> dict[str, Any]:
     """Return the template context of what a program's page shows above the form.
 
-    ``port`` selects the instance whose logs are shown; without it, the first one that runs.
+    ``key`` selects the instance whose logs are shown; without it, the first one that runs.
     """
     shown: dict[str, Any] = {
         "program": program,
@@ -62,14 +63,16 @@ def live(program: Program, port: int | None, *, may_operate: bool) -> dict[str, 
         state = None
     else:
         shown |= _process(program, state)
-    if program.has_ports:
-        port = port if port in program.ports else _first_port(shown, program)
+    if program.keys is None:
+        key = None
+    elif key is None or key not in program.keys:
+        key = _first_key(shown, program.keys)
     address = reverse("program-log-stream", args=[program.pk])
-    return {**shown, "port": port, "logs": log_tails(program, address, port)}
+    return {**shown, "key": key, "logs": log_tails(program, address, key)}
 
 
 def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
-    if program.has_ports:
+    if program.keys is not None:
         instances = [_instance(program, row, state) for row in statuses.list_instances(program, state)]
         return {"badge": summary(program, state), "instances": instances}
     word = statuses.program_status(program, state)["status"]
@@ -84,14 +87,15 @@ def _process(program: Program, state: ProgramState | None) -> dict[str, Any]:
 
 
 def _instance(program: Program, row: dict[str, Any], state: ProgramState | None) -> dict[str, Any]:
-    process = statuses.process_state(state, str(row["port"]))
-    shown = {"badge": badge(row["status"]), "ended": _describe_last_run(process)}
+    key = statuses.key_in(row)
+    process = statuses.process_state(state, key.process)
+    shown = {"key": key, "badge": badge(row["status"]), "ended": _describe_last_run(process)}
     return {**row, **shown, **statuses.restarts(process), **findings(program, process)}
 
 
-def _first_port(shown: dict[str, Any], program: Program) -> int:
+def _first_key(shown: dict[str, Any], keys: Keys) -> Key:
     instances = shown.get("instances")
-    return int(instances[0]["port"]) if instances else program.ports[0]
+    return instances[0]["key"] if instances else next(iter(keys))
 
 
 def detail(process: ProcessState) -> str:
@@ -107,15 +111,15 @@ def _describe_last_run(process: ProcessState) -> str:
     return f"{statuses.describe_outcome(process.get('last_run'))}, {ended['ended_at']}" if ended else ""
 
 
-def log_tails(program: SupervisedProgram, address: str, port: int | None = None) -> list[dict[str, str]]:
+def log_tails(program: SupervisedProgram, address: str, key: Key | None = None) -> list[dict[str, str]]:
     """Return the template context of ``logs.html``: the last lines of both logs, and where to stream them.
 
     ``address`` is the path of the program's log stream.
     """
     tails = []
     for stream in ("stdout", "stderr"):
-        file = program.log_path(stream, port)
-        query = {"type": stream, "lines": LOG_LINES, **({} if port is None else {"port": port})}
+        file = program.log_path(stream, key)
+        query = {"type": stream, "lines": LOG_LINES, **({} if key is None else {key.kind.name: key.value})}
         live = f"{address}?{urlencode(query)}"
         tails.append({"stream": stream, "file": file, "live": live, **_log_tail(file, program.user)})
     return tails

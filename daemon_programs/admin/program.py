@@ -27,6 +27,7 @@ from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, field
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, signalling, waiting
+from daemon_programs.supervisor.instances import PORT, Key, KeyKind
 from daemon_programs.supervisor.processes.signals import SIGNALS
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.text import to_number
@@ -104,7 +105,7 @@ class ProgramAdmin(LiveAdmin):
             "show_hidden_initial": False,
         },
     }
-    list_display = ["name", "state", "enabled", "boot", "user", "port_range"]
+    list_display = ["name", "state", "enabled", "boot", "user", "instances"]
     list_filter = ["enabled", "boot", HasPortsFilter, LabelFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
     actions = [
@@ -128,10 +129,11 @@ class ProgramAdmin(LiveAdmin):
     def summary(self, program: Program, state: ProgramState | None) -> SafeString:
         return presentation.summary(program, state)
 
-    @admin.display(description="ports", ordering="port_start")
-    def port_range(self, program: Program) -> str | None:
-        """Return the first and the last port."""
-        return f"{program.port_start}–{program.port_end}" if program.has_ports else None
+    @admin.display(description="instances", ordering="port_start")
+    def instances(self, program: Program) -> str | None:
+        """Return the first and the last port or number."""
+        keys = program.keys
+        return f"{keys.first}–{keys.last}" if keys else None
 
     @admin.action(description="Delete selected programs", permissions=["delete"])
     def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
@@ -213,9 +215,8 @@ class ProgramAdmin(LiveAdmin):
         stored = program and Program.objects.filter(pk=program.pk).first()
         if stored:
             may_operate = self.has_operate_permission(request)
-            context["live"] = presentation.live(
-                stored, _port(request.GET.get("port", "")), may_operate=may_operate
-            )
+            key = _key(stored, request.GET.get(_kind(stored).name, ""))
+            context["live"] = presentation.live(stored, key, may_operate=may_operate)
             if request.user.has_perm("daemon_programs.view_event"):
                 context["live"]["events"] = event_admin.summary_for_program(stored)
             if request.user.has_perm("daemon_programs.view_delivery"):
@@ -240,7 +241,7 @@ class ProgramAdmin(LiveAdmin):
         return [operate, rotate_secret, *super().get_urls()]
 
     def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Handle a button: its name is that of an operation, its value a port or ``all``."""
+        """Handle a button: its name is that of an operation, its value a key or ``all``."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self.has_operate_permission(request):
@@ -254,21 +255,21 @@ class ProgramAdmin(LiveAdmin):
         else:
             self._operate(request, program, name, request.POST[name])
         page = reverse("admin:daemon_programs_program_change", args=[program.pk])
-        port = _port(request.POST[name])
-        return redirect(f"{page}?port={port}" if port else page)
+        key = _key(program, request.POST[name])
+        return redirect(f"{page}?{key.kind.name}={key.value}" if key else page)
 
     def _operate(self, request: HttpRequest, program: Program, name: str, target: str) -> None:
         verb, done = _OPERATIONS[name]
+        key = _key(program, target)
         wait = {"wait": True, "timeout": _BUTTON_TIMEOUT_SECONDS} if name in _WAITING else {}
 
         def operate(program: Program) -> None:
-            if target not in ("", "all") and _port(target) is None:
-                raise Refused("The port must be a number")
-            verb(program, port=_port(target), all_instances=target == "all", **wait)
+            if target not in ("", "all") and key is None:
+                raise Refused(f"The {_kind(program).name} must be a number")
+            verb(program, key=key, all_instances=target == "all", **wait)
 
         if attempt(request, program, operate):
-            is_instance = target != "all" and program.has_ports
-            label = f"“{program}”, port {target}" if is_instance else f"“{program}”"
+            label = f"“{program}”, {key.kind.name} {key.value}" if key else f"“{program}”"
             self.log_change(request, program, f"{done.capitalize()}: {label}.")
             messages.success(request, f"{label}: {done}.")
 
@@ -286,5 +287,10 @@ class ProgramAdmin(LiveAdmin):
             messages.success(request, f"“{program}”: SIG{name} sent.")
 
 
-def _port(text: str) -> int | None:
-    return to_number(text, max_digits=9)
+def _kind(program: Program) -> KeyKind:
+    return program.keys.kind if program.keys else PORT
+
+
+def _key(program: Program, text: str) -> Key | None:
+    value = to_number(text, max_digits=9)
+    return None if value is None else Key(_kind(program), value)

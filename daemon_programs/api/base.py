@@ -5,8 +5,6 @@ from typing import Any, TypeVar
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 
-from daemon_programs.models import Program
-from daemon_programs.programs import services
 from daemon_programs.serializers.queries import check_keys, keys_of, repeatable_keys_of
 
 VIEW = ["daemon_programs.view_program"]
@@ -46,11 +44,3 @@ def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, A
     serializer = serializer_class(data=data, **options)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
-
-
-def port_of(program: Program, query: dict[str, Any]) -> int | None:
-    """Take the port out of the query, and return it; raise Refused if the program does not have it."""
-    port: int | None = query.pop("port", None)
-    if port is not None:
-        services.require_port(program, port)
-    return port

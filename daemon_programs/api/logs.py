@@ -7,16 +7,17 @@ from rest_framework.response import Response
 
 from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
 from daemon_programs.models import SupervisedProgram
+from daemon_programs.supervisor.instances import Key
 
 # A browser has to lay out the whole page, and HTML needs several bytes for a character.
 _PAGE_BYTES = 128 * 1024
 
 
 def log_response(
-    request: Request, program: SupervisedProgram, port: int | None, query: dict[str, Any]
+    request: Request, program: SupervisedProgram, key: Key | None, query: dict[str, Any]
 ) -> Response:
     """Return the last lines of a log as a response; ``query`` is validated by a ``LogQuerySerializer``."""
-    path = program.log_path(query["type"], port)
+    path = program.log_path(query["type"], key)
     room = _PAGE_BYTES if request.accepted_renderer.format == "api" else MAX_JSON_BYTES
     lines, is_truncated = tail(path, query["lines"], program.user, room)
     return Response(

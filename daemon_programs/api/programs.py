@@ -19,7 +19,6 @@ from daemon_programs.api.base import (
     VIEW,
     DaemonViewSet,
     checked,
-    port_of,
 )
 from daemon_programs.api.logs import log_response
 from daemon_programs.api.openapi import operations as schemas
@@ -28,7 +27,7 @@ from daemon_programs.api.status import add_statuses
 from daemon_programs.logs import stream
 from daemon_programs.maintenance import program_sets
 from daemon_programs.models import Program
-from daemon_programs.programs import rolling, services, signalling
+from daemon_programs.programs import rolling, services, signalling, targets
 from daemon_programs.programs.filters import filter_programs
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
@@ -44,6 +43,7 @@ from daemon_programs.serializers.verbs import (
     StopSerializer,
 )
 from daemon_programs.streams.answer import StreamResponse, stream_answer
+from daemon_programs.supervisor.instances import Key
 
 
 class ProgramViewSet(DaemonViewSet):
@@ -131,7 +131,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.start_program
     def start(self, request: Request, id: str) -> Response:
-        """Start a program, or one or all instances of a port range."""
+        """Start a program, or one or all of its instances."""
         program = services.get_program(id)
         options = checked(StartSerializer, request.data)
         result = services.start_program(program, all_instances=options.pop("all"), **options)
@@ -139,7 +139,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.stop_program
     def stop(self, request: Request, id: str) -> Response:
-        """Stop a program, or one or all instances of a port range, and wait for the end."""
+        """Stop a program, or one or all of its instances, and wait for the end."""
         program = services.get_program(id)
         options = checked(StopSerializer, request.data)
         services.stop_program(program, all_instances=options.pop("all"), **options)
@@ -147,7 +147,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.restart_program
     def restart(self, request: Request, id: str) -> Response:
-        """Restart a program, or one or all instances of a port range."""
+        """Restart a program, or one or all of its instances."""
         program = services.get_program(id)
         options = checked(RestartSerializer, request.data)
         if "rolling" in options:
@@ -158,7 +158,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.signal_program
     def signal(self, request: Request, id: str) -> Response:
-        """Signal a program, or one or all instances of a port range."""
+        """Signal a program, or one or all of its instances."""
         program = services.get_program(id)
         options = checked(SignalSerializer, request.data)
         signalling.signal_program(program, all_instances=options.pop("all"), **options)
@@ -166,7 +166,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.reload_program
     def reload(self, request: Request, id: str) -> Response:
-        """Have a program, or one or all instances of a port range, reload as the program says."""
+        """Have a program, or one or all of its instances, reload as the program says."""
         program = services.get_program(id)
         options = checked(ReloadSerializer, request.data)
         signalling.reload_program(program, all_instances=options.pop("all"), **options)
@@ -174,7 +174,7 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.write_input
     def write_input(self, request: Request, id: str) -> Response:
-        """Write to the standard input of a program, or of an instance of a port range."""
+        """Write to the standard input of a program, or of one of its instances."""
         program = services.get_program(id)
         services.write_input(program, **checked(InputSerializer, request.data))
         return Response({"success": True})
@@ -184,14 +184,14 @@ class ProgramViewSet(DaemonViewSet):
         """Return the last lines of a log."""
         program = services.get_program(id)
         query = self.query(request)
-        return log_response(request, program, _log_port(program, query), query)
+        return log_response(request, program, _log_key(program, query), query)
 
     @stream_schemas.program_log_stream
     def log_stream(self, request: Request, id: str) -> StreamResponse | HttpResponse:
         """Stream a log as it is written."""
         program = services.get_program(id)
         query = checked(InstanceLogStreamQuerySerializer, stream_query(request))
-        source = stream.of_program(program, _log_port(program, query), query)
+        source = stream.of_program(program, _log_key(program, query), query)
         return stream_answer(request, VIEW, source)
 
 
@@ -199,7 +199,6 @@ def _program_response(program: Program) -> Response:
     return Response({"success": True, "program": program_document(program)})
 
 
-def _log_port(program: Program, query: dict[str, Any]) -> int | None:
-    """Return the port of the instance whose log is requested; a port range requires one."""
-    port = port_of(program, query)
-    return services.require_port(program, port) if program.has_ports else port
+def _log_key(program: Program, query: dict[str, Any]) -> Key | None:
+    """Return the key of the instance whose log is requested; a program with several requires one."""
+    return targets.require_key(program, query.pop("key", None))

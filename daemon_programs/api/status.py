@@ -6,13 +6,14 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs.api.base import VIEW, DaemonViewSet, port_of
+from daemon_programs.api.base import VIEW, DaemonViewSet
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
-from daemon_programs.programs import preflight, services, waiting
+from daemon_programs.programs import preflight, services, targets, waiting
 from daemon_programs.programs.observed import stats, statuses, unclaimed
 from daemon_programs.programs.observed.findings import findings
 from daemon_programs.serializers.queries import StatusQuerySerializer
+from daemon_programs.supervisor.instances import Key
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
@@ -28,7 +29,7 @@ class StatusViewSet(DaemonViewSet):
         """Return the status of each program, in id order."""
         reported = waiting.report()
         states = reported["programs"]
-        columns = ("id", "name", "enabled", "port_start", "port_end")
+        columns = ("id", "name", "enabled", "port_start", "port_end", "numprocs")
         listed = [
             {
                 "id": program.pk,
@@ -45,11 +46,11 @@ class StatusViewSet(DaemonViewSet):
 
     @schemas.retrieve_status
     def retrieve(self, request: Request, id: str) -> Response:
-        """Return the status of one program, or of the instance for a port."""
+        """Return the status of one program, or of one of its instances."""
         program = services.get_program(id)
         query = self.query(request)
-        port = port_of(program, query)
-        fields = _status_fields(program, port, with_stats=query["include_stats"])
+        key = targets.check_key(program, query["key"]) if "key" in query else None
+        fields = _status_fields(program, key, with_stats=query["include_stats"])
         return Response({"success": True, **fields})
 
 
@@ -65,26 +66,26 @@ def add_statuses(
     for program, document in zip(programs, documents, strict=True):
         state = states.get(program.group)
         document["status"] = statuses.listed_status(program, state)
-        if program.has_ports:
+        if program.keys is not None:
             stats.add_to_instances(program, document["status"]["instances"], measured)
         elif own := measured.get(Owner(program.group, program.group)):
             document["stats"] = own
 
 
-def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> dict[str, Any]:
-    """Return the fields of ``GET status/{id}``: those of an instance, a port range or a single process.
+def _status_fields(program: Program, key: Key | None, *, with_stats: bool) -> dict[str, Any]:
+    """Return the fields of ``GET status/{id}``: those of an instance, of all or of a single process.
 
-    Only the instances of a port range have ``stats`` on request; a single process always has them.
+    Only instances have ``stats`` on request; a single process always has them.
     """
     state = waiting.state_of(program)
-    if port is not None:
-        process = statuses.process_state(state, str(port))
-        instance = {**statuses.instance(program, port, process), **findings(program, process)}
-        stats.add_to_instances(program, [instance], stats.measure(_only(program, state, str(port))))
+    if key is not None:
+        process = statuses.process_state(state, key.process)
+        instance = {**statuses.instance(program, key, process), **findings(program, process)}
+        stats.add_to_instances(program, [instance], stats.measure(_only(program, state, key.process)))
         return {"instance": instance, **_runs(process)}
-    if program.has_ports:
+    if program.keys is not None:
         instances = [
-            {**each, **findings(program, statuses.process_state(state, str(each["port"])))}
+            {**each, **findings(program, statuses.process_state(state, statuses.key_in(each).process))}
             for each in statuses.list_instances(program, state)
         ]
         if with_stats and state:
@@ -92,7 +93,7 @@ def _status_fields(program: Program, port: int | None, *, with_stats: bool) -> d
         return {
             "instances": instances,
             "running_count": statuses.count_running(instances),
-            "total_count": len(program.ports),
+            "total_count": len(program.keys),
             **({} if instances else _problem(program)),
         }
     process = statuses.process_state(state, program.group)

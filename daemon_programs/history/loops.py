@@ -28,7 +28,7 @@ def fold(events: Iterable[Event]) -> None:
 
 
 def _end_round(event: Event) -> None:
-    process = Event.objects.filter(group=event.group, port=event.port, pk__lt=event.pk)
+    process = Event.objects.of_process(event).filter(pk__lt=event.pk)
     round, last = [event], None
     for before in process.order_by("-pk")[:_LONGEST_ROUND]:
         if before.round_digest:

@@ -61,6 +61,7 @@ def close_gaps(states: dict[str, ProgramState], error: str = _LOST) -> list[Even
             group=last.group,
             name=last.name,
             port=last.port,
+            instance=last.instance,
             from_state=last.state,
             state=state,
             pid=last.pid,
@@ -84,14 +85,15 @@ def close_gaps_after_loss(states: dict[str, ProgramState]) -> list[Event]:
 
 def _last_of_each_process(states: dict[str, ProgramState]) -> Iterable[Event]:
     """Return the last event of each process, except of those at rest that supervisord doesn't report."""
-    lasts = Event.objects.order_by().values("group", "port").annotate(last=Max("id")).values("last")
+    processes = Event.objects.order_by().values("group", "port", "instance")
+    lasts = processes.annotate(last=Max("id")).values("last")
     gone_and_at_rest = Q(state__in=_AT_REST) & ~Q(group__in=list(states))
     return Event.objects.filter(pk__in=lasts).exclude(gone_and_at_rest).order_by("id")
 
 
 def _state_now(states: dict[str, ProgramState], last: Event) -> str:
     """Return the present state of a process; without a report, one at rest has kept its last state."""
-    name = last.group if last.port is None else str(last.port)
+    name = last.group if last.key is None else last.key.process
     program = states.get(last.group)
     if program is not None and name in program["processes"]:
         return program["processes"][name]["state"]
@@ -129,6 +131,7 @@ def event_document(event: Event) -> dict[str, Any]:
         "temporary_id": event.temporary_id,
         "name": event.name,
         "port": event.port,
+        "instance": event.instance,
         "from_state": event.from_state,
         "state": event.state,
         "pid": event.pid,
@@ -152,7 +155,6 @@ def _event(boot: str, change: StateChange) -> Event:
         at=change.at,
         group=change.group,
         name=change.name,
-        port=change.port,
         from_state=change.from_state,
         state=change.state,
         pid=change.pid,
@@ -161,4 +163,5 @@ def _event(boot: str, change: StateChange) -> Event:
         error=(ended and ended["error"]) or "",
         by=by,
         user=user,
+        **({change.key.kind.name: change.key.value} if change.key else {}),
     )

@@ -9,21 +9,22 @@ from daemon_programs.logs.follower import Follower, Line, LogEvent, Opened, Prob
 from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.streams import sse
 from daemon_programs.streams.watcher import Watcher
+from daemon_programs.supervisor.instances import Key
 
 # Returns why the log will not be written any more, as the data of the ``end`` event; None if it will.
 Ending = Callable[[], dict[str, Any] | None]
 
 
-def of_program(program: Program, port: int | None, query: dict[str, Any]) -> "LogStream":
+def of_program(program: Program, key: Key | None, query: dict[str, Any]) -> "LogStream":
     """Return the stream of a program's log for the values of a ``LogStreamQuerySerializer``."""
-    path = program.log_path(query["type"], port)
+    path = program.log_path(query["type"], key)
 
     def ending() -> dict[str, Any] | None:
         current = Program.objects.filter(pk=program.pk).first()
         if current is None:
             return {"reason": "removed"}
-        has_port = port in current.ports if port is not None else not current.has_ports
-        is_same = has_port and current.log_path(query["type"], port) == path and current.user == program.user
+        is_there = current.has_process(key) and current.user == program.user
+        is_same = is_there and current.log_path(query["type"], key) == path
         return None if is_same else {"reason": "changed"}
 
     return LogStream(program, path, ending, **query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from daemon_programs.models.program import PROGRAM_PREFIX
+from daemon_programs.supervisor.instances import KINDS, Key
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -13,6 +14,10 @@ class EventQuerySet(models.QuerySet["Event"]):
     def of_program(self, id: int) -> EventQuerySet:
         """Return the events of the program with an id, and of its instances."""
         return self.filter(group=f"{PROGRAM_PREFIX}{id}")
+
+    def of_process(self, event: Event) -> EventQuerySet:
+        """Return the events of the process that an event is about."""
+        return self.filter(group=event.group, port=event.port, instance=event.instance)
 
 
 class Event(models.Model):
@@ -25,6 +30,7 @@ class Event(models.Model):
     group = models.CharField(max_length=64, help_text="Supervisord's name of the program.")
     name = models.CharField(max_length=128, help_text="The program's name at that time.")
     port = models.PositiveIntegerField(null=True, help_text="Of an instance of a port range.")
+    instance = models.PositiveIntegerField(null=True, help_text="The number of one of several instances.")
     from_state = models.CharField(max_length=10)
     state = models.CharField(max_length=10)
     pid = models.PositiveIntegerField(null=True)
@@ -53,7 +59,7 @@ class Event(models.Model):
         constraints = [models.UniqueConstraint(fields=["boot", "number"], name="event_recorded_once")]
         indexes = [
             models.Index(fields=["group", "id"], name="event_group"),
-            models.Index(fields=["group", "port", "id"], name="event_process"),
+            models.Index(fields=["group", "port", "instance", "id"], name="event_process"),
             models.Index(fields=["at"], name="event_at"),
         ]
 
@@ -63,7 +69,16 @@ class Event(models.Model):
     @property
     def display_name(self) -> str:
         """Return the name of the program, or of the instance, at that time."""
-        return self.name if self.port is None else f"{self.name}_{self.port}"
+        return self.name if self.key is None else f"{self.name}_{self.key.value}"
+
+    @property
+    def key(self) -> Key | None:
+        """Return the key of the instance; None for the only process of a program."""
+        for kind in KINDS:
+            value = getattr(self, kind.name)
+            if value is not None:
+                return Key(kind, value)
+        return None
 
     @property
     def is_counting(self) -> bool:

@@ -14,9 +14,18 @@ from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import DEFAULT_PORT_PARAM, column
 from daemon_programs.models.supervised import SupervisedProgram
 from daemon_programs.supervisor import spec
+from daemon_programs.supervisor.instances import Key, Keys, keys_of
 from daemon_programs.text import split_words
 from daemon_programs.transactions import write_transaction
-from daemon_programs.validators import dependencies, probes, restarts, rules, stopping, webhook_config
+from daemon_programs.validators import (
+    dependencies,
+    instances,
+    probes,
+    restarts,
+    rules,
+    stopping,
+    webhook_config,
+)
 from daemon_programs.validators.labels import check_labels
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
@@ -35,6 +44,7 @@ class Program(SupervisedProgram):
     )
     port_end = models.PositiveIntegerField(null=True, blank=True, verbose_name="last port")
     port_param = models.CharField(max_length=1000, blank=True, default="", **column("port_param"))
+    numprocs = models.PositiveIntegerField(**column("numprocs"))
     lazy_load = models.BooleanField(**column("lazy_load"))
     reload = models.JSONField(null=True, blank=True, validators=[stopping.check_reload], **column("reload"))
     ready_port = models.PositiveIntegerField(null=True, blank=True, **column("ready_port"))
@@ -58,6 +68,9 @@ class Program(SupervisedProgram):
                 name="port_range_whole",
                 condition=Q(port_start__isnull=True, port_end__isnull=True)
                 | Q(port_start__lte=F("port_end"), port_start__gte=1, port_end__lte=65535),
+            ),
+            models.CheckConstraint(
+                name="ports_or_numprocs", condition=Q(port_start__isnull=True) | Q(numprocs=1)
             ),
             models.CheckConstraint(name="boot_or_lazy", condition=Q(boot=False) | Q(lazy_load=False)),
         ]
@@ -92,20 +105,29 @@ class Program(SupervisedProgram):
         return self.ready is not None or self.ready_port is not None
 
     @property
-    def ports(self) -> range:
-        """Return the ports of its range; empty if it has none."""
+    def keys(self) -> Keys | None:
+        """Return the keys of its instances; None if it has only one process."""
+        return keys_of(self._port_range, self.numprocs)
+
+    @property
+    def _port_range(self) -> tuple[int, int] | None:
+        """Return the first and the last port of its range."""
         if self.port_start is None or self.port_end is None:
-            return range(0)
-        return range(self.port_start, self.port_end + 1)
+            return None
+        return self.port_start, self.port_end
 
     @property
     def hoody_kit(self) -> bool:
         """Return whether the directory lies below the root of the kits."""
         return bool(self.directory) and rules.is_below(self.directory, settings.KIT_ROOT)
 
-    def instance_name(self, port: int) -> str:
-        """Return the name of the instance for a port."""
-        return f"{self.name}_{port}"
+    def has_process(self, key: Key | None) -> bool:
+        """Return whether it has the instance of a key, or for None a single process."""
+        return self.keys is None if key is None else self.keys is not None and key in self.keys
+
+    def instance_name(self, key: Key) -> str:
+        """Return the name of an instance."""
+        return f"{self.name}_{key.value}"
 
     def clean(self) -> None:
         """Check the rules between fields and between programs; normalize the webhook config."""
@@ -138,6 +160,12 @@ class Program(SupervisedProgram):
             errors["lazy_load"] = "Field 'lazy_load' can't be combined with boot: true"
         if errors:
             raise ValidationError(errors)
+        instances.check_numprocs(
+            self.numprocs,
+            has_ports=self.has_ports,
+            terminal_id=self.terminal_id,
+            ready_port=self.ready_port,
+        )
         self._check_overlap()
         self._check_terminal_is_free()
         self._clean_webhooks()
@@ -197,7 +225,7 @@ class Program(SupervisedProgram):
                 continue
             try:
                 check(probe)
-                probes.check_ports(field, probe, has_ports=self.has_ports)
+                probes.check_placeholders(field, probe, self.keys)
             except ValidationError as problem:
                 raise ValidationError({field: problem.messages}) from None
 
@@ -239,10 +267,11 @@ class Program(SupervisedProgram):
                 other.save()
 
     def specification(self) -> spec.Specification:
-        """Return what supervisord runs: one process, or one for each port of a range."""
+        """Return what supervisord runs: one process, or one for each instance."""
         base = super().specification()
         changes: dict[str, Any] = {
             "autostart": self.boot,
+            "numprocs": self.numprocs,
             "max_runtime_seconds": self.max_runtime_seconds,
             "reload": self._reload_specification(),
             "ready": _probe({"port": self.ready_port} if self.ready_port else self.ready),
@@ -252,9 +281,12 @@ class Program(SupervisedProgram):
         if self.has_ports:
             changes.update(
                 argv=spec.with_port(base.argv, _split_port_param(self.port_param or DEFAULT_PORT_PARAM)),
-                stdout=base.stdout and spec.log_per_port(base.stdout),
-                stderr=base.stderr and spec.log_per_port(base.stderr),
-                ports=(self.port_start, self.port_end),
+                ports=self._port_range,
+            )
+        if self.keys is not None:
+            changes.update(
+                stdout=base.stdout and spec.log_per_instance(base.stdout, self.keys.kind),
+                stderr=base.stderr and spec.log_per_instance(base.stderr, self.keys.kind),
             )
         return spec.Specification(**{**vars(base), **changes})
 

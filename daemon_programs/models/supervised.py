@@ -13,6 +13,7 @@ from django.db import models
 from daemon_programs.models.checked_json import CheckedJSONField
 from daemon_programs.models.fields import column
 from daemon_programs.supervisor import spec, terminals
+from daemon_programs.supervisor.instances import KINDS, Key
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.validators import processes, restarts, rules, world
 from daemon_programs.validators.stopping import check_terminal_signals
@@ -215,10 +216,10 @@ class SupervisedProgram(models.Model):
         """Return the path of a log for which the program names no file."""
         return f"{settings.LOGS_DIR}/{folder_name(self.name)}/{stream}.log"
 
-    def log_path(self, stream: str, port: int | None = None) -> str:
-        """Return the path of the log of ``stdout`` or ``stderr``; with ``port`` that of the instance."""
+    def log_path(self, stream: str, key: Key | None = None) -> str:
+        """Return the path of the log of ``stdout`` or ``stderr``; with ``key`` that of the instance."""
         path: str = getattr(self, f"{stream}_logfile") or self.default_log(stream)
-        return path if port is None else spec.log_of_port(path, port)
+        return path if key is None else spec.log_of_instance(path, key)
 
     def variables(self) -> dict[str, str]:
         """Return the environment: variables that other fields imply, and ``environment``, which wins."""
@@ -291,8 +292,9 @@ def folder_name(name: str) -> str:
 
     It is the program's name, or if no folder can have that name, a readable part of it and a hash.
     """
-    is_plain = "/" not in name and spec.PORT not in name and not name.startswith((".", "~"))
-    if is_plain and len(name.encode()) <= 255:
+    is_plain = "/" not in name and not name.startswith((".", "~"))
+    has_placeholder = any(kind.placeholder in name for kind in KINDS)
+    if is_plain and not has_placeholder and len(name.encode()) <= 255:
         return name
     readable = "".join(character if character.isalnum() else "_" for character in name)[:40]
     return f"~{readable}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.supervisor.filesystem import search_path
-from daemon_programs.supervisor.spec import PORT
+from daemon_programs.supervisor.instances import KINDS
 from daemon_programs.validators import rules, world
 
 # What a row can raise that was changed in the database without validation.
@@ -54,11 +54,11 @@ def _check_env_file(program: SupervisedProgram, file: str) -> None:
 
 
 def _check_command(program: SupervisedProgram) -> None:
-    """Look for the command as `plugin.launch` does. One whose name contains the port is not checked."""
+    """Look for the command as `plugin.launch` does. One whose name has a placeholder is not checked."""
     specification = program.specification()
     first = specification.before_start[0]["argv"] if specification.before_start else specification.argv
     command = first[0]  # of a start: it may make what the following ones need
-    if PORT in command:
+    if any(kind.placeholder in command for kind in KINDS):
         return
     path = program.environment.get("PATH") or search_path.inherited(program.user)
     folders = [program.directory or pwd.getpwnam(program.user).pw_dir] if "/" in command else path.split(":")

@@ -1,4 +1,4 @@
-"""Restart the instances of a port range a few at a time, each ready before the next."""
+"""Restart the instances of a program a few at a time, each ready before the next."""
 
 from collections import deque
 
@@ -6,7 +6,9 @@ from daemon_programs.exceptions import Refused, WaitTimedOut
 from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
 from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.targets import label
 from daemon_programs.supervisor.gateway import changes, supervisor
+from daemon_programs.supervisor.instances import key_of
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 
 
@@ -17,7 +19,7 @@ def restart_rolling(program: Program, *, size: int, timeout: int) -> None:
     with where. It is led by the waiting request, so that none goes on unseen; each restart is one step of
     supervisord's, so no instance stays down if the request is cut off.
     """
-    if not program.has_ports:
+    if program.keys is None:
         raise Refused(f"Program with ID {program.pk} has no port range")
     services.check_enabled(program)
     state = services.ensure_registered(program)
@@ -44,7 +46,7 @@ class _RollOut:
     def __init__(self, program: Program, size: int, state: ProgramState) -> None:
         self._program = program
         self._size = size
-        names = [str(port) for port in program.ports]
+        names = [key.process for key in program.keys or ()]
         self._waiting = deque(name for name in names if _takes_part(statuses.process_state(state, name)))
         self._total = len(self._waiting)
         self._down: list[str] = []
@@ -69,7 +71,7 @@ class _RollOut:
     def _has_started(self, name: str, state: ProgramState) -> bool:
         process = statuses.process_state(state, name)
         try:
-            has_started = services.has_started(self._program, int(name), process)
+            has_started = services.has_started(self._program, key_of(name), process)
         except Refused as problem:
             raise Refused(f"{problem}; {self.progress}") from problem
         if has_started and process["state"] == "exited":
@@ -95,7 +97,7 @@ class _RollOut:
         return f"the roll-out has stopped after {len(self._done)} of {self._total} instances"
 
     def _label(self, name: str) -> str:
-        return services.label(self._program, int(name))
+        return label(self._program, key_of(name))
 
 
 def _takes_part(process: ProcessState) -> bool:

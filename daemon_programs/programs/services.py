@@ -14,17 +14,16 @@ from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import registration, standard_input, waiting
 from daemon_programs.programs.observed import statuses
-from daemon_programs.programs.observed.statuses import process_name, process_state
+from daemon_programs.programs.observed.statuses import process_state
+from daemon_programs.programs.targets import label, select_processes
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.instances import Key
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.text import to_number
 from daemon_programs.transactions import write_transaction
 from daemon_programs.validators import webhook_config
-
-# Verbs that would do much harm if a port was forgotten, and that name `all` in their sentence.
-_NEEDS_TARGET = ("stop", "signal", "reload")
 
 
 def get_program(id: str | int) -> Program:
@@ -105,78 +104,78 @@ def remove_program(id: str) -> int:
 def start_program(
     program: Program,
     *,
-    port: int | None = None,
+    key: Key | None = None,
     all_instances: bool = False,
     wait: bool = False,
     timeout: int = 30,
     if_not_running: bool = False,
 ) -> dict[str, Any]:
-    """Start a program, or one or all instances of a port range; return the fields of the response.
+    """Start a program, or one or all of its instances; return the fields of the response.
 
     With ``wait`` the call returns once the processes are running, or raises WaitTimedOut after ``timeout``
     seconds. Raise Refused if the program is disabled or can't be started. What runs already is left alone;
     with ``if_not_running`` the response tells so.
     """
-    names = select_processes(program, port, all_instances, verb="start")
+    names = select_processes(program, key, all_instances, verb="start")
     check_enabled(program)
     state: ProgramState | None = ensure_registered(program)
     is_running = all(_is_active(process_state(state, name)) for name in names)
     with waiting.reserve_watch(program.group, wait) as watch:
         if not is_running:
-            with refuse_if_withdrawn(program, port):
+            with refuse_if_withdrawn(program, key):
                 result = supervisor.start(program.group, ALL if all_instances else names[0])
             if "refused" in result:
-                raise Refused(f"{label(program, port)} can't be started: {result['refused']}")
+                raise Refused(f"{label(program, key)} can't be started: {result['refused']}")
             state = result
         if watch:
-            state = _wait_until_started(watch, program, names, port, timeout)
-    return _start_response(program, state, port, already_running=is_running if if_not_running else None)
+            state = _wait_until_started(watch, program, names, key, timeout)
+    return _start_response(program, state, key, already_running=is_running if if_not_running else None)
 
 
 def restart_program(
     program: Program,
     *,
-    port: int | None = None,
+    key: Key | None = None,
     all_instances: bool = False,
     wait: bool = False,
     timeout: int = 30,
 ) -> dict[str, Any]:
-    """Restart a program, or one or all instances of a port range; return the fields of the response.
+    """Restart a program, or one or all of its instances; return the fields of the response.
 
     supervisord stops and starts in one step, so no start is lost and two processes never run at once. A
     program or an instance that does not run is started, but ``all_instances`` restarts only those that run.
     ``wait`` and ``timeout`` are as for `start_program`.
     """
-    names = select_processes(program, port, all_instances, verb="restart")
+    names = select_processes(program, key, all_instances, verb="restart")
     check_enabled(program)
     ensure_registered(program)
     with waiting.reserve_watch(program.group, wait) as watch:
-        only_running = all_instances and program.has_ports
-        with refuse_if_withdrawn(program, port):
+        only_running = all_instances and program.keys is not None
+        with refuse_if_withdrawn(program, key):
             state: ProgramState | None = supervisor.restart(program.group, ALL if only_running else names[0])
         if only_running:
             names = [name for name in names if _is_starting(process_state(state, name))]
         if watch:
-            state = _wait_until_started(watch, program, names, port, timeout)
-    return _start_response(program, state, port)
+            state = _wait_until_started(watch, program, names, key, timeout)
+    return _start_response(program, state, key)
 
 
-def stop_program(program: Program, *, port: int | None = None, all_instances: bool = False) -> None:
-    """Stop a program, or one or all instances of a port range, and wait for the end.
+def stop_program(program: Program, *, key: Key | None = None, all_instances: bool = False) -> None:
+    """Stop a program, or one or all of its instances, and wait for the end.
 
     Stopping what is stopped is a success.
     """
-    names = select_processes(program, port, all_instances, verb="stop")
+    names = select_processes(program, key, all_instances, verb="stop")
     _stop_processes(program, [ALL] if all_instances else names)
 
 
-def write_input(program: Program, *, text: str, close: bool, port: int | None = None) -> None:
+def write_input(program: Program, *, text: str, close: bool, key: Key | None = None) -> None:
     """Write a text to the standard input of a program or an instance, and with ``close`` end it.
 
     See `standard_input.write` for what is refused.
     """
-    (name,) = select_processes(program, port, False, verb="input")
-    standard_input.write(program.group, name, label(program, port), text=text, close=close)
+    (name,) = select_processes(program, key, False, verb="input")
+    standard_input.write(program.group, name, label(program, key), text=text, close=close)
 
 
 def _stop_processes(program: Program, names: list[str]) -> None:
@@ -191,37 +190,6 @@ def _stop_processes(program: Program, names: list[str]) -> None:
         None if names == [ALL] else names,
         timeout_message=f"Program with ID {program.pk} is still being stopped",
     )
-
-
-def select_processes(program: Program, port: int | None, all_instances: bool, *, verb: str) -> list[str]:
-    """Return supervisord's names of the processes that a request is about.
-
-    A program without a port range has one process, and ignores ``all_instances``. Raise Refused if ``port``
-    and ``all_instances`` don't fit together, or don't fit the program.
-    """
-    if port is not None and all_instances:
-        raise Refused("Port parameter and all: true can't be combined")
-    if not program.has_ports and port is None:
-        return [program.group]
-    if all_instances:
-        return [str(each) for each in program.ports]
-    if port is None and verb in _NEEDS_TARGET:
-        raise Refused(f'Port parameter or "all: true" required to {verb} port-range program instances')
-    return [process_name(program, require_port(program, port))]
-
-
-def require_port(program: Program, port: int | None) -> int:
-    """Return the port of an instance; raise Refused if it is missing or outside of the program's range."""
-    if not program.has_ports:
-        raise Refused(f"Program with ID {program.pk} has no port range")
-    if port is None:
-        raise Refused(
-            "Port parameter required for port-range programs. "
-            f"Available range: {program.port_start}-{program.port_end}"
-        )
-    if port not in program.ports:
-        raise Refused(f"Port {port} is outside valid range [{program.port_start}-{program.port_end}]")
-    return port
 
 
 def check_enabled(program: Program) -> None:
@@ -244,17 +212,17 @@ def ensure_registered(program: Program) -> ProgramState:
 
 
 @contextmanager
-def refuse_if_withdrawn(program: Program, port: int | None) -> Iterator[None]:
+def refuse_if_withdrawn(program: Program, key: Key | None) -> Iterator[None]:
     """Raise Refused if supervisord does not have the program: another request has disabled or removed it."""
     try:
         yield
     except NotRegistered as problem:
-        raise withdrawn(program, port) from problem
+        raise withdrawn(program, key) from problem
 
 
-def withdrawn(program: Program, port: int | None) -> Refused:
+def withdrawn(program: Program, key: Key | None) -> Refused:
     """Return the error for a program that was disabled or removed by another request."""
-    return Refused(f"{label(program, port)} was withdrawn while it was starting")
+    return Refused(f"{label(program, key)} was withdrawn while it was starting")
 
 
 def _is_active(process: ProcessState) -> bool:
@@ -266,21 +234,21 @@ def _is_starting(process: ProcessState) -> bool:
 
 
 def _wait_until_started(
-    watch: Watch, program: Program, names: list[str], port: int | None, timeout: int
+    watch: Watch, program: Program, names: list[str], key: Key | None, timeout: int
 ) -> ProgramState | None:
     """Wait until processes are running, or have ended successfully; raise Refused if one failed."""
 
     def started(state: ProgramState | None) -> bool:
         if state is None:
-            raise withdrawn(program, port)
-        return all(has_started(program, port, process_state(state, name)) for name in names)
+            raise withdrawn(program, key)
+        return all(has_started(program, key, process_state(state, name)) for name in names)
 
     return waiting.watch_until(
         watch,
         program.group,
         started,
         timeout=timeout,
-        timeout_message=f"{label(program, port)} is not {awaited(program)} after {timeout} seconds",
+        timeout_message=f"{label(program, key)} is not {awaited(program)} after {timeout} seconds",
     )
 
 
@@ -289,7 +257,7 @@ def awaited(program: Program) -> str:
     return "ready" if program.has_ready_probe else "running"
 
 
-def has_started(program: Program, port: int | None, process: ProcessState) -> bool:
+def has_started(program: Program, key: Key | None, process: ProcessState) -> bool:
     """Return whether a process runs (and is ready), or has ended successfully; raise Refused if it failed."""
     state = process["state"]
     if process.get("queued") or state in ("starting", "backoff", "stopping"):
@@ -298,29 +266,23 @@ def has_started(program: Program, port: int | None, process: ProcessState) -> bo
         return True
     if state in ("exited", "fatal"):
         reason = statuses.describe_outcome(process.get("last_run"))
-        raise Refused(f"{label(program, port)} did not start: {reason}")
+        raise Refused(f"{label(program, key)} did not start: {reason}")
     if state == "stopped":
-        raise Refused(f"{label(program, port)} was stopped while it was starting")
+        raise Refused(f"{label(program, key)} was stopped while it was starting")
     return process.get("ready", True)
 
 
 def _start_response(
-    program: Program, state: ProgramState | None, port: int | None, already_running: bool | None = None
+    program: Program, state: ProgramState | None, key: Key | None, already_running: bool | None = None
 ) -> dict[str, Any]:
-    """Return ``already_running`` unless it is None, and the ``instance`` of the port, if any."""
+    """Return ``already_running`` unless it is None, and the ``instance`` of the key, if any."""
     response: dict[str, Any] = {}
     if already_running is not None:
         response["already_running"] = already_running
-    if port is not None:
-        process = process_state(state, process_name(program, port))
-        response["instance"] = statuses.instance(program, port, process)
+    if key is not None:
+        response["instance"] = statuses.instance(program, key, process_state(state, key.process))
     return response
 
 
 def _wait_until_gone(program: Program) -> None:
     waiting.wait_until_gone(program, timeout_message=f"Program with ID {program.pk} is still being stopped")
-
-
-def label(program: Program, port: int | None) -> str:
-    """Return what error messages call the program, or its instance for a port."""
-    return f"Program with ID {program.pk}" if port is None else f"Instance {program.instance_name(port)}"

@@ -4,9 +4,11 @@ from daemon_programs.exceptions import NotRegistered, Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
 from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.targets import label, select_processes
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor
+from daemon_programs.supervisor.instances import Key, key_of
 from daemon_programs.supervisor.processes.signals import MAIN
 from daemon_programs.supervisor.spec import RELOAD_SECONDS
 from daemon_programs.supervisor.states import ProgramState
@@ -16,29 +18,29 @@ _TIMEOUT_SECONDS = 2 * RELOAD_SECONDS + 5
 
 
 def signal_program(
-    program: Program, signal: str, *, port: int | None = None, all_instances: bool = False, scope: str = MAIN
+    program: Program, signal: str, *, key: Key | None = None, all_instances: bool = False, scope: str = MAIN
 ) -> None:
-    """Signal the process of a program, or with ``scope`` tree all its processes; of a range those that run.
+    """Signal the process of a program, or with ``scope`` tree all its processes.
 
-    Raise Refused if none runs.
+    ``all_instances`` signals those that run. Raise Refused if none does.
     """
-    names = services.select_processes(program, port, all_instances, verb="signal")
+    names = select_processes(program, key, all_instances, verb="signal")
     services.check_enabled(program)
     try:
         answer = supervisor.signal(program.group, ALL if all_instances else names[0], signal, scope)
     except NotRegistered as problem:
-        raise _not_running(program, port) from problem
+        raise _not_running(program, key) from problem
     if "refused" in answer:
-        raise _not_running(program, port)
+        raise _not_running(program, key)
 
 
-def reload_program(program: Program, *, port: int | None = None, all_instances: bool = False) -> None:
+def reload_program(program: Program, *, key: Key | None = None, all_instances: bool = False) -> None:
     """Do what the program's ``reload`` says, and wait for the end of its command.
 
     ``all_instances`` reloads those that run. Raise Refused if the program has no ``reload``, if nothing runs,
     or if the command fails.
     """
-    names = services.select_processes(program, port, all_instances, verb="reload")
+    names = select_processes(program, key, all_instances, verb="reload")
     services.check_enabled(program)
     if program.reload is None:
         raise Refused(f"Program with ID {program.pk} has no reload")
@@ -46,9 +48,9 @@ def reload_program(program: Program, *, port: int | None = None, all_instances: 
         try:
             answer = supervisor.reload(program.group, ALL if all_instances else names[0])
         except NotRegistered as problem:
-            raise _not_running(program, port) from problem
+            raise _not_running(program, key) from problem
         if "refused" in answer:
-            raise _not_running(program, port)
+            raise _not_running(program, key)
         if watch:
             _wait_until_reloaded(watch, program, answer["reloads"])
 
@@ -75,12 +77,11 @@ def _is_reloaded(program: Program, name: str, number: int, state: ProgramState |
     is_replaced = shown is None or shown["requested"] < number
     problem = "it has ended meanwhile" if is_replaced else shown and shown["error"]
     if problem:
-        label = services.label(program, int(name) if program.has_ports else None)
-        raise Refused(f"{label} was not reloaded: {problem}")
+        raise Refused(f"{label(program, key_of(name))} was not reloaded: {problem}")
     return True
 
 
-def _not_running(program: Program, port: int | None) -> Refused:
-    if program.has_ports and port is None:
+def _not_running(program: Program, key: Key | None) -> Refused:
+    if program.keys is not None and key is None:
         return Refused(f"No instance of program with ID {program.pk} is running")
-    return Refused(f"{services.label(program, port)} is not running")
+    return Refused(f"{label(program, key)} is not running")

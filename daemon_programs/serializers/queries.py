@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from daemon_programs.models import Delivery
 from daemon_programs.programs.observed import statuses
+from daemon_programs.serializers.keys import NUMBERS, take_key
 from daemon_programs.serializers.query_fields import (
     QueryBoolean,
     QueryChoice,
@@ -63,23 +64,28 @@ class EventQuerySerializer(serializers.Serializer):
     cursor = QueryCursor(required=False)
 
 
-class PortQuerySerializer(serializers.Serializer):
-    """Validate the port of an instance in a query."""
+class InstanceQuerySerializer(serializers.Serializer):
+    """Validate which instance of a program a query is about; the values have it as ``key``."""
 
     port = QueryInteger(*rules.PORTS, required=False)
+    instance = QueryInteger(*NUMBERS, required=False)
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace the port or the number by the key of the instance."""
+        return take_key(super().validate(values), "Query parameter")
 
 
-class InstanceLogQuerySerializer(LogQuerySerializer, PortQuerySerializer):
-    """Validate the query of ``logs`` of a program, which may have a port range."""
+class InstanceLogQuerySerializer(LogQuerySerializer, InstanceQuerySerializer):
+    """Validate the query of ``logs`` of a program, which may have instances."""
 
 
-class StatusQuerySerializer(PortQuerySerializer):
+class StatusQuerySerializer(InstanceQuerySerializer):
     """Validate the query of ``GET status/{id}``."""
 
     include_stats = QueryBoolean(default=False)
 
 
-class ProgramFilterSerializer(PortQuerySerializer):
+class ProgramFilterSerializer(serializers.Serializer):
     """Validate the filters of ``GET programs``, which are combined with AND."""
 
     hoody_kit = QueryBoolean(required=False)
@@ -88,6 +94,7 @@ class ProgramFilterSerializer(PortQuerySerializer):
     boot = QueryBoolean(required=False)
     name = serializers.CharField(required=False, trim_whitespace=False, allow_blank=True)
     label = QueryLabels(required=False)  # type: ignore[assignment]  # DRF takes it out of the class
+    port = QueryInteger(*rules.PORTS, required=False)
     port_from = QueryInteger(*rules.PORTS, required=False)
     port_to = QueryInteger(*rules.PORTS, required=False)
     include_status = QueryBoolean(required=False)

@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from daemon_programs.logs.cursor import Cursor
-from daemon_programs.serializers.queries import LogQuerySerializer, PortQuerySerializer
+from daemon_programs.serializers.queries import InstanceQuerySerializer, LogQuerySerializer
 from daemon_programs.serializers.query_fields import QueryField, QueryInteger
 from daemon_programs.text import to_number
 
@@ -65,6 +65,7 @@ class ResumableSerializer(serializers.Serializer):
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the last event id under one name, wherever it came from."""
+        values = super().validate(values)
         if _HEADER in values:
             values["last_event_id"] = values.pop(_HEADER)
         return values
@@ -77,8 +78,8 @@ class LogStreamQuerySerializer(ResumableSerializer, LogQuerySerializer):
     last_event_id = LogCursorField(required=False)
 
 
-class InstanceLogStreamQuerySerializer(LogStreamQuerySerializer, PortQuerySerializer):
-    """Validate the query of a program's log stream; the program may have a port range."""
+class InstanceLogStreamQuerySerializer(LogStreamQuerySerializer, InstanceQuerySerializer):
+    """Validate the query of a program's log stream; the program may have instances."""
 
 
 class EventStreamQuerySerializer(ResumableSerializer):

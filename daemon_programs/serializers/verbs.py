@@ -12,27 +12,39 @@ from daemon_programs.serializers.fields import (
     StrictSerializer,
     StrictString,
 )
+from daemon_programs.serializers.keys import NUMBERS, take_key
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.validators import rules
 
 MOST_INPUT_BYTES = 64 * 1024
 
 
-class StartSerializer(StrictSerializer):
+class InstanceSerializer(StrictSerializer):
+    """Validate which instance of a program is meant; the values have it as ``key``."""
+
+    port = StrictInteger(limits=rules.PORTS, required=False, help_text="The instance of a port range.")
+    instance = StrictInteger(
+        limits=NUMBERS, required=False, help_text="The number of an instance, with `numprocs`."
+    )
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Replace the port or the number by the key of the instance."""
+        return take_key(super().validate(values), "Field")
+
+
+class StartSerializer(InstanceSerializer):
     """Validate the body of ``start``; no body means the same as ``{}``."""
 
-    port = StrictInteger(limits=rules.PORTS, required=False)
-    all = StrictBoolean(default=False, help_text="Every instance of a port range.")
+    all = StrictBoolean(default=False, help_text="Every instance.")
     wait = StrictBoolean(default=False, help_text="Return once the program is running.")
     timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait at most.")
     if_not_running = StrictBoolean(default=False, help_text="Respond with `already_running`.")
 
 
-class RestartSerializer(StrictSerializer):
+class RestartSerializer(InstanceSerializer):
     """Validate the body of ``restart``."""
 
-    port = StrictInteger(limits=rules.PORTS, required=False)
-    all = StrictBoolean(default=False, help_text="Every instance of a port range.")
+    all = StrictBoolean(default=False, help_text="Every instance.")
     wait = StrictBoolean(default=False, help_text="Return once the program is running again.")
     timeout = StrictInteger(limits=(1, 300), default=30, help_text="Seconds to wait at most.")
     rolling = StrictInteger(
@@ -43,25 +55,24 @@ class RestartSerializer(StrictSerializer):
     )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Require that a roll-out covers a range, and that the client learns where it stops."""
-        if "rolling" in values and not (values["all"] and values["wait"] and "port" not in values):
+        """Require that a roll-out covers all instances, and that the client learns where it stops."""
+        values = super().validate(values)
+        if "rolling" in values and not (values["all"] and values["wait"] and "key" not in values):
             raise serializers.ValidationError({"rolling": ["Field 'rolling' needs all: true and wait: true"]})
         return values
 
 
-class StopSerializer(StrictSerializer):
+class StopSerializer(InstanceSerializer):
     """Validate the body of ``stop``."""
 
-    port = StrictInteger(limits=rules.PORTS, required=False)
-    all = StrictBoolean(default=False, help_text="Every instance of a port range.")
+    all = StrictBoolean(default=False, help_text="Every instance.")
 
 
-class SignalSerializer(StrictSerializer):
+class SignalSerializer(InstanceSerializer):
     """Validate the body of ``signal``."""
 
     signal = StrictChoice(choices=signals.SIGNALS, help_text="Its name without `SIG`.")
-    port = StrictInteger(limits=rules.PORTS, required=False)
-    all = StrictBoolean(default=False, help_text="Every instance of a port range that runs.")
+    all = StrictBoolean(default=False, help_text="Every instance that runs.")
     scope = StrictChoice(
         choices=signals.SCOPES,
         default=signals.MAIN,
@@ -69,11 +80,10 @@ class SignalSerializer(StrictSerializer):
     )
 
 
-class ReloadSerializer(StrictSerializer):
+class ReloadSerializer(InstanceSerializer):
     """Validate the body of ``reload``."""
 
-    port = StrictInteger(limits=rules.PORTS, required=False)
-    all = StrictBoolean(default=False, help_text="Every instance of a port range that runs.")
+    all = StrictBoolean(default=False, help_text="Every instance that runs.")
 
 
 class InputText(StrictString):
@@ -109,10 +119,8 @@ class TemporaryInputSerializer(StrictSerializer):
         return {"text": "", **values}
 
 
-class InputSerializer(TemporaryInputSerializer):
+class InputSerializer(InstanceSerializer, TemporaryInputSerializer):
     """Validate the body of ``input``."""
-
-    port = StrictInteger(limits=rules.PORTS, required=False)
 
 
 class NoFieldsSerializer(StrictSerializer):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from daemon_programs.supervisor.instances import Key, key_of
 from daemon_programs.supervisor.states import LastRun, ProgramState
 
 # The type of the remote communication event that wakes the listener. It carries no data: the listener
@@ -27,9 +28,9 @@ class StateChange:
     last_run: LastRun | None  # of a run that has just ended
 
     @property
-    def port(self) -> int | None:
-        """Return the port of an instance of a port range; None for other programs."""
-        return None if self.process == self.group else int(self.process)
+    def key(self) -> Key | None:
+        """Return the key of an instance; None for the only process of a program."""
+        return None if self.process == self.group else key_of(self.process)
 
     def __str__(self) -> str:
         name = self.group if self.process == self.group else f"{self.group}:{self.process}"

@@ -7,7 +7,8 @@ A probe is stored as clients write it, such as ``{"http": "http://127.0.0.1:{por
 from dataclasses import dataclass
 from typing import Any
 
-PORT = "{port}"
+from daemon_programs.supervisor.instances import Key
+
 KINDS = ("port", "http", "command", "log", "notify")
 RESTART, NONE = "restart", "none"  # what becomes of a program that is not healthy
 STARTED, READY, COMPLETED = "started", "ready", "completed"
@@ -30,20 +31,20 @@ class Probe:
     action: str = RESTART
 
     @classmethod
-    def of(cls, document: dict[str, Any], port: int | None = None) -> "Probe":
-        """Return the probe of a document, with the port of an instance in the place of ``{port}``."""
+    def of(cls, document: dict[str, Any], key: Key | None = None) -> "Probe":
+        """Return the probe of a document, with the key of an instance in the place of its placeholder."""
         kind = next(kind for kind in KINDS if kind in document)
         target = document[kind]
-        if port is not None:
-            target = _with_port(target, port)
+        if key is not None:
+            target = _with_key(target, key)
         if kind == "port":
             target = int(target)
         return cls(kind, target, **{key: value for key, value in document.items() if key != kind})
 
 
-def _with_port(target: Any, port: int) -> Any:
+def _with_key(target: Any, key: Key) -> Any:
     if isinstance(target, str):
-        return target.replace(PORT, str(port))
+        return key.fill(target)
     if isinstance(target, list):
-        return [argument.replace(PORT, str(port)) for argument in target]
+        return [key.fill(argument) for argument in target]
     return target

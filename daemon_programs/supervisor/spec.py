@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
-PORT = "{port}"
+from daemon_programs.supervisor.instances import PORT, Key, KeyKind
+
 RELOAD_SECONDS = 30  # that the command of a reload may take
 # For fields that name the program, or take effect at its next start or stop.
 _RESTARTS_NOTHING = {"restarts": False}
@@ -18,9 +19,9 @@ _RESTARTS_NOTHING = {"restarts": False}
 
 @dataclass(frozen=True)
 class Specification:
-    """A program as supervisord runs it: one process, or one for each port of a range.
+    """A program as supervisord runs it: one process, one for each port of a range, or ``numprocs``.
 
-    If there are ``ports``, ``{port}`` in an argument or a log path stands for the port.
+    If there are several, ``{port}`` or ``{instance}`` in an argument or a log path stands for their key.
     """
 
     group: str  # its name in supervisord: made of the id, so unique and without special characters
@@ -54,9 +55,9 @@ class Specification:
     max_runtime_seconds: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     stop_signal: str = field(default="TERM", metadata=_RESTARTS_NOTHING)
     stop_scope: str = field(default="main", metadata=_RESTARTS_NOTHING)
-    # What a reload does: {"signal": name} or {"argv": [...]}, where {port} stands for the port.
+    # What a reload does: {"signal": name} or {"argv": [...]}, with placeholders of the key.
     reload: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
-    # What is run before each start: {"argv": [...], "timeout": seconds}, where {port} stands for the port.
+    # What is run before each start: {"argv": [...], "timeout": seconds}, with placeholders of the key.
     before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
     memory_limit_bytes: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     stdin: str = "null"  # or "pipe"
@@ -69,6 +70,7 @@ class Specification:
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch
     private_folder: str | None = None  # created for its user at each start, removed at each end
     ports: tuple[int, int] | None = None  # first and last
+    numprocs: int = 1  # without ports
 
     def render(self) -> str:
         """Return the text of the program's file, in ASCII."""
@@ -99,21 +101,22 @@ def with_port(argv: list[str], parameter: list[str]) -> list[str]:
     If the command does not contain ``{port}``, the parameter and the port are appended; they are joined
     if the parameter ends in ``=`` (docs/contract.md, section 3).
     """
-    if any(PORT in argument for argument in argv):
+    placeholder = PORT.placeholder
+    if any(placeholder in argument for argument in argv):
         return argv
     if parameter and parameter[-1].endswith("="):
-        return [*argv, *parameter[:-1], parameter[-1] + PORT]
-    return [*argv, *parameter, PORT]
+        return [*argv, *parameter[:-1], parameter[-1] + placeholder]
+    return [*argv, *parameter, placeholder]
 
 
-def log_per_port(path: str) -> str:
-    """Return a log path that contains ``{port}``; if it did not, it is inserted before the suffix."""
-    if PORT in path:
+def log_per_instance(path: str, kind: KeyKind) -> str:
+    """Return a log path with the placeholder of the key; if it had none, it is inserted before the suffix."""
+    if kind.placeholder in path:
         return path
     log = PurePosixPath(path)
-    return str(log.with_name(f"{log.stem}_{PORT}{log.suffix}"))
+    return str(log.with_name(f"{log.stem}_{kind.placeholder}{log.suffix}"))
 
 
-def log_of_port(path: str, port: int) -> str:
+def log_of_instance(path: str, key: Key) -> str:
     """Return the log path of one instance."""
-    return log_per_port(path).replace(PORT, str(port))
+    return key.fill(log_per_instance(path, key.kind))

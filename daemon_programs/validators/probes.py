@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from daemon_programs.supervisor.instances import NUMBER, PORT, Key, Keys
 from daemon_programs.supervisor.prober.hosts import may_be_probed
-from daemon_programs.supervisor.probes import KINDS, NONE, PORT, RESTART
+from daemon_programs.supervisor.probes import KINDS, NONE, RESTART
 from daemon_programs.text import encodable, printable, split_words
 from daemon_programs.validators import rules
 
@@ -39,11 +40,18 @@ def check_health(health: Any) -> None:
     _check_probe("health", health)
 
 
-def check_ports(field: str, probe: dict[str, Any], *, has_ports: bool) -> None:
-    """Refuse ``{port}`` where there is no port range to replace it, in a valid probe."""
+def check_placeholders(field: str, probe: dict[str, Any], keys: Keys | None) -> None:
+    """Refuse placeholders in the address of a valid probe that the keys of the program don't replace."""
     target = probe.get("port", probe.get("http"))
-    if not has_ports and isinstance(target, str) and PORT in target:
-        raise ValidationError(f"Field '{field}' contains {PORT}, which requires port_range to be set")
+    if not isinstance(target, str):
+        return
+    for kind, requires in ((PORT, "port_range"), (NUMBER, "numprocs")):
+        if kind.placeholder in target and (keys is None or keys.kind is not kind):
+            raise ValidationError(
+                f"Field '{field}' contains {kind.placeholder}, which requires {requires} to be set"
+            )
+    if keys is not None and keys.kind is NUMBER:
+        _check_http(field, Key(NUMBER, keys.last).fill(target))  # a longer number may make it invalid
 
 
 def _check_probe(field: str, probe: Any) -> None:
@@ -77,16 +85,18 @@ def _keys_of(field: str, kind: str) -> frozenset[str]:
 
 def _check_port(field: str, port: Any) -> None:
     low, high = rules.PORTS
-    if port != PORT and (type(port) is not int or not low <= port <= high):
-        raise ValidationError(f"Field '{field}': 'port' must be between {low} and {high}, or \"{PORT}\"")
+    if port != PORT.placeholder and (type(port) is not int or not low <= port <= high):
+        raise ValidationError(
+            f"Field '{field}': 'port' must be between {low} and {high}, or \"{PORT.placeholder}\""
+        )
 
 
 def _check_http(field: str, url: Any) -> None:
-    example = f"such as http://127.0.0.1:{PORT}/healthz"
+    example = f"such as http://127.0.0.1:{PORT.placeholder}/healthz"
     if not _is_text(url) or not _URL_CHARACTERS.fullmatch(url) or len(url) > TEXT_LENGTH:
         raise ValidationError(f"Field '{field}': 'http' must be a URL {example}")
     try:
-        parts = urlsplit(url.replace(PORT, "1"))
+        parts = urlsplit(url.replace(PORT.placeholder, "1").replace(NUMBER.placeholder, "1"))
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None

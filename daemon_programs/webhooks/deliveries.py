@@ -162,8 +162,8 @@ def body_of(event: Event) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "metadata": {"daemon_manager_version": settings.VERSION},
     }
-    if event.port is not None:
-        body["instance"] = {"port": event.port, "instance_name": f"{event.name}_{event.port}"}
+    if event.key is not None:
+        body["instance"] = {event.key.kind.name: event.key.value, "instance_name": event.display_name}
     if event.state == "exited" or event.exit_code is not None:
         body["exit_code"] = event.exit_code
     return body
@@ -195,6 +195,7 @@ def delivery_document(delivery: Delivery) -> dict[str, Any]:
         "event_id": event.pk,
         "event": event.state.upper(),
         "port": event.port,
+        "instance": event.instance,
         "url": delivery.url,
         "state": delivery.state,
         "error": delivery.error or None,

@@ -25,7 +25,7 @@ ProcessCollector(registry=REGISTRY)  # metrics of the API's own process
 
 _MEDIA_TYPE = "text/plain"
 EXAMPLE = """\
-# HELP daemon_programs Registered programs by status; a port range is running while an instance is.
+# HELP daemon_programs Registered programs by status; one with instances is running while one of them is.
 # TYPE daemon_programs gauge
 daemon_programs{state="running"} 12.0
 daemon_programs{state="fatal"} 1.0

@@ -30,6 +30,7 @@ class DeliveryShape(serializers.Serializer):
     event_id = serializers.IntegerField(help_text="The `id` of the event.")
     event = serializers.ChoiceField(choices=webhook_config.EVENTS)
     port = serializers.IntegerField(required=False, help_text="That of an instance of a port range.")
+    instance = serializers.IntegerField(required=False, help_text="The number of an instance.")
     url = serializers.CharField()
     state = serializers.ChoiceField(choices=Delivery.STATES)
     error = serializers.CharField(required=False, help_text="Why it failed or was cancelled.")

@@ -23,7 +23,7 @@ EXAMPLE = {
 
 
 class EventShape(serializers.Serializer):
-    """A recorded state change of a program, or of an instance of a port range."""
+    """A recorded state change of a program, or of one of its instances."""
 
     id = serializers.IntegerField(help_text="Ids ascend in the order of the events.")
     at = serializers.DateTimeField(help_text="UTC, to the millisecond.")
@@ -31,6 +31,7 @@ class EventShape(serializers.Serializer):
     temporary_id = serializers.CharField(required=False, help_text="The id of a temporary program.")
     name = serializers.CharField(allow_blank=True, help_text="The program's name at that time.")
     port = serializers.IntegerField(required=False, help_text="That of an instance of a port range.")
+    instance = serializers.IntegerField(required=False, help_text="The number of an instance.")
     from_state = serializers.ChoiceField(choices=STATUSES)
     state = serializers.ChoiceField(choices=STATUSES)
     pid = serializers.IntegerField(required=False)

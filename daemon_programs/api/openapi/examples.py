@@ -52,6 +52,14 @@ RUNNING_INSTANCE = {
     "pid": 4800,
     "uptime": "0:15:30",
 }
+WORKERS = _program(3, name="workers", command="celery worker -n w{instance}", user="node", numprocs=3)
+RUNNING_NUMBER = {
+    "instance": 2,
+    "instance_name": "workers_2",
+    "status": "running",
+    "pid": 4810,
+    "uptime": "0:15:30",
+}
 STATS = {
     "pid": 4711,
     "started_at": "2026-02-10T17:39:50Z",
@@ -116,6 +124,8 @@ ADD_PROGRAM = [
         lazy_load=True,
     ),
     response_example("A port range", id=2, program=API),
+    request_example("Three workers", name="workers", command=WORKERS["command"], user="node", numprocs=3),
+    response_example("Three workers", id=3, program=WORKERS),
 ]
 EDIT_PROGRAM = [
     request_example("Two fields", description="v2", environment={"A": "1"}),
@@ -133,10 +143,12 @@ START_PROGRAM = [
     request_example("Wait until it is running", wait=True, timeout=10),
     request_example("Unless it is running", if_not_running=True),
     request_example("An instance", port=8042),
+    request_example("An instance of several workers", instance=2, wait=True),
     request_example("All instances", all=True),
     response_example("Started"),
     response_example("It was running already", already_running=True),
     response_example("An instance", instance=STARTING_INSTANCE),
+    response_example("An instance of several workers", instance=RUNNING_NUMBER),
     response_example("The instance was running already", already_running=True, instance=RUNNING_INSTANCE),
 ]
 STOP_PROGRAM = [
@@ -202,6 +214,7 @@ STATUS = [
         problem="Working directory '/var/www' does not exist",
     ),
     response_example("A port range", instances=[RUNNING_INSTANCE], running_count=1, total_count=100),
+    response_example("Several workers", instances=[RUNNING_NUMBER], running_count=1, total_count=3),
     response_example(
         "An instance", instance={"port": 8043, "instance_name": "api_8043", "status": "stopped"}
     ),

@@ -6,7 +6,15 @@ from daemon_programs.api.openapi import (
     examples,
     extensions,  # noqa: F401  (registered by being imported)
 )
-from daemon_programs.api.openapi.parameters import BOOLEAN_SCHEMA, ID, LOG_QUERY, PORT, PORT_SCHEMA, query
+from daemon_programs.api.openapi.parameters import (
+    BOOLEAN_SCHEMA,
+    ID,
+    INSTANCE,
+    LOG_QUERY,
+    PORT,
+    PORT_SCHEMA,
+    query,
+)
 from daemon_programs.api.openapi.responses import (
     STATUS_ANSWER,
     AddAnswer,
@@ -144,7 +152,7 @@ start_program = extend_schema(
     tags=_PROGRAMS,
     operation_id="startProgram",
     summary="Start a program",
-    description="Starts a program, or of a port range the instance for `port`, or with `all` every instance.",
+    description="Starts a program, or the instance for `port` or `instance`, or with `all` every instance.",
     parameters=[ID],
     request=StartSerializer,
     responses=StartAnswer,
@@ -168,8 +176,8 @@ restart_program = extend_schema(
     summary="Restart a program",
     description=(
         "Stops and starts in one step: two processes never run at once, and no start is lost. While the old "
-        "process is ending, further restarts join the one under way. With `rolling` the instances of a port "
-        "range that run are restarted a few at a time; the roll-out stops at the first that fails."
+        "process is ending, further restarts join the one under way. With `rolling` the instances "
+        "that run are restarted a few at a time; the roll-out stops at the first that fails."
     ),
     parameters=[ID],
     request=RestartSerializer,
@@ -204,7 +212,7 @@ write_input = extend_schema(
     operation_id="writeProgramInput",
     summary="Write to a program's standard input",
     description=(
-        "For programs with `stdin: pipe`. Of a port range, `port` is the instance. The call does not wait "
+        "For programs with `stdin: pipe`. `port` or `instance` is the instance. The call does not wait "
         "for the program to read. It is answered with 503 (`input_full`) if more than 256 KiB would wait; "
         "then nothing was written."
     ),
@@ -218,7 +226,7 @@ program_logs = extend_schema(
     operation_id="getProgramLogs",
     summary="Read a program's log",
     description="Returns the last lines. A log that does not exist yet is empty.",
-    parameters=[ID, *LOG_QUERY, PORT],
+    parameters=[ID, *LOG_QUERY, PORT, INSTANCE],
     responses=LogAnswer,
     examples=examples.LOGS,
 )
@@ -227,8 +235,8 @@ list_statuses = extend_schema(
     operation_id="listStatuses",
     summary="List statuses",
     description=(
-        "All programs in id order. A port range is `running` while any of its instances is, and `fatal` if "
-        "all of them are."
+        "All programs in id order. A program with instances is `running` while any of them is, and `fatal` "
+        "if all of them are."
     ),
     responses=StatusesAnswer,
     examples=examples.LIST_STATUSES,
@@ -241,10 +249,11 @@ retrieve_status = extend_schema(
     parameters=[
         ID,
         PORT,
+        INSTANCE,
         query(
             "include_stats",
             {**BOOLEAN_SCHEMA, "default": "false"},
-            "Add `stats` to the instances of a port range; a single program always has them.",
+            "Add `stats` to instances; a program with one process always has them.",
         ),
     ],
     responses=STATUS_ANSWER,

@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter
 from daemon_programs.api.openapi import (
     extensions,  # noqa: F401  (registered by being imported)
 )
+from daemon_programs.serializers.keys import NUMBERS
 from daemon_programs.validators import rules
 
 
@@ -20,6 +21,8 @@ ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The 
 PORT_SCHEMA = {"type": "integer", "minimum": rules.PORTS[0], "maximum": rules.PORTS[1]}
 BOOLEAN_SCHEMA = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
 PORT = query("port", PORT_SCHEMA, "The port of an instance.")
+_NUMBER_SCHEMA = {"type": "integer", "minimum": NUMBERS[0], "maximum": NUMBERS[1]}
+INSTANCE = query("instance", _NUMBER_SCHEMA, "The number of an instance, with `numprocs`.")
 LOG_QUERY = [
     query(
         "type",

@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
 from daemon_programs.programs.observed.statuses import STATUSES
+from daemon_programs.supervisor.instances import KINDS
 from daemon_programs.supervisor.probes import CONDITIONS
 from daemon_programs.validators import webhook_config
 
@@ -83,17 +84,18 @@ class Findings(serializers.Serializer):
 
 
 class ProgramInstance(Findings, ProcessStatus):
-    """The status of one instance of a port range."""
+    """The status of one instance of a program."""
 
-    port = serializers.IntegerField()
+    port = serializers.IntegerField(required=False, help_text="In a port range.")
+    instance = serializers.IntegerField(required=False, help_text="With `numprocs`: its number.")
     instance_name = serializers.CharField()
     stats = Stats(required=False)
 
 
 class PortRangeStatus(serializers.Serializer):
-    """The status of a port range, with the instances that are not stopped."""
+    """The status of a program with instances: those that are not stopped."""
 
-    type = serializers.ChoiceField(choices=["port-range"])
+    type = serializers.ChoiceField(choices=[kind.programs for kind in KINDS])
     running_instances = serializers.IntegerField()
     total_instances = serializers.IntegerField()
     instances = ProgramInstance(many=True)
@@ -173,7 +175,7 @@ class ListedProgram(Program):
         serializers=[ProgramStatus, PortRangeStatus],
         resource_type_field_name=None,
     )
-    stats = Stats(required=False, help_text="A port range has stats per instance.")
+    stats = Stats(required=False, help_text="Instances have stats of their own.")
 
     def get_fields(self) -> Any:
         """Return the fields with those optional that are only present on request."""
@@ -217,7 +219,7 @@ class ListAnswer(serializers.Serializer):
 class RestartAnswer(Success):
     """The result of a restart."""
 
-    instance = ProgramInstance(required=False, help_text="With `port`.")
+    instance = ProgramInstance(required=False, help_text="With `port` or `instance`.")
 
 
 class StartAnswer(RestartAnswer):
@@ -268,7 +270,7 @@ PROBLEM = "Why it can't be run at the moment: its user, a folder or its command 
 
 
 class WholeProgramStatus(Findings, ProgramStatus):
-    """The status of a program without a port range."""
+    """The status of a program with one process."""
 
     attach = serializers.CharField(required=False, help_text="The command that attaches to its tmux session.")
 
@@ -284,7 +286,7 @@ class Restarts(serializers.Serializer):
 
 
 class OrdinaryStatusAnswer(Restarts, Success):
-    """The status of a program without a port range."""
+    """The status of a program with one process."""
 
     status = WholeProgramStatus()
     stats = Stats(required=False)
@@ -293,14 +295,14 @@ class OrdinaryStatusAnswer(Restarts, Success):
 
 
 class InstanceStatusAnswer(Restarts, Success):
-    """The status of one instance of a port range, with `port`."""
+    """The status of one instance, with `port` or `instance`."""
 
     instance = ProgramInstance()
     last_run = LastRun(required=False)
 
 
 class PortRangeStatusAnswer(Success):
-    """The status of a port range, with the instances that are not stopped."""
+    """The status of a program with instances: those that are not stopped."""
 
     instances = ProgramInstance(many=True)
     running_count = serializers.IntegerField()

@@ -7,7 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 
 from daemon_programs.api.openapi import events as event_schemas
-from daemon_programs.api.openapi.parameters import ID, LOG_QUERY, PORT, query
+from daemon_programs.api.openapi.parameters import ID, INSTANCE, LOG_QUERY, PORT, query
 
 _MEDIA_TYPE = "text/event-stream"
 _CURSOR = {"type": "string", "pattern": "^[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}$"}
@@ -65,7 +65,7 @@ program_log_stream = stream(
         f"{LOG_EVENTS}- `end` `{{reason}}`: the program was `removed`, or the path of its log was `changed`. "
         "No event follows: close the stream."
     ),
-    parameters=[ID, *LOG_STREAM_QUERY, PORT],
+    parameters=[ID, *LOG_STREAM_QUERY, PORT, INSTANCE],
     examples=stream_examples(("b0d91-5e3a-7b2-99e1b07d", "open", _OPEN), LINE),
 )
 event_stream = stream(

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.validators import MaxValueValidator, MinValueValidator
 
 from daemon_programs.models.fields.field import Kind, ProgramField
+from daemon_programs.models.fields.instances import INSTANCE_FIELDS
 from daemon_programs.models.fields.probes import PROBE_FIELDS
 from daemon_programs.models.fields.processes import PROCESS_FIELDS
 from daemon_programs.models.fields.published import PUBLISHED_FIELDS
@@ -38,6 +39,11 @@ SECTIONS: list[tuple[str | None, str, bool]] = [
         "One process per port, each started and stopped on its own. Leave the ports empty for one process.",
         True,
     ),
+    (
+        "Instances",
+        "Several equal processes, each started and stopped on its own. Not together with a port range.",
+        True,
+    ),
     ("Display and terminal", "", True),
     ("Logs", "", True),
     ("Webhooks", "", True),
@@ -52,6 +58,7 @@ PROGRAM_FIELDS: tuple[ProgramField, ...] = (
     *PROBE_FIELDS,
     *WORLD_FIELDS,
     *PROCESS_FIELDS,
+    *INSTANCE_FIELDS,
 )
 
 FIELD = {field.name: field for field in PROGRAM_FIELDS}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from daemon_programs.models import Program
+from daemon_programs.programs.observed.statuses import key_in
 from daemon_programs.supervisor.processes import tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProgramState
@@ -119,9 +120,9 @@ def walk_tree(root_pids: list[int], children: Children) -> Iterator[int]:
 def add_to_instances(
     program: Program, instances: list[dict[str, Any]], measured: dict[Owner, dict[str, Any]]
 ) -> None:
-    """Add ``stats`` to the live instances of a port range."""
+    """Add ``stats`` to the live instances of a program."""
     for instance in instances:
-        if own := measured.get(Owner(program.group, str(instance["port"]))):
+        if own := measured.get(Owner(program.group, key_in(instance).process)):
             instance["stats"] = own
 
 

@@ -8,16 +8,12 @@ import time
 from typing import Any
 
 from daemon_programs.models import Program
+from daemon_programs.supervisor.instances import KINDS, Key, key_of
 from daemon_programs.supervisor.states import Outcome, ProcessState, ProgramState
 from daemon_programs.timestamps import iso, uptime
 
 STATUSES = ("running", "stopped", "starting", "stopping", "backoff", "exited", "fatal", "unknown")
 ACTIVE = frozenset({"running", "starting"})  # what a start would find running already
-
-
-def process_name(program: Program, port: int | None) -> str:
-    """Return supervisord's name of the program's process, or of the instance for a port."""
-    return program.group if port is None else str(port)
 
 
 def process_state(state: ProgramState | None, name: str) -> ProcessState:
@@ -45,46 +41,56 @@ def live_fields(process: ProcessState) -> dict[str, Any]:
 def program_status(program: Program, state: ProgramState | None) -> dict[str, Any]:
     """Return the ``ProgramStatus`` for ``GET status``.
 
-    A port range is ``running`` while any instance is, and ``fatal`` if all of them are.
+    A program with instances is ``running`` while any of them is, and ``fatal`` if all of them are.
     """
-    if not program.has_ports:
+    if program.keys is None:
         return {"id": program.pk, **live_fields(_own_process(program, state))}
     words = [status_of(process) for process in _processes(state).values()]
     for word in ("running", "starting", "backoff", "stopping"):
         if word in words:
             return {"id": program.pk, "status": word}
-    if words.count("fatal") == len(program.ports):  # those that have never run are not reported
+    if words.count("fatal") == len(program.keys):  # those that have never run are not reported
         return {"id": program.pk, "status": "fatal"}
     return {"id": program.pk, "status": _status_if_missing(program, state) or "stopped"}
 
 
 def listed_status(program: Program, state: ProgramState | None) -> dict[str, Any]:
-    """Return the ``status`` of a program in ``GET programs``; that of a port range has its instances."""
-    if not program.has_ports:
+    """Return the ``status`` of a program in ``GET programs``, with its instances if it has several."""
+    keys = program.keys
+    if keys is None:
         return program_status(program, state)
     instances = list_instances(program, state)
     return {
-        "type": "port-range",
+        "type": keys.kind.programs,
         "running_instances": count_running(instances),
-        "total_instances": len(program.ports),
+        "total_instances": len(keys),
         "instances": instances,
     }
 
 
 def list_instances(program: Program, state: ProgramState | None) -> list[dict[str, Any]]:
-    """Return the instances of a port range that are not stopped, sorted by port.
+    """Return the instances of a program that are not stopped, sorted by key.
 
-    While an edit that added the range is applied, supervisord may still report the single process. It is
-    left out.
+    While an edit that changes its kind of keys is applied, supervisord may still report the former processes.
+    They are left out.
     """
-    ports = {int(name): process for name, process in _processes(state).items() if name.isdigit()}
-    instances = (instance(program, port, process) for port, process in ports.items())
-    return sorted((each for each in instances if each["status"] != "stopped"), key=lambda each: each["port"])
+    keys = program.keys
+    if keys is None:
+        return []
+    found = [(key, process) for name, process in _processes(state).items() if (key := key_of(name))]
+    found.sort(key=lambda pair: pair[0].value)
+    instances = (instance(program, key, process) for key, process in found if key.kind is keys.kind)
+    return [each for each in instances if each["status"] != "stopped"]
 
 
-def instance(program: Program, port: int, process: ProcessState) -> dict[str, Any]:
+def key_in(instance: dict[str, Any]) -> Key:
+    """Return the key that a ``ProgramInstance`` has."""
+    return next(Key(kind, instance[kind.name]) for kind in KINDS if kind.name in instance)
+
+
+def instance(program: Program, key: Key, process: ProcessState) -> dict[str, Any]:
     """Return a ``ProgramInstance``."""
-    return {"port": port, "instance_name": program.instance_name(port), **live_fields(process)}
+    return {key.kind.name: key.value, "instance_name": program.instance_name(key), **live_fields(process)}
 
 
 def count_running(instances: list[dict[str, Any]]) -> int:

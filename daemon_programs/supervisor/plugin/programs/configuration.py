@@ -17,6 +17,7 @@ from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpect
 from supervisor.options import ProcessConfig, ProcessGroupConfig
 
 from daemon_programs.supervisor.filesystem import search_path
+from daemon_programs.supervisor.instances import Key, keys_of
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.io import terminal
 from daemon_programs.supervisor.plugin.io.input import ProgramInput
@@ -28,7 +29,6 @@ from daemon_programs.supervisor.probes import Probe
 from daemon_programs.supervisor.processes import signals
 from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
 
-PORT = "{port}"
 AUTORESTART = {
     "true": RestartUnconditionally,
     "false": False,
@@ -42,7 +42,7 @@ _OUTPUT_EVENTS = {
 
 _NUMBERS = (
     *("priority", "nice", "delay_seconds", "stop_grace_seconds", "log_max_bytes", "log_backups"),
-    *("start_seconds", "restart_delay_seconds", "restart_delay_max_seconds", "stable_seconds"),
+    *("start_seconds", "restart_delay_seconds", "restart_delay_max_seconds", "stable_seconds", "numprocs"),
 )
 _NUMBERS_OR_NONE = ("start_retries", "restart_limit", "max_runtime_seconds")
 
@@ -53,15 +53,15 @@ GroupFactory = Callable[["ProgramGroupConfig"], Any]
 class ProgramConfig(ProcessConfig):
     """The configuration of one process. Compared by identity, since groups compare specifications."""
 
-    def __init__(self, context: Context, spec: dict[str, Any], port: int | None) -> None:
-        def of_port(text: str) -> str:
-            return text if port is None else text.replace(PORT, str(port))
+    def __init__(self, context: Context, spec: dict[str, Any], key: Key | None) -> None:
+        def of_key(text: str) -> str:
+            return text if key is None else key.fill(text)
 
         self.context = context
-        self.argv = [of_port(argument) for argument in spec["argv"]]
+        self.argv = [of_key(argument) for argument in spec["argv"]]
         self.variables = dict(spec["environment"])
-        if port is not None:
-            self.variables.setdefault("PORT", str(port))
+        if key is not None:
+            self.variables.setdefault(key.kind.variable, str(key.value))
         self.env_files: list[str] = spec["env_files"]
         self.user: str = spec["user"]
         self.nice: int = spec["nice"]
@@ -76,22 +76,22 @@ class ProgramConfig(ProcessConfig):
             stable_seconds=spec["stable_seconds"],
             limit=spec["restart_limit"],
         )
-        self.before_start = steps.read(spec["before_start"], of_port)
+        self.before_start = steps.read(spec["before_start"], of_key)
         self.memory_limit_bytes: int | None = spec["memory_limit_bytes"]
         self.takes_input: bool = spec["stdin"] == "pipe"
-        self.ready = _probe(spec["ready"], port)
-        self.health = _probe(spec["health"], port)
+        self.ready = _probe(spec["ready"], key)
+        self.health = _probe(spec["health"], key)
         self.terminal: bool = spec["terminal"]
         self.private_folder: str | None = spec["private_folder"]
         self.stop_scope: str = spec["stop_scope"]
         reload = spec["reload"] or {}
         self.reload_signal: str | None = reload.get("signal")
-        self.reload_argv = [of_port(argument) for argument in reload.get("argv", [])]
-        stdout = spec["stdout"] and of_port(spec["stdout"])
-        stderr = spec["stderr"] and of_port(spec["stderr"])
+        self.reload_argv = [of_key(argument) for argument in reload.get("argv", [])]
+        stdout = spec["stdout"] and of_key(spec["stdout"])
+        stderr = spec["stderr"] and of_key(spec["stderr"])
         super().__init__(
             context.options,
-            name=spec["group"] if port is None else str(port),
+            name=spec["group"] if key is None else key.process,
             uid=None,  # the child drops privileges itself, and also sets the user's HOME
             command=shlex.join(self.argv),
             directory=spec["directory"],
@@ -172,7 +172,7 @@ class ProgramConfig(ProcessConfig):
 
 
 class ProgramGroupConfig(ProcessGroupConfig):
-    """The configuration of a program: a group of one process, or of one process per port."""
+    """The configuration of a program: a group of one process, or of one per key."""
 
     def __init__(
         self, context: Context, spec: dict[str, Any], digest: str, group_factory: GroupFactory
@@ -180,15 +180,12 @@ class ProgramGroupConfig(ProcessGroupConfig):
         self.context = context
         self.spec = spec
         self.digest = digest  # of the program's file
-        ports: list[int | None] = [None]
-        if spec["ports"]:
-            first, last = spec["ports"]
-            ports = list(range(first, last + 1))
+        keys = keys_of(spec["ports"], spec["numprocs"])
         super().__init__(
             context.options,
             spec["group"],
             spec["priority"],
-            [ProgramConfig(context, spec, port) for port in ports],
+            [ProgramConfig(context, spec, key) for key in keys or (None,)],
         )
         self._group_factory = group_factory
 
@@ -206,8 +203,8 @@ class ProgramGroupConfig(ProcessGroupConfig):
         return self._group_factory(self)
 
 
-def _probe(document: dict[str, Any] | None, port: int | None) -> Probe | None:
-    return None if document is None else Probe.of(document, port)
+def _probe(document: dict[str, Any] | None, key: Key | None) -> Probe | None:
+    return None if document is None else Probe.of(document, key)
 
 
 def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:

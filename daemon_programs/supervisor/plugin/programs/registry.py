@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from daemon_programs.supervisor.instances import FIRST_NUMBER
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
 from daemon_programs.supervisor.plugin.programs.dependencies import Dependencies
@@ -70,6 +71,9 @@ class Registry:
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
         self._note_name(successor)
         wanted = set(restart)
+        only_or_first = {config.name, FIRST_NUMBER.process}
+        if wanted & only_or_first:  # what was the only process is now the first one, or the reverse
+            wanted |= only_or_first
         successor.queue([name for name in successor.processes if name in wanted], group.changed_by)
         self.context.announce_settled(config.name)
         self.context.wakeup.poke()

@@ -16,10 +16,10 @@ class Step(NamedTuple):
         return f"command {self.number} of before_start ({self.argv[0]}) {problem}"
 
 
-def read(commands: list[dict[str, Any]], of_port: Callable[[str], str]) -> list[Step]:
-    """Return the steps; ``of_port`` replaces the placeholder of the port in an argument."""
+def read(commands: list[dict[str, Any]], of_key: Callable[[str], str]) -> list[Step]:
+    """Return the steps; ``of_key`` replaces the placeholder of the key in an argument."""
     return [
-        Step(number, [of_port(argument) for argument in each["argv"]], each["timeout"])
+        Step(number, [of_key(argument) for argument in each["argv"]], each["timeout"])
         for number, each in enumerate(commands, start=1)
     ]
 
