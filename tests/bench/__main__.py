@@ -30,8 +30,8 @@ def main() -> int:
     print(text)
     print("\n".join(report.promises(results)))
     if options.write:
-        document.write(text)
         drawing.write(results, sides)
+        document.write(f"{text}\n\n{drawing.markup()}")
     return 1 if any(key.contender == OURS for key in results.failures) else 0
 
 

@@ -9,6 +9,7 @@ from tests.bench.results import Key, Results
 from tests.bench.rows import ADD, BETWEEN, REMOVE, STATS
 from tests.bench.sides.side import Daemon, Side
 
+ROUNDS = 15  # unless others are asked for
 _SETTLE_SECONDS = 3.0
 
 Each = TypeVar("Each")
@@ -106,3 +107,8 @@ def rotated(all: Sequence[Each], number: int) -> Sequence[Each]:
     """Rotate the order, so that no contender is always first or always follows the same one."""
     first = number % len(all) if all else 0
     return [*all[first:], *all[:first]]
+
+
+def more_than_usual(rounds: int) -> float:
+    """Return by how much the limits of time are raised: whoever asks for more rounds has it."""
+    return max(1.0, rounds / ROUNDS)

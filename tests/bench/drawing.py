@@ -56,6 +56,16 @@ def write(results: Results, names: Sequence[str]) -> list[Path]:
     return [_draw(results, names, theme, picture(name)) for name, theme in THEMES.items()]
 
 
+def markup() -> str:
+    """What shows the pictures in the document, each on pages of its theme."""
+    return (
+        "<picture>\n"
+        f'  <source media="(prefers-color-scheme: dark)" srcset="{picture("dark").name}">\n'
+        f'  <img alt="How contenders grow with the number of programs" src="{picture("light").name}">\n'
+        "</picture>"
+    )
+
+
 def picture(theme: str) -> Path:
     return DOCUMENT.with_name(f"benchmarks-{theme}.svg")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import tests.bench
+from tests.bench.arena import ROUNDS
 from tests.bench.figures import ROWS
 from tests.bench.sides import CHOICES
 
@@ -14,7 +15,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--rounds",
         type=_rounds,
-        default=15,
+        default=ROUNDS,
         metavar="N",
         help="how often operations are measured at most (15)",
     )
@@ -43,7 +44,7 @@ def parse() -> argparse.Namespace:
         type=_rounds,
         default=30,
         metavar="SECONDS",
-        help="how long the CPU is watched when idle (30)",
+        help="how long nobody does anything (30)",
     )
     parser.add_argument(
         "--load", type=_rounds, default=4, metavar="SECONDS", help="how long each load is put on (4)"

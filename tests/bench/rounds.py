@@ -2,14 +2,14 @@
 
 import time
 
-from tests.bench.arena import Arena, rotated
+from tests.bench.arena import Arena, more_than_usual, rotated
 from tests.bench.floors import Floors
 from tests.bench.results import Key
 from tests.bench.rows import ADD, BETWEEN, REMOVE, Row
 from tests.bench.sides.side import Side
 
-# A side that has used up this time takes part in no further round.
-_SIDE_SECONDS = 15.0
+# A side that has used up this time takes part in no further round; it is more if more rounds are asked for.
+_SIDE_SECONDS = 10.0
 _LEAST_ROUNDS = 3
 FLOOR = "floor"
 
@@ -17,12 +17,13 @@ FLOOR = "floor"
 def measure_in_rounds(arena: Arena, rounds: int, floors: Floors | None) -> None:
     """Run the rounds, after a first one that is not counted, since first operations are slow."""
     spent: dict[Side, float] = {}
+    seconds = _SIDE_SECONDS * more_than_usual(rounds)
     for number in range(rounds + 1):
         arena.say(f"round {number} of {rounds}" if number else "warming up")
         sides = [
             side
             for side in arena.sides
-            if number <= min(_LEAST_ROUNDS, rounds) or spent.get(side, 0.0) < _SIDE_SECONDS
+            if number <= min(_LEAST_ROUNDS, rounds) or spent.get(side, 0.0) < seconds
         ]
         _round(arena, [side for side in sides if not arena.has_failed(ADD.key, side)], number, spent)
         if floors is not None:

@@ -46,7 +46,7 @@ def run(
 def _measure(arena: Arena, rounds: int, found: Floors | None) -> None:
     alone.set_up(arena)
     if alone.ROWS & set(arena.rows):
-        alone.measure_alone(arena, min(alone.LAPS, rounds))
+        alone.measure_alone(arena, rounds)
     if {"cpu", "memory"} & set(arena.rows):
         arena.measure_idle()
     if _IN_ROUNDS & set(arena.rows):

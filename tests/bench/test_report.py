@@ -75,6 +75,8 @@ def test_pictures_are_small_and_the_same_for_the_same_values(
     assert first != dark.read_text()
     assert len(first) < 100_000
     assert OURS in "".join(ElementTree.fromstring(first).itertext())
+    assert light.name in drawing.markup()
+    assert dark.name in drawing.markup()
     drawing.write(results, NAMES)
     assert light.read_text() == first
 
