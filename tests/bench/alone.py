@@ -35,11 +35,11 @@ def measure_alone(arena: Arena, rounds: int) -> None:
     seconds = _DAEMON_SECONDS * more_than_usual(rounds)
     for daemon in list(arena.daemons):
         arena.say(f"stopping {daemon.name}")
-        arena.attempt("stop", daemon, daemon.stop)
+        _whole(arena, daemon, "stop")
     spent = dict.fromkeys(arena.daemons, 0.0)
     for lap in range(laps):
         for daemon in rotated(list(arena.daemons), lap):
-            if spent[daemon] < seconds:
+            if daemon in arena.daemons and spent[daemon] < seconds:
                 arena.say(f"boot {lap + 1} of {laps}: {daemon.name}")
                 begin = time.monotonic()
                 _lap(arena, daemon)
@@ -50,6 +50,7 @@ def measure_alone(arena: Arena, rounds: int) -> None:
 
 
 def _lap(arena: Arena, daemon: Daemon) -> None:
+    """Boot it, measure what is measured alone, and stop it."""
     _whole(arena, daemon, "boot")
     for side in daemon.sides:
         if daemon in arena.daemons and side in arena.sides and side.can(STATS.verb):
@@ -62,6 +63,8 @@ def _whole(arena: Arena, daemon: Daemon, key: str) -> None:
     milliseconds = arena.attempt(key, daemon, lambda: timed(daemon.boot if key == "boot" else daemon.stop))
     if milliseconds is not None and key in arena.rows:
         arena.add(key, daemon, milliseconds / 1000)
+    if key == "stop":
+        daemon.end()  # one that has failed to stop runs again
 
 
 def _stats(arena: Arena, side: Side) -> None:

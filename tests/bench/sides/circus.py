@@ -66,6 +66,7 @@ class CircusDaemon(Daemon):
         self.driver.call("send", command="quit")
         assert self._process is not None
         self._process.wait(90)
+        self._process = None
         wait(lambda: not any(identify(each.pid) == each for each in tree), "circus is gone", pause=0.01)
         self.driver.close()
         self._driver = None
@@ -80,6 +81,7 @@ class CircusDaemon(Daemon):
             self._process.wait()
             for identity in tree:
                 send(identity, signal.SIGKILL)
+            self._process = None
 
 
 class CircusApi(Side):

@@ -82,6 +82,7 @@ class PlainSupervisord(Daemon):
         assert self.process is not None
         self.process.terminate()
         self.process.wait(90)
+        self.process = None
 
     def end(self) -> None:
         """Kill it with its children, which would survive it."""
@@ -91,6 +92,7 @@ class PlainSupervisord(Daemon):
             self.process.wait()
             for identity in tree:
                 send(identity, signal.SIGKILL)
+            self.process = None
         self.socket.unlink(missing_ok=True)
 
 
