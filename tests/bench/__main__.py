@@ -20,7 +20,7 @@ def main() -> int:
     try:
         daemons = makers(options.contenders, options.against, _say)
         sides = names(options.contenders, options.against)
-        _say(f"this takes about {minutes(options.sizes, len(daemons), options.rows)} minutes")
+        _say(f"this takes up to about {minutes(options.sizes, len(daemons), options.rows)} minutes")
         seconds = {"idle_seconds": options.idle, "load_seconds": options.load}
         results = run(daemons, sides, options.sizes, options.rows, options.rounds, _say, **seconds)
     except KeyboardInterrupt:

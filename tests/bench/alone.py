@@ -60,6 +60,9 @@ def _lap(arena: Arena, daemon: Daemon) -> None:
 
 
 def _whole(arena: Arena, daemon: Daemon, key: str) -> None:
+    if key == "stop" and arena.has_failed(key, daemon):
+        daemon.end()
+        return
     milliseconds = arena.attempt(key, daemon, lambda: timed(daemon.boot if key == "boot" else daemon.stop))
     if milliseconds is not None and key in arena.rows:
         arena.add(key, daemon, milliseconds / 1000)

@@ -62,7 +62,7 @@ def test_every_row_of_every_contender_is_measured(temporary: Path) -> None:
     running = bench(temporary, "--rounds", "1", "--sizes", "1", "--idle", "1", "--load", "1", *WITHOUT_PEERS)
     output, progress = running.communicate(timeout=400)
     assert running.returncode == 0, progress
-    assert progress.startswith("this takes about ")
+    assert progress.startswith("this takes up to about ")
     found = cells(output)
     for section, figures in SECTIONS.items():
         for figure in figures:

@@ -106,6 +106,11 @@ def test_load_counts_answers() -> None:
         server.shutdown()
 
 
+def test_the_version_before_follows_ours_in_the_tables() -> None:
+    assert names(["pm2", "ours"], Path("/clone"))[:3] == [OURS, BEFORE, PM2]
+    assert names(["pm2"], Path("/clone"))[:2] == [BEFORE, PM2]
+
+
 def test_percentiles_are_values_that_were_measured() -> None:
     values = [0.001 * number for number in range(1, 101)]
     assert load.percentile(values, 50) == pytest.approx(50)

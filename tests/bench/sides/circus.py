@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon_programs.supervisor.processes.tree import descend, identify, send
 from tests.bench.peers import Circus
-from tests.bench.processes import COMMAND, wait, wait_for_programs
+from tests.bench.processes import COMMAND, LIMIT_SECONDS, wait, wait_for_programs
 from tests.bench.sides.driver import Driver
 from tests.bench.sides.plain import bench_folder
 from tests.bench.sides.side import Daemon, Side, idle_names, log_files
@@ -65,7 +65,7 @@ class CircusDaemon(Daemon):
         tree = descend([self.pid])
         self.driver.call("send", command="quit")
         assert self._process is not None
-        self._process.wait(90)
+        self._process.wait(LIMIT_SECONDS)
         self._process = None
         wait(lambda: not any(identify(each.pid) == each for each in tree), "circus is gone", pause=0.01)
         self.driver.close()
@@ -154,8 +154,10 @@ class Circusctl(Side):
 
     def _run(self, *arguments: str) -> str:
         tool = self.circus.installed.tool("circusctl")
-        command = [tool, "--timeout", "80", "--endpoint", self.circus.endpoint, *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=90, start_new_session=True)
+        command = [tool, "--timeout", f"{LIMIT_SECONDS:.0f}", "--endpoint", self.circus.endpoint, *arguments]
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT_SECONDS, start_new_session=True
+        )
         if result.returncode:
             raise RuntimeError(f"circusctl {arguments[0]}: {result.stdout[-300:]}{result.stderr[-300:]}")
         return result.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.bench.processes import COMMAND, wait, wait_for_programs
+from tests.bench.processes import COMMAND, LIMIT_SECONDS, wait, wait_for_programs
 from tests.bench.sides.side import Daemon, Request, Side, idle_names
 from tests.stack import OWN_USER, Stack, copy_of_first_start, temporary_folder
 from tests.stream_client import StreamClient
@@ -21,7 +21,7 @@ class Client:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.connection = HTTPConnection("127.0.0.1", stack.port, timeout=90)
+        self.connection = HTTPConnection("127.0.0.1", stack.port, timeout=LIMIT_SECONDS)
 
     def get(self, route: str, **query: str) -> dict[str, Any]:
         return self._ask("GET", f"{route}?{urlencode(query)}" if query else route)
@@ -132,7 +132,7 @@ class DaemonApi(Side):
 
             def wait_for_the_end() -> None:
                 while True:
-                    event = stream.event(90)
+                    event = stream.event(LIMIT_SECONDS)
                     if event.data.get("program_id") == id and event.data.get("state") == "exited":
                         return
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon_programs.supervisor.processes.tree import descend, send
-from tests.bench.processes import COMMAND, wait, wait_for_programs
+from tests.bench.processes import COMMAND, LIMIT_SECONDS, wait, wait_for_programs
 from tests.bench.sides.side import Daemon, idle_names, log_files
 
 
@@ -81,7 +81,7 @@ class PlainSupervisord(Daemon):
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(90)
+        self.process.wait(LIMIT_SECONDS)
         self.process = None
 
     def end(self) -> None:

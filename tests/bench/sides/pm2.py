@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon_programs.supervisor.processes.tree import descend, identify
 from tests.bench.peers import Pm2
-from tests.bench.processes import COMMAND, PROGRAM, kill_marked, wait, wait_for_programs
+from tests.bench.processes import COMMAND, LIMIT_SECONDS, PROGRAM, kill_marked, wait, wait_for_programs
 from tests.bench.sides.driver import Driver
 from tests.bench.sides.plain import bench_folder
 from tests.bench.sides.side import Daemon, Side, idle_names, log_files
@@ -162,7 +162,7 @@ class Pm2CommandLine(Side):
             env=self.pm2.environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=LIMIT_SECONDS,
             start_new_session=True,
         )
         if result.returncode:

@@ -10,6 +10,7 @@ from xmlrpc.client import ServerProxy, dumps
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from tests.bench.processes import LIMIT_SECONDS
 from tests.bench.sides.plain import PlainSupervisord, plain_supervisord
 from tests.bench.sides.side import Request, Side
 
@@ -101,7 +102,7 @@ class Supervisorctl(Side):
             [*self.command, *action.split()],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=LIMIT_SECONDS,
             start_new_session=True,
         )
         if expected not in result.stdout:
