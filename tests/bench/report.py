@@ -11,11 +11,10 @@ from tests.bench.figures import FLOORS, OPERATIONS, SECTIONS, Figure
 from tests.bench.floors import STEPS
 from tests.bench.markdown import table
 from tests.bench.peers import VERSIONS
+from tests.bench.processes import LIMIT_SECONDS
 from tests.bench.results import Key, Results
 from tests.bench.rounds import FLOOR
 from tests.bench.sides import BEFORE, CHOICES, OURS
-
-_FAILED = "failed"
 
 
 def tables(results: Results, names: Sequence[str]) -> list[str]:
@@ -61,7 +60,8 @@ def _row(results: Results, figure: Figure, name: str) -> list[str]:
 
 def _value(results: Results, key: Key, digits: int) -> str:
     if key in results.failures:
-        return _FAILED
+        is_late = results.failures[key].startswith("Timeout")  # of Python, or of its subprocess
+        return f"> {LIMIT_SECONDS:.0f} s" if is_late else "failed"
     value = results.median(key)
     return "–" if value is None else f"{value:.{digits}f}"
 
