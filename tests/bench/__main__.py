@@ -26,7 +26,7 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("interrupted; everything is stopped and removed")
         return 130
-    text = "\n\n".join([report.circumstances(options.rounds, load), *report.tables(results, sides)])
+    text = "\n\n".join([report.circumstances(results, options.rounds, load), *report.tables(results, sides)])
     print(text)
     print("\n".join(report.promises(results)))
     if options.write:

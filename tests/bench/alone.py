@@ -60,14 +60,15 @@ def _lap(arena: Arena, daemon: Daemon) -> None:
 
 
 def _whole(arena: Arena, daemon: Daemon, key: str) -> None:
-    if key == "stop" and arena.has_failed(key, daemon):
+    """Boot or stop it; one that has failed to stop once is ended."""
+    is_stop = key == "stop"
+    if not (is_stop and arena.has_failed(key, daemon)):
+        action = daemon.stop if is_stop else daemon.boot
+        milliseconds = arena.attempt(key, daemon, lambda: timed(action), restores=not is_stop)
+        if milliseconds is not None and key in arena.rows:
+            arena.add(key, daemon, milliseconds / 1000)
+    if is_stop:
         daemon.end()
-        return
-    milliseconds = arena.attempt(key, daemon, lambda: timed(daemon.boot if key == "boot" else daemon.stop))
-    if milliseconds is not None and key in arena.rows:
-        arena.add(key, daemon, milliseconds / 1000)
-    if key == "stop":
-        daemon.end()  # one that has failed to stop runs again
 
 
 def _stats(arena: Arena, side: Side) -> None:

@@ -48,7 +48,9 @@ class Arena:
     def add(self, key: str, contender: Daemon | Side, value: float) -> None:
         self.results.add(Key(key, contender.name, self.size), value)
 
-    def attempt(self, key: str, contender: Daemon | Side, action: Callable[[], Each]) -> Each | None:
+    def attempt(
+        self, key: str, contender: Daemon | Side, action: Callable[[], Each], *, restores: bool = True
+    ) -> Each | None:
         """Return what the action returns. If it fails, note that, and make the daemon usable again."""
         try:
             return action()
@@ -57,7 +59,8 @@ class Arena:
             reason = f"{type(problem).__name__}: {problem}".strip()
             self.say(f"{contender.name} has failed in {key}: {reason}")
             self.results.fail(Key(key, contender.name, self.size), reason)
-            self._restore(daemon)
+            if restores:
+                self._restore(daemon)
             return None
 
     def has_failed(self, key: str, contender: Daemon | Side) -> bool:

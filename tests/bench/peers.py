@@ -10,7 +10,7 @@ from typing import NamedTuple
 FOLDER = Path(__file__).resolve().parents[2] / ".bench"
 _CIRCUS = ("circus==0.19.0", "psutil==7.2.2", "pyzmq==27.3.0", "tornado==6.6.1")
 _PM2 = "pm2@7.0.4"
-VERSIONS = f"{_PM2.replace('@', ' ')}, {_CIRCUS[0].replace('==', ' ')}"
+VERSIONS = {"pm2": _PM2.replace("@", " "), "circus": _CIRCUS[0].replace("==", " ")}
 _INSTALL_SECONDS = 240
 _COMPLETE = ".complete"
 

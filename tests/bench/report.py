@@ -148,13 +148,20 @@ def promises(results: Results) -> list[str]:
     return found
 
 
-def circumstances(rounds: int, load: float) -> str:
+def circumstances(results: Results, rounds: int, load: float) -> str:
     """Describe the run: when, with which versions, and the load before it. Nothing names the machine."""
+    contenders = " ".join(key.contender for key in results.values)
+    versions = [
+        f"this project {__version__}",
+        f"supervisor {version('supervisor')}",
+        *(peer for name, peer in VERSIONS.items() if name in contenders),
+        f"Django {version('django')}",
+        f"gunicorn {version('gunicorn')}",
+        f"Python {platform.python_version()}",
+    ]
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, up to {rounds} rounds on {os.cpu_count()} CPUs "
-        f"with a load of {load:.1f}: this project {__version__}, supervisor {version('supervisor')}, "
-        f"{VERSIONS}, Django {version('django')}, gunicorn {version('gunicorn')}, "
-        f"Python {platform.python_version()}."
+        f"with a load of {load:.1f}: {', '.join(versions)}."
     )
 
 

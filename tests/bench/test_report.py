@@ -50,6 +50,12 @@ def test_no_ratio_is_made_with_a_side_that_has_failed(results: Results) -> None:
     assert report.promises(results) == []
 
 
+def test_versions_are_those_of_the_peers_that_were_measured(results: Results) -> None:
+    text = report.circumstances(results, 15, 0.5)
+    assert peers.VERSIONS["pm2"] in text
+    assert "circus" not in text
+
+
 def test_promises_are_held_against_the_version_before(results: Results) -> None:
     assert report.promises(results) == [
         "NOT HELD: add + start grows less than 3× from 0 to 100 programs: 4.0×",
