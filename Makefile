@@ -46,8 +46,8 @@ drills: $(VENV)/.installed-dev ## Run the drills for DRILL_ROUNDS=20 rounds (see
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-bench: $(VENV)/.installed-dev ## Measure the API against supervisorctl and stock XML-RPC, in one run
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.installed-dev ## Measure this project beside its alternatives (BENCH=--write, see docs/benchmarks.md)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 audit: $(VENV)/.installed-dev ## Check the pinned requirements for known vulnerabilities (asks pypi.org)
 	$(BIN)/python .ci/audit.py
@@ -57,7 +57,7 @@ lock: ## Pin the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove the virtual environment and caches (not the state folder)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
 
 # An environment that was made elsewhere, or by another version of Python, is made again.
 ifneq ($(filter-out help clean lock,$(MAKECMDGOALS)),)

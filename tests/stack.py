@@ -131,6 +131,7 @@ class Stack:
     """
 
     output_mode = "ab"
+    project = PROJECT  # the clone whose code it runs
     refuses: ClassVar[str | None] = None  # the test under way, if it isn't marked with ``stack``
 
     def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
@@ -191,7 +192,7 @@ class Stack:
         with self.output.open(self.output_mode) as output:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "manage.py", "run_stack"],
-                cwd=PROJECT,
+                cwd=self.project,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,93 +1,173 @@
-"""The medians as a Markdown table, for the terminal and for docs/benchmarks.md."""
+"""The medians as Markdown tables, for the terminal and for docs/benchmarks.md."""
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 from hoody_site import __version__
-from tests.bench.contenders import Contender, DaemonApi, Supervisorctl, XmlRpc
-from tests.bench.measure import OPERATIONS, Key
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
-
-Medians = dict[Key, float]
-
-
-def table(medians: Medians) -> str:
-    """A row for each operation and contender; in brackets, how many times our median it is."""
-    sizes = sizes_of(medians)
-    rows = [["median ms", "with programs:", *map(str, sizes), f"growth {sizes[0]} → {sizes[-1]}"]]
-    for operation in OPERATIONS:
-        for contender in (DaemonApi, XmlRpc, Supervisorctl):
-            values = [medians[operation, contender.name, size] for size in sizes]
-            own = [medians[operation, DaemonApi.name, size] for size in sizes]
-            cells = [f"{value:.1f}" for value in values]
-            if contender is not DaemonApi:
-                cells = [f"{cell} ({_times(a / b)})" for cell, a, b in zip(cells, values, own, strict=True)]
-            rows.append([operation, contender.name, *cells, _times(values[-1] / values[0])])
-    return _markdown(rows)
+from tests.bench.figures import FLOORS, OPERATIONS, SECTIONS, Figure
+from tests.bench.floors import STEPS
+from tests.bench.markdown import table
+from tests.bench.peers import VERSIONS
+from tests.bench.processes import LIMIT_SECONDS
+from tests.bench.results import Key, Results
+from tests.bench.rounds import FLOOR
+from tests.bench.sides import BEFORE, CHOICES, OURS
 
 
-def promises(medians: Medians) -> list[str]:
-    """State what the project promises for adding and starting, and whether this run has kept it."""
-    first, last = sizes_of(medians)[0], sizes_of(medians)[-1]
+def tables(results: Results, names: Sequence[str]) -> list[str]:
+    """A table for each section that was measured, under its title, and the sentences about what failed."""
+    found = []
+    for section, figures in SECTIONS.items():
+        rows = _floors(results) if section == FLOORS else _rows(results, figures, names)
+        if rows:
+            found.append(f"### {section}\n\n{table(_header(results), rows)}".rstrip())
+    return [*found, *_failures(results)]
 
-    def add(contender: type[Contender], size: int) -> float:
-        return medians[OPERATIONS[0], contender.name, size]
 
-    share = add(DaemonApi, last) / add(Supervisorctl, last)
-    own, stock = (add(contender, last) / add(contender, first) for contender in (DaemonApi, XmlRpc))
+def _header(results: Results) -> list[str]:
+    sizes = results.sizes()
     return [
-        f"{_held(share < 1 / 3)}: {OPERATIONS[0]} at {last} programs takes less than a third of "
-        f"supervisorctl's time: {share:.2f} of it",
-        f"{_held(own < 3)}: it grows less than 3× from {first} to {last} programs: {_times(own)}, "
-        f"where stock XML-RPC grows {_times(stock)}",
+        "",
+        "programs:",
+        *map(str, sizes),
+        *([f"growth {sizes[0]} → {sizes[-1]}"] if len(sizes) > 1 else []),
     ]
 
 
-def sizes_of(medians: Medians) -> list[int]:
-    return sorted({size for _, _, size in medians})
+def _rows(results: Results, figures: Sequence[Figure], names: Sequence[str]) -> list[list[str]]:
+    return [
+        _row(results, figure, name)
+        for figure in figures
+        for name in names
+        if name in results.names([figure.key])
+    ]
 
 
-def circumstances(rounds: int, load: float) -> str:
+def _row(results: Results, figure: Figure, name: str) -> list[str]:
+    """The medians; in brackets, how many times ours they are."""
+    sizes = results.sizes()
+    cells = []
+    for size in sizes:
+        key = Key(figure.key, name, size)
+        cell = _value(results, key, figure.digits)
+        ratio = results.ratio(key, Key(figure.key, OURS, size)) if name != OURS else None
+        cells.append(f"{cell} ({times(ratio)})" if ratio is not None else cell)
+    return [figure.title, name, *cells, *_growth(results, figure.key, name)]
+
+
+def _value(results: Results, key: Key, digits: int) -> str:
+    if key in results.failures:
+        is_late = results.failures[key].startswith("Timeout")  # of Python, or of its subprocess
+        return f"> {LIMIT_SECONDS:.0f} s" if is_late else "failed"
+    value = results.median(key)
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _growth(results: Results, row: str, name: str) -> list[str]:
+    """The cell of the last column, which is there if there is more than one size."""
+    first, last = results.sizes()[0], results.sizes()[-1]
+    ratio = results.ratio(Key(row, name, last), Key(row, name, first))
+    return [] if first == last else ["–" if ratio is None else times(ratio)]
+
+
+def _floors(results: Results) -> list[list[str]]:
+    """The floors, then how many times its floor each operation of ours takes."""
+    rows = _rows(results, SECTIONS[FLOORS], [FLOOR])
+    if not rows:
+        return []
+    blank = [""] * (len(rows[0]) - 2 - len(results.sizes()))
+    for figure in SECTIONS[OPERATIONS]:
+        ratios = [over_floor(results, figure.key, size) for size in results.sizes()]
+        if any(ratios):
+            cells = ["–" if ratio is None else times(ratio) for ratio in ratios]
+            rows.append([f"{figure.title}: {_steps(figure.key)}", "× its floor", *cells, *blank])
+    return rows
+
+
+def over_floor(results: Results, row: str, size: int) -> float | None:
+    """Return how many times the sum of its steps an operation of ours takes."""
+    ours = results.median(Key(row, OURS, size))
+    floor = 0.0
+    for step, number in STEPS.get(row, {}).items():
+        one = results.median(Key(step, FLOOR, size))
+        if one is None:
+            return None
+        floor += number * one
+    return ours / floor if ours is not None and floor else None
+
+
+def _steps(row: str) -> str:
+    return " + ".join(f"{number} {step}" if number > 1 else step for step, number in STEPS[row].items())
+
+
+def _failures(results: Results) -> list[str]:
+    titles = {figure.key: figure.title for figures in SECTIONS.values() for figure in figures}
+    lines = [
+        f"- {key.contender}, {titles.get(key.row, key.row)}, {key.size} programs: {_in_one_line(reason)}"
+        for key, reason in sorted(results.failures.items())
+    ]
+    return ["\n".join(["Failed, and therefore without ratios:", "", *lines])] if lines else []
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def promises(results: Results) -> list[str]:
+    """State what the project promises for adding and starting, and whether this run has kept it."""
+    sizes = results.sizes()
+    if not sizes:
+        return []
+    first, last = sizes[0], sizes[-1]
+
+    def add(name: str, size: int) -> Key:
+        return Key("add", name, size)
+
+    found = []
+    share = results.ratio(add(OURS, last), add(CHOICES["supervisorctl"], last))
+    if share is not None:
+        found.append(
+            f"{_held(share < 1 / 3)}: add + start at {last} programs takes less than a third of "
+            f"supervisorctl's time: {share:.2f} of it"
+        )
+    growth = results.ratio(add(OURS, last), add(OURS, first))
+    if growth is not None and first != last:
+        found.append(
+            f"{_held(growth < 3)}: add + start grows less than 3× from {first} to {last} programs: "
+            f"{times(growth)}"
+        )
+    for row in ("add", "list", "boot"):
+        ratio = results.ratio(Key(row, OURS, last), Key(row, BEFORE, last))
+        if ratio is not None:
+            found.append(
+                f"{_held(ratio < 1.1)}: {row} at {last} programs takes less than 1.1× as before: {ratio:.2f}×"
+            )
+    return found
+
+
+def circumstances(results: Results, rounds: int, load: float) -> str:
     """Describe the run: when, with which versions, and the load before it. Nothing names the machine."""
+    contenders = " ".join(key.contender for key in results.values)
+    versions = [
+        f"this project {__version__}",
+        f"supervisor {version('supervisor')}",
+        *(peer for name, peer in VERSIONS.items() if name in contenders),
+        f"Django {version('django')}",
+        f"gunicorn {version('gunicorn')}",
+        f"Python {platform.python_version()}",
+    ]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {rounds} rounds on {os.cpu_count()} CPUs with a load of {load:.1f}: "
-        f"this project {__version__}, supervisor {version('supervisor')}, Django {version('django')}, "
-        f"gunicorn {version('gunicorn')}, Python {platform.python_version()}."
+        f"{datetime.now(UTC):%Y-%m-%d}, up to {rounds} rounds on {os.cpu_count()} CPUs "
+        f"with a load of {load:.1f}: {', '.join(versions)}."
     )
-
-
-def write(text: str) -> None:
-    """Replace the measurement in the document."""
-    before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    assert end, f"{DOCUMENT.name} has no place for the table"
-    DOCUMENT.write_text(f"{before}{_BEGIN}{text}{_END}{after}")
 
 
 def _held(yes: bool) -> str:
     return "held" if yes else "NOT HELD"
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    header, *body = [_line(row, widths) for row in rows]
-    # Words to the left, figures to the right
-    rule = [f":{'-' * (w - 1)}" if n < 2 else f"{'-' * (w - 1)}:" for n, w in enumerate(widths)]
-    return "\n".join([header, f"| {' | '.join(rule)} |", *body]) + "\n"
-
-
-def _line(row: list[str], widths: list[int]) -> str:
-    cells = [
-        cell.ljust(width) if number < 2 else cell.rjust(width)
-        for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return f"| {' | '.join(cells)} |"
+def times(ratio: float) -> str:
+    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×" if ratio >= 0.1 else f"{ratio:.2f}×"
