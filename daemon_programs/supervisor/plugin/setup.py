@@ -17,6 +17,7 @@ from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.journal import Journal
+from daemon_programs.supervisor.plugin.loop import Loop
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
 from daemon_programs.supervisor.plugin.notices import Notices
 from daemon_programs.supervisor.plugin.orphans import Orphans
@@ -67,6 +68,7 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     hooks = Hooks(registry)
     hooks.subscribe()
     supervisord.reap = hooks.reap
+    Loop(registry).install()
     context.wakeup.poke()  # otherwise the first turn waits a second before it starts anything
     return ProgramsInterface(registry, settings["url"])
 

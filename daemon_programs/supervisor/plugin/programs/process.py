@@ -326,6 +326,8 @@ class ProgramProcess(StoppableRun):
         """
         if self.ending or self.start_requested or self.tree_signals or not self.reloads.is_settled:
             return 0.0
+        if self._has_input_left:
+            return 0.0
         if self.preparation is not None:
             return self.preparation.deadline if self.pid else 0.0
         if self.is_held:  # the group is woken when what it waits for changes

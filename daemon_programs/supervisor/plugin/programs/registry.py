@@ -19,6 +19,8 @@ class Registry:
         self.supervisord = supervisord
         self.folder = folder
         self.dependencies = Dependencies()
+        # By their `id()`: to supervisord two groups are equal if their priorities are.
+        self.awake: dict[int, ProgramGroup] = {}
 
     def load(self) -> None:
         """Add all programs of the folder. One that can't be read is logged and left out."""
@@ -96,6 +98,15 @@ class Registry:
         return [
             group for group in self.supervisord.process_groups.values() if isinstance(group, ProgramGroup)
         ]
+
+    def awake_groups(self) -> list[ProgramGroup]:
+        """Return the groups that have something to do, in the order in which they woke up."""
+        self.awake = {
+            key: group
+            for key, group in self.awake.items()
+            if group.due_at == 0.0 and self.find(group.config.name) is group
+        }
+        return list(self.awake.values())
 
     def configs(self) -> list[ProgramGroupConfig]:
         """Return the configurations of all programs."""
