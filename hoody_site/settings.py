@@ -310,7 +310,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["hoody_site.access.permissions.VerbPermission"],
     "DEFAULT_PARSER_CLASSES": ["hoody_site.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "hoody_site.api.renderers.FastJSONRenderer",
         "hoody_site.api.pages.BoundedPageRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.api.negotiation.ForgivingContentNegotiation",

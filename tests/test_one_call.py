@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from daemon_programs.models import Program
 from daemon_programs.supervisor.gateway import supervisor
-from tests.stack import Stack
+from daemon_programs.supervisor.processes import tree
+from tests.processes import started
+from tests.stack import Api, Stack
 
 LISTS = ("programs", "programs?include_status=true", "programs?include_stats=true", "status")
 
@@ -76,3 +78,20 @@ def test_single_status_makes_one_call(admin_client: Client, calls: list[str]) ->
     answer = admin_client.get(f"/api/v1/daemon/status/{Program.objects.get().pk}")
     assert answer.status_code == 200
     assert calls == ["state"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", [*(f"api/v1/daemon/{route}" for route in LISTS), "metrics"])
+def test_list_sweeps_over_the_process_table_once_at_most(
+    admin_client: Client, api: Api, calls: list[str], monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    for _ in range(2):
+        started(api, api.add("sleep 1000"))
+    make_programs(3)
+    sweeps: list[int] = []
+    processes = tree.processes
+    monkeypatch.setattr(tree, "processes", lambda: sweeps.append(1) or processes())
+    answer = admin_client.get(f"/{route}")
+    assert answer.status_code == 200, answer.content
+    assert calls == ([] if route.endswith("/programs") else ["states"])
+    assert len(sweeps) == (1 if "stats" in route or route == "metrics" else 0)

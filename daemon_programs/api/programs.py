@@ -31,7 +31,7 @@ from daemon_programs.programs import rolling, services, signalling, targets
 from daemon_programs.programs.filters import filter_programs
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
-from daemon_programs.serializers.representation import program_document
+from daemon_programs.serializers.representation import listed_document, program_document
 from daemon_programs.serializers.streams import InstanceLogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import (
     InputSerializer,
@@ -78,7 +78,7 @@ class ProgramViewSet(DaemonViewSet):
         """Return the programs that match the filters, with their statuses if asked for."""
         filters = self.query(request)
         programs = filter_programs(filters)
-        documents = [program_document(program) for program in programs]
+        documents = [listed_document(program) for program in programs]
         if filters.get("include_status") or filters.get("include_stats"):
             add_statuses(programs, documents, with_stats=filters.get("include_stats", False))
         return Response({"programs": documents})

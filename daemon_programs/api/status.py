@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from daemon_programs.api.base import VIEW, DaemonViewSet
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.models import Program
+from daemon_programs.models.rows import rows
 from daemon_programs.programs import preflight, services, targets, waiting
 from daemon_programs.programs.observed import stats, statuses, unclaimed
 from daemon_programs.programs.observed.findings import findings
@@ -29,7 +30,6 @@ class StatusViewSet(DaemonViewSet):
         """Return the status of each program, in id order."""
         reported = waiting.report()
         states = reported["programs"]
-        columns = ("id", "name", "enabled", "port_start", "port_end", "numprocs")
         listed = [
             {
                 "id": program.pk,
@@ -37,7 +37,7 @@ class StatusViewSet(DaemonViewSet):
                 "enabled": program.enabled,
                 "status": statuses.program_status(program, states.get(program.group)),
             }
-            for program in Program.objects.order_by("id").only(*columns)
+            for program in rows.all()
         ]
         found = unclaimed.describe(reported["unclaimed"])
         return Response(

@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
+from daemon_programs.models.rows import rows
 from daemon_programs.programs import registration, standard_input, waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.programs.observed.statuses import process_state
@@ -27,12 +28,20 @@ from daemon_programs.validators import webhook_config
 
 
 def get_program(id: str | int) -> Program:
-    """Return the program with an id, given as a number or as in a route; raise ProgramNotFound."""
+    """Return the program with an id, given as a number or as in a route; raise ProgramNotFound.
+
+    It is only to be read: others read it at the same time.
+    """
     number = to_number(str(id))
-    program = None if number is None else Program.objects.filter(pk=number).first()
+    program = None if number is None else rows.one(number)
     if program is None:
         raise ProgramNotFound(id)
     return program
+
+
+def _program_to_change(id: str) -> Program:
+    """Return the program with an id for the caller alone; raise ProgramNotFound."""
+    return Program.objects.get(pk=get_program(id).pk)
 
 
 def add_program(values: dict[str, Any]) -> Program:
@@ -56,7 +65,7 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
     WaitTimedOut if that takes too long; the change is saved all the same.
     """
     with write_transaction():
-        program = get_program(id)
+        program = _program_to_change(id)
         previous = copy(program)
         if values.get("webhooks") is not None:
             values = {**values, "webhooks": webhook_config.merge(program.webhooks, values["webhooks"])}
@@ -80,7 +89,7 @@ def set_enabled(id: str, enabled: bool) -> Program:
     Enabling registers it, and starts it if ``boot`` is set. Disabling stops and withdraws it.
     """
     with write_transaction():
-        program = get_program(id)
+        program = _program_to_change(id)
         program.enabled = enabled
         program.save()
     if not enabled:
@@ -94,7 +103,7 @@ def remove_program(id: str) -> int:
     It is deleted first, so that no start that comes meanwhile finds it.
     """
     with write_transaction():
-        program = get_program(id)
+        program = _program_to_change(id)
         removed = copy(program)
         program.delete()
     _wait_until_gone(removed)

@@ -6,10 +6,23 @@ from typing import Any
 from daemon_programs.models import Program, SupervisedProgram
 from daemon_programs.models.fields import DEFAULT_PORT_PARAM, PROGRAM_FIELDS, ProgramField
 
+_DOCUMENT = "_document"  # where a program keeps it
+
 
 def program_document(program: Program) -> dict[str, Any]:
     """Return the program without status and stats. Optional values that are not set are left out."""
     return {"id": program.pk, **field_values(program, PROGRAM_FIELDS)}
+
+
+def listed_document(program: Program) -> dict[str, Any]:
+    """Return the document of a program that is only read, made once for it.
+
+    Only what depends on more than its row is looked up each time.
+    """
+    cached = vars(program).get(_DOCUMENT)
+    if cached is None:
+        cached = vars(program)[_DOCUMENT] = program_document(program)
+    return {**cached, "hoody_kit": program.hoody_kit}
 
 
 def field_values(program: SupervisedProgram, fields: Iterable[ProgramField]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from daemon_programs.supervisor.states import (
     ReloadsRequested,
     States,
 )
+from daemon_programs.supervisor.view import View
 
 ALL = "*"  # all processes of a program
 _PATIENCE_SECONDS = 5  # for one call: a healthy supervisord answers each at once
@@ -73,6 +74,7 @@ class Supervisor:
         self._socket_path = str(socket_path)
         self._actor = actor
         self._local = threading.local()
+        self._view = View()  # of the last answer; threads may replace each other's
 
     def is_running(self) -> bool:
         """Return whether a supervisord listens on the socket. It may still be slow, or answer with faults."""
@@ -132,7 +134,10 @@ class Supervisor:
 
     def states(self) -> States:
         """Return the states of all programs and of the stack's own processes, in one call."""
-        return self._call("states")
+        view = self._view
+        answer = self._call("states", view.boot, view.number)
+        view = self._view = view.updated(answer)
+        return view.states(answer)
 
     def journal(self, boot: str, number: int) -> JournalBatch:
         """Return the next entries of the journal, and have those of ``boot`` up to ``number`` dropped."""

@@ -110,6 +110,20 @@ class States(TypedDict):
     unclaimed: list[int]  # pids of adopted processes that belong to no program
 
 
+class StatesChanged(TypedDict):
+    """Everything that supervisord runs; of programs only those that have changed since an earlier answer."""
+
+    boot: str  # identifies the supervisord that numbers the answers
+    number: int
+    at: float  # on the monotonic clock
+    pid: int  # supervisord's
+    programs: dict[str, ProgramState]  # by group, without orphans
+    names: list[str] | None  # of all groups; None if none was added or removed
+    orphans: dict[str, dict[str, list[int]]]  # of all processes, by group and name
+    stack: dict[str, PartState]
+    unclaimed: list[int]
+
+
 class JournalBatch(TypedDict):
     """The next entries of the journal: see `plugin.sockets.journal`."""
 

@@ -11,6 +11,8 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.utils import timezone
 
+from daemon_programs.prepared import Prepared
+
 _PREFIX = "hdt_"  # lets people and secret scanners recognise a leaked token
 
 
@@ -44,7 +46,7 @@ class ApiToken(models.Model):
 
         It is looked up by its digest, so that response times say nothing about how close a guess is.
         """
-        return cls.objects.select_related("user").filter(digest=digest_of(token)).first()
+        return next(_by_digest.objects(_by_digest.rows(digest_of(token))), None)
 
     def rotate(self) -> str:
         """Replace the token with a new one of the same lifetime, and return its text; revoke the old one."""
@@ -67,6 +69,9 @@ class ApiToken(models.Model):
     def has_expired(self) -> bool:
         """Return whether the token had an expiry time that has passed."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+_by_digest = Prepared(lambda: ApiToken.objects.select_related("user").filter(digest=""))
 
 
 def generate_token() -> str:

@@ -10,10 +10,10 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from daemon_programs.api.base import VIEW, DaemonViewSet
+from hoody_site.api.renderers import FastJSONRenderer
 from hoody_site.metrics import latency
 from hoody_site.metrics.collector import DaemonCollector
 
@@ -39,7 +39,7 @@ class MetricsViewSet(DaemonViewSet):
     """Serve the metrics; without authentication if DAEMON_METRICS_OPEN is set."""
 
     permissions_of = {"scrape": VIEW}
-    renderer_classes = [JSONRenderer]  # for errors
+    renderer_classes = [FastJSONRenderer]  # for errors
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Return no authenticators if the metrics are open."""

@@ -13,11 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import psutil
-
 from daemon_programs.models import Program
 from daemon_programs.programs.observed.statuses import key_in
-from daemon_programs.supervisor.processes import tree
+from daemon_programs.supervisor.processes import table, tree
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.timestamps import iso
@@ -28,6 +26,7 @@ _MAX_COMMAND_CHARACTERS = 4096
 
 # Returns the pids of the children of a pid.
 Children = Callable[[int], Iterable[int]]
+Read = Callable[[int], table.Process | None]
 
 
 class _Sample(NamedTuple):
@@ -41,24 +40,23 @@ class CpuMeter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._samples: dict[tuple[int, float], _Sample] = {}
+        self._samples: dict[tree.Identity, _Sample] = {}
         self._cleaned_at = time.monotonic()
 
-    def percent(self, pid: int, created: float, cpu_seconds: float) -> float:
-        """Return ``cpu_percent`` as the module defines it; ``created`` is in seconds since the epoch."""
+    def percent(self, identity: tree.Identity, cpu_seconds: float) -> float:
+        """Return ``cpu_percent`` of a process as the module defines it."""
         now = time.monotonic()
-        key = (pid, created)
         with self._lock:
             self._clean(now)
-            last = self._samples.get(key)
+            last = self._samples.get(identity)
             if last is None:
-                share = cpu_seconds / max(time.time() - created, 0.01)
+                share = cpu_seconds / max(table.seconds_since_start(identity), 0.01)
             elif now - last.at >= _MIN_INTERVAL_SECONDS:
                 share = (cpu_seconds - last.cpu_seconds) / (now - last.at)
             else:
                 return last.percent
             percent = round(max(share, 0.0) * 100, 1)
-            self._samples[key] = _Sample(now, cpu_seconds, percent)
+            self._samples[identity] = _Sample(now, cpu_seconds, percent)
         return percent
 
     def _clean(self, now: float) -> None:
@@ -78,7 +76,11 @@ def measure(programs: dict[str, ProgramState]) -> dict[Owner, dict[str, Any]]:
     """Return the ``stats`` of each live process by owner; ``programs`` are states by group."""
     trees = roots(programs)
     # One tree is walked by looking up children pid by pid. For several, one pass over the table is faster.
-    children = _children_in_table() if len(trees) > 1 else tree.children
+    children: Children = tree.children
+    read: Read = table.read
+    if len(trees) > 1:
+        seen = table.Table()
+        children, read = seen.children, seen.processes.get
     started_at = {
         Owner(group, name): process["started_at"]
         for group, state in programs.items()
@@ -88,7 +90,7 @@ def measure(programs: dict[str, ProgramState]) -> dict[Owner, dict[str, Any]]:
     return {
         owner: measured
         for owner, pids in trees.items()
-        if (measured := _tree_stats(pids[0], started_at[owner], walk_tree(pids, children)))
+        if (measured := _tree_stats(pids[0], started_at[owner], walk_tree(pids, children), read))
     }
 
 
@@ -126,19 +128,9 @@ def add_to_instances(
             instance["stats"] = own
 
 
-def _children_in_table() -> Children:
-    """Read the process table once, and return the look-up of children in it."""
-    children: dict[int, list[int]] = {}
-    for process in psutil.process_iter():
-        try:
-            children.setdefault(process.ppid(), []).append(process.pid)
-        except psutil.Error:
-            continue  # it has ended since
-    return lambda pid: children.get(pid, [])
-
-
-def _tree_stats(root: int, started_at: float, pids: Iterator[int]) -> dict[str, Any] | None:
-    processes = [measured for pid in pids if (measured := _process_stats(pid))]
+def _tree_stats(root: int, started_at: float, pids: Iterator[int], read: Read) -> dict[str, Any] | None:
+    found = (read(pid) for pid in pids)
+    processes = [_process_stats(process) for process in found if process and process.is_alive]
     if not processes or processes[0]["pid"] != root:
         return None  # it has ended since supervisord reported it
     return {
@@ -151,28 +143,11 @@ def _tree_stats(root: int, started_at: float, pids: Iterator[int]) -> dict[str, 
     }
 
 
-def _process_stats(pid: int) -> dict[str, Any] | None:
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
-                return None  # with more threads, only the main thread has ended
-            times = process.cpu_times()
-            return {
-                "pid": process.pid,
-                "command": _command(process),
-                "cpu_percent": _meter.percent(process.pid, process.create_time(), times.user + times.system),
-                "memory_rss_bytes": process.memory_info().rss,
-            }
-    except psutil.Error:
-        return None
-
-
-def _command(process: psutil.Process) -> str:
-    """Return the command line as text; bytes that are not UTF-8 become U+FFFD."""
-    try:
-        command = " ".join(process.cmdline())
-    except psutil.ZombieProcess:
-        command = ""  # its main thread has ended, so that the command line can't be read
-    command = command or process.name()
-    return command.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:_MAX_COMMAND_CHARACTERS]
+def _process_stats(process: table.Process) -> dict[str, Any]:
+    pid = process.identity.pid
+    return {
+        "pid": pid,
+        "command": table.command(pid).decode("utf-8", "replace")[:_MAX_COMMAND_CHARACTERS],
+        "cpu_percent": _meter.percent(process.identity, process.cpu_seconds),
+        "memory_rss_bytes": process.memory_rss_bytes,
+    }

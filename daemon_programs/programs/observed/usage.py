@@ -12,10 +12,9 @@ from typing import NamedTuple
 from daemon_programs.programs.observed import stats
 from daemon_programs.supervisor.processes import tree
 from daemon_programs.supervisor.processes.notes import Owner
+from daemon_programs.supervisor.processes.table import Process, Table
 from daemon_programs.supervisor.states import ProgramState
 
-_TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CORES = os.cpu_count() or 1
 
 
@@ -25,16 +24,6 @@ class Usage(NamedTuple):
     cpu_seconds: float  # since the root was started, including processes that have ended
     memory_rss_bytes: int
     process_count: int
-
-
-class _Process(NamedTuple):
-    """A row of the process table."""
-
-    identity: tree.Identity
-    parent: int
-    is_alive: bool  # a zombie is not
-    cpu_seconds: float  # its own, and those of ended children that it has waited for
-    memory_rss_bytes: int
 
 
 class _Count(NamedTuple):
@@ -75,11 +64,11 @@ _lock = threading.Lock()  # an older measurement must not be counted after a new
 def measure(programs: dict[str, ProgramState]) -> dict[Owner, Usage]:
     """Return the usage of each live process' tree by owner; ``programs`` are the states of all, by group."""
     with _lock:
-        table = _Table()
+        table = Table()
         trees = {
             owner: processes
             for owner, pids in stats.roots(programs).items()
-            if (processes := table.tree_of(pids))
+            if (processes := _tree_of(table, pids))
         }
         seen = {processes[0].identity: _cpu_seconds(processes) for processes in trees.values()}
         totals = _counter.count(seen, time.monotonic())
@@ -93,39 +82,13 @@ def measure(programs: dict[str, ProgramState]) -> dict[Owner, Usage]:
     }
 
 
-def _cpu_seconds(processes: list[_Process]) -> float:
-    return sum(process.cpu_seconds for process in processes)
+def _cpu_seconds(processes: list[Process]) -> float:
+    return sum(process.cpu_seconds + process.waited_cpu_seconds for process in processes)
 
 
-class _Table:
-    """The process table at one moment."""
-
-    def __init__(self) -> None:
-        self.processes = {pid: process for pid in tree.processes() if (process := _read(pid))}
-        self._children: dict[int, list[int]] = {}
-        for pid, process in self.processes.items():
-            self._children.setdefault(process.parent, []).append(pid)
-
-    def children(self, pid: int) -> list[int]:
-        """Return the pids of a process' children."""
-        return self._children.get(pid, [])
-
-    def tree_of(self, root_pids: list[int]) -> list[_Process]:
-        """Return the processes of a tree; none if the first root has ended since supervisord reported it."""
-        pids = stats.walk_tree(root_pids, self.children)
-        found = [self.processes[pid] for pid in pids if pid in self.processes]
-        is_current = found and found[0].identity.pid == root_pids[0] and found[0].is_alive
-        return found if is_current else []
-
-
-def _read(pid: int) -> _Process | None:
-    fields = tree.stat(pid)
-    if fields is None:
-        return None
-    return _Process(
-        tree.Identity(pid, int(fields[19])),
-        parent=int(fields[1]),
-        is_alive=tree.is_alive(fields),
-        cpu_seconds=sum(map(int, fields[11:15])) * _TICK_SECONDS,
-        memory_rss_bytes=int(fields[21]) * _PAGE_BYTES,
-    )
+def _tree_of(table: Table, root_pids: list[int]) -> list[Process]:
+    """Return the processes of a tree; none if the first root has ended since supervisord reported it."""
+    pids = stats.walk_tree(root_pids, table.children)
+    found = [table.processes[pid] for pid in pids if pid in table.processes]
+    is_current = found and found[0].identity.pid == root_pids[0] and found[0].is_alive
+    return found if is_current else []

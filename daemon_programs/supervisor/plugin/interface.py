@@ -20,7 +20,7 @@ from supervisor.xmlrpc import Faults
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
 from daemon_programs.supervisor.plugin.programs.registry import Registry
 from daemon_programs.supervisor.processes import signals
-from daemon_programs.supervisor.states import PartState, ProgramState, Refusal, States
+from daemon_programs.supervisor.states import PartState, ProgramState, Refusal, StatesChanged
 
 _ALL = "*"
 _NOT_RUNNING: Refusal = {"refused": "it does not run"}
@@ -154,20 +154,33 @@ class ProgramsInterface:
         group = self.registry.find(name)
         return _answer(group and group.snapshot())
 
-    def states(self) -> str:
-        """Return the states of all programs and of the stack's own processes."""
-        orphans = self.registry.context.orphans
+    def states(self, boot: str, number: int) -> str:
+        """Return the states of the stack's own processes and of the programs.
+
+        Programs that have not changed since the answer with this number are left out; with another ``boot``
+        none is.
+        """
+        registry, orphans = self.registry, self.registry.context.orphans
         orphans.look(at_most_every=_ORPHANS_SHOWN_SECONDS)
+        since = number if boot == registry.boot else -1
         stack: dict[str, PartState] = {}
         programs: dict[str, ProgramState] = {}
-        for name, group in self.registry.supervisord.process_groups.items():
+        names = []
+        for name, group in registry.supervisord.process_groups.items():
             if isinstance(group, ProgramGroup):
-                programs[name] = group.snapshot()
+                names.append(name)
+                if group.has_changed_since(since):
+                    programs[name] = group.snapshot(with_orphans=False)
             else:
                 stack.update(_stack_states(group))
-        states: States = {
+        states: StatesChanged = {
+            "boot": registry.boot,
+            "number": registry.changes,
+            "at": time.monotonic(),
             "pid": os.getpid(),
             "programs": programs,
+            "names": names if registry.names_changed > since else None,
+            "orphans": orphans.listed(),
             "stack": stack,
             "unclaimed": orphans.unclaimed(),
         }

@@ -72,6 +72,14 @@ class Orphans:
             self.look(at_most_every=at_most_every)
         return sorted(self._pids.get(owner, ()))
 
+    def listed(self) -> dict[str, dict[str, list[int]]]:
+        """Return the pids of all processes' orphans by group and process, as of the last look."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for owner, pids in self._pids.items():
+            if owner is not None and pids:
+                found.setdefault(owner.group, {})[owner.process] = sorted(pids)
+        return found
+
     def unclaimed(self) -> list[int]:
         """Return the pids of those that belong to no program, as of the last look."""
         return sorted(self._pids.get(None, ()))

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+_MOST_BYTES_OF_STAT = 4096  # 52 numbers and a short name
+
 
 class Identity(NamedTuple):
     """Identify a process beyond its end: no later process of the same pid has the same start time."""
@@ -36,8 +38,8 @@ def is_alive(fields: list[bytes]) -> bool:
 def stat(pid: int) -> list[bytes] | None:
     """Return the fields of ``/proc/<pid>/stat`` from the state on; None if the process has ended."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return (file.read(_MOST_BYTES_OF_STAT) or b"").rpartition(b")")[2].split()
     except OSError:
         return None
 

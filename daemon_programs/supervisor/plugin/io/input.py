@@ -49,11 +49,16 @@ class ProgramInput(PDispatcher):
             return False
         return True
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing waits, and the pipe stays open."""
+        return not (self._waiting or self._takes_no_more)
+
     def readable(self) -> bool:
         return False
 
     def writable(self) -> bool:
-        """Return whether something waits. Called at each turn of supervisord's loop, which closes the pipe.
+        """Return whether something waits. Called in each turn until it is settled; closes the pipe.
 
         Each turn tries to write: supervisord does not look at the error that poll reports for a full pipe
         that nobody will read any more, and would never sleep again.

@@ -33,8 +33,11 @@ class GroupRegistry(Protocol):
     """The part of the registry that a group uses."""
 
     dependencies: Dependencies
+    awake: "dict[int, ProgramGroup]"
 
     def find(self, name: str) -> "ProgramGroup | None": ...
+
+    def count_change(self) -> int: ...
 
     def replace(self, group: "ProgramGroup", config: ProgramGroupConfig, restart: Iterable[str]) -> None: ...
 
@@ -53,7 +56,8 @@ class ProgramGroup(ProcessGroup):
         self.context = config.context
         self.registry = registry
         self.processes = {each.name: ProgramProcess(each, self) for each in config.process_configs}
-        self.due_at = 0.0  # when it is to be looked at again, on the monotonic clock
+        self.due_at = 0.0  # when it is to be looked at again, on the monotonic clock; 0 while it is awake
+        self.changed = 0  # the number of the change that it fell asleep after
         self._alarm_at = math.inf  # when the loop is woken for that
         self._forks_left = 0  # for commands, in this turn of the loop
         self._stops_after: list[ProgramGroup] = []  # on shutdown
@@ -70,6 +74,7 @@ class ProgramGroup(ProcessGroup):
         if config.spec["expires_at"] is not None:
             self.expires_at = time.monotonic() + config.spec["expires_at"] - time.time()
             self.context.wakeup.at(self.expires_at)
+        self.wake()
 
     @property
     def changing(self) -> bool:
@@ -203,16 +208,20 @@ class ProgramGroup(ProcessGroup):
     def wake(self) -> None:
         """Have the next turns of the loop process the group, until it is settled again."""
         self.due_at = 0.0
+        self.registry.awake[id(self)] = self
+
+    def has_changed_since(self, number: int) -> bool:
+        """Return whether its state may be another than after a change of that number.
+
+        In a pause the next start is reported by the system's clock, which may be set.
+        """
+        is_awake = self.due_at == 0.0
+        return is_awake or self.changed > number or any(each.is_in_pause for each in self.processes.values())
 
     def transition(self) -> None:
-        """Do what is due for the processes, then for the group. Called at each turn of supervisord's loop.
-
-        A group sleeps until something of it is due, since each turn calls all groups there are.
-        """
-        if time.monotonic() < self.due_at:
-            return
+        """Do what is due for the processes, then for the group. Called in each turn while it is awake."""
         if self.registry.find(self.config.name) is not self:
-            return  # replaced in this very turn, which iterates over an older list of groups
+            return  # replaced in this very turn
         with self.context.contained(f"{self.config.name} could not be looked after"):
             self._transition()
             self._sleep()
@@ -220,13 +229,17 @@ class ProgramGroup(ProcessGroup):
     def _sleep(self) -> None:
         """Leave the group out of the loop's turns until something is due, a call comes, or a process ends."""
         if self.to_start or self.changing or self._stops_after or self.config.spec["temporary"]:
-            self.due_at = 0.0
+            self.wake()
             return
         self.due_at = min(process.due_at for process in self.processes.values())
         now = time.monotonic()
-        if now < self.due_at < math.inf and (self.due_at < self._alarm_at or self._alarm_at <= now):
+        if self.due_at <= now:
+            self.wake()
+            return
+        self.changed = self.registry.count_change()
+        if self.due_at < math.inf and (self.due_at < self._alarm_at or self._alarm_at <= now):
             self._alarm_at = self.due_at
-            self.context.wakeup.at(self._alarm_at)
+            self.context.wakeup.at(self._alarm_at, self.wake)
 
     def _transition(self) -> None:
         self._forks_left = _STARTS_PER_TURN
@@ -291,7 +304,7 @@ class ProgramGroup(ProcessGroup):
         if self.to_start:
             self.context.wakeup.poke()
 
-    def snapshot(self) -> ProgramState:
+    def snapshot(self, *, with_orphans: bool = True) -> ProgramState:
         """Return the program's state as it is reported.
 
         Processes that are stopped and have never run are left out.
@@ -300,9 +313,9 @@ class ProgramGroup(ProcessGroup):
         processes: dict[str, ProcessState] = {}
         for name, process in self.processes.items():
             if process.start_requested or name in queued:
-                processes[name] = {**process.snapshot(), "queued": True}
+                processes[name] = {**process.snapshot(with_orphans=with_orphans), "queued": True}
             elif process.state != ProcessStates.STOPPED or process.last_run:
-                processes[name] = process.snapshot()
+                processes[name] = process.snapshot(with_orphans=with_orphans)
         shown: ProgramState = {
             "changing": self.changing,
             "digest": self.config.digest,

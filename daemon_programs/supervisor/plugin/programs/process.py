@@ -301,6 +301,13 @@ class ProgramProcess(StoppableRun):
         longest: int | None = self.config.max_runtime_seconds
         return math.inf if longest is None else self.launched_at + longest
 
+    @property
+    def _shows_restarts_until(self) -> float:
+        """When the present run becomes a stable one; infinity if that changes nothing."""
+        if not self.counts.since_stable or self._runs_stably:
+            return math.inf
+        return self.launched_at + self._policy.stable_seconds
+
     def _transition_preparing(self, preparation: Preparation, now: float) -> None:
         if not self.pid:
             if self.group.may_fork():
@@ -326,6 +333,8 @@ class ProgramProcess(StoppableRun):
         """
         if self.ending or self.start_requested or self.tree_signals or not self.reloads.is_settled:
             return 0.0
+        if self._has_input_left:
+            return 0.0
         if self.preparation is not None:
             return self.preparation.deadline if self.pid else 0.0
         if self.is_held:  # the group is woken when what it waits for changes
@@ -333,7 +342,7 @@ class ProgramProcess(StoppableRun):
         if self.state == ProcessStates.STARTING:
             return self._started_at if self.launch_at is None else self.launch_at
         if self.state == ProcessStates.RUNNING:
-            return self._runs_until
+            return min(self._runs_until, self._shows_restarts_until)
         if self.state == ProcessStates.BACKOFF:
             return 0.0 if self.counts.has_failed_starts(self._policy) else self.retry_at
         return math.inf if self.state in STOPPED_STATES else 0.0

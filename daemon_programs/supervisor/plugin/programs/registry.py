@@ -1,5 +1,6 @@
 """Add, replace and remove programs in supervisord, as their files say."""
 
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ class Registry:
         self.supervisord = supervisord
         self.folder = folder
         self.dependencies = Dependencies()
+        # By their `id()`: to supervisord two groups are equal if their priorities are.
+        self.awake: dict[int, ProgramGroup] = {}
+        self.boot = secrets.token_hex(8)  # whose changes are numbered
+        self.changes = 0  # so far
+        self.names_changed = 0  # the number of the last addition or removal
 
     def load(self) -> None:
         """Add all programs of the folder. One that can't be read is logged and left out."""
@@ -50,6 +56,7 @@ class Registry:
     def add(self, config: ProgramGroupConfig, by: str) -> ProgramGroup:
         """Add a new program, and start it if it autostarts."""
         self.supervisord.add_process_group(config)
+        self.names_changed = self.count_change()
         group: ProgramGroup = self.supervisord.process_groups[config.name]
         self._note_name(group)
         if config.spec["autostart"]:
@@ -68,6 +75,7 @@ class Registry:
         self.dependencies.remove(group)
         self.supervisord.remove_process_group(group.config.name)
         self.supervisord.add_process_group(config)
+        self.names_changed = self.count_change()
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
         self._note_name(successor)
         wanted = set(restart)
@@ -84,6 +92,7 @@ class Registry:
         if group is not None:
             self.dependencies.remove(group)
         self.supervisord.remove_process_group(name)
+        self.names_changed = self.count_change()
         self.context.announce_settled(name)
 
     def _note_name(self, group: ProgramGroup) -> None:
@@ -100,6 +109,20 @@ class Registry:
         return [
             group for group in self.supervisord.process_groups.values() if isinstance(group, ProgramGroup)
         ]
+
+    def count_change(self) -> int:
+        """Return the number of a change that has just been made."""
+        self.changes += 1
+        return self.changes
+
+    def awake_groups(self) -> list[ProgramGroup]:
+        """Return the groups that have something to do, in the order in which they woke up."""
+        self.awake = {
+            key: group
+            for key, group in self.awake.items()
+            if group.due_at == 0.0 and self.find(group.config.name) is group
+        }
+        return list(self.awake.values())
 
     def configs(self) -> list[ProgramGroupConfig]:
         """Return the configurations of all programs."""

@@ -15,10 +15,18 @@ _MOST_BYTES_KEPT = 64 * 1024  # of the output that the prober has not seen, or m
 
 
 class Observation:
-    """The findings about a run; calls ``on_change`` for each that changes something."""
+    """The findings about a run; calls ``on_change`` for each that changes something.
+
+    ``wake`` is called before for each that changes what is reported.
+    """
 
     def __init__(
-        self, config: ProgramConfig, group: str, claim: Claim | None, on_change: Callable[[], None]
+        self,
+        config: ProgramConfig,
+        group: str,
+        claim: Claim | None,
+        wake: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self.is_ready = False
         self.is_healthy: bool | None = None  # None: not known yet
@@ -27,6 +35,7 @@ class Observation:
         self._config = config
         self._group = group
         self._claim = claim
+        self._wake = wake
         self._on_change = on_change
         self.told = ""  # by the run itself, about its status
         self._began = time.monotonic()
@@ -55,6 +64,7 @@ class Observation:
         """Take what the run has told by sd_notify."""
         ready, watchdog_seconds = self._config.ready, self._config.watchdog_seconds
         if "STATUS" in notice:
+            self._wake()
             self.told = notice["STATUS"][:_MOST_CHARACTERS_TOLD]
         if watchdog_seconds is not None and notice.get("WATCHDOG") == "1":
             now = time.monotonic()
@@ -62,6 +72,7 @@ class Observation:
                 self._beat_at = now
                 self._config.context.probing.send_beat(self._number)
         if notice.get("READY") == "1" and ready is not None and ready.kind == "notify" and not self.is_ready:
+            self._wake()
             self.is_ready = True
             self._on_change()
 
@@ -85,6 +96,7 @@ class Observation:
 
     def hear(self, finding: dict[str, Any]) -> None:
         """Take what the prober has found."""
+        self._wake()
         before = self.is_ready, self.is_healthy
         why = str(finding.get("why", ""))
         if "ready" in finding:

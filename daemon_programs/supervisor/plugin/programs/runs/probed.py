@@ -40,7 +40,10 @@ class ProbedRun(PreparedRun):
         """Have the run probed, if there are probes."""
         config = self.config
         if config.ready or config.health:
-            self.observation = Observation(config, self.group.config.name, self.claim, self._take_finding)
+            group = self.group
+            self.observation = Observation(
+                config, group.config.name, self.claim, group.wake, self._take_finding
+            )
 
     def _end_observation(self) -> None:
         if self.observation is not None:

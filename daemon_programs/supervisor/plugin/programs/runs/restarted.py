@@ -59,5 +59,10 @@ class RestartedRun(ProbedRun):
         return now - self.launched_at >= self._policy.stable_seconds
 
     @property
+    def is_in_pause(self) -> bool:
+        """Whether it is down until its next start."""
+        return bool(self.state == ProcessStates.BACKOFF)
+
+    @property
     def _runs_stably(self) -> bool:
         return self.state == ProcessStates.RUNNING and self._is_stable(time.monotonic())

@@ -162,8 +162,15 @@ class ProcessRun(Subprocess):
         descriptor = self.pipes["stdin"]
         if descriptor is None:
             return "closed"
+        self.group.wake()
         refusal: InputRefusal | None = self.dispatchers[descriptor].add(data, close=close)
         return refusal
+
+    @property
+    def _has_input_left(self) -> bool:
+        """Whether its standard input has something to write, or is to be closed."""
+        descriptor = self.pipes.get("stdin")
+        return descriptor is not None and not self.dispatchers[descriptor].is_settled
 
     def close_input(self) -> None:
         """Give the program the end of file. Called by the dispatcher of its standard input."""

@@ -1,0 +1,152 @@
+"""How often each route queries the database: each route has a line here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from daemon_programs.models import Delivery, Event, Program
+from daemon_programs.supervisor.gateway import supervisor
+from hoody_site.access.models import ApiToken
+from quick_start.models import EphemeralProgram
+
+LONE = {"command": "true", "user": "root"}
+PART = {"state": "running", "pid": 1, "seconds": 100.0, "restarted": False}
+STACK = {"listener": PART, "scheduler": PART, "prober": PART, "api": PART}
+URL = "https://93.184.215.14/"
+# By the name of the route and the method: the queries, savepoints included, and the body. One query is the
+# look-up of the token. The user is a superuser, who needs no look-up of permissions.
+COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
+    ("health", "get"): (0, None),
+    ("ready", "get"): (1, None),
+    ("metrics", "get"): (7, None),
+    ("programs", "get"): (2, None),
+    ("program", "get"): (2, None),
+    ("program-logs", "get"): (2, None),
+    ("program-log-stream", "get"): (2, None),
+    ("program-events", "get"): (3, None),
+    ("program-deliveries", "get"): (3, None),
+    ("events", "get"): (2, None),
+    ("event-stream", "get"): (2, None),
+    ("statuses", "get"): (2, None),
+    ("status", "get"): (2, None),
+    ("program-add", "post"): (6, {"name": "b", **LONE}),
+    ("program-edit", "post"): (9, {"description": "another"}),
+    ("program-remove", "post"): (8, {}),
+    ("programs-reset", "post"): (14, {}),
+    ("program-enable", "post"): (8, {}),
+    ("program-disable", "post"): (8, {}),
+    ("program-start", "post"): (2, {"wait": True}),
+    ("program-stop", "post"): (2, {}),
+    ("program-restart", "post"): (2, {}),
+    ("program-signal", "post"): (2, {"signal": "HUP"}),
+    ("program-reload", "post"): (2, {}),
+    ("program-input", "post"): (2, {"text": "x"}),
+    ("delivery-redeliver", "post"): (7, {}),
+    ("webhook-secret-rotate", "post"): (11, {}),
+    ("quick-start", "get"): (2, None),
+    ("quick-start", "post"): (7, LONE),
+    ("launch-status", "get"): (2, None),
+    ("launch-logs", "get"): (2, None),
+    ("launch-log-stream", "get"): (2, None),
+    ("launch-input", "post"): (3, {"text": "x"}),
+    ("launch-stop", "post"): (7, {}),
+}
+
+
+class FakeSupervisord:
+    """Answers as a supervisord in which each program runs and has done what it was asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, method: str, *arguments: Any) -> Any:
+        self.calls.append(method)
+        if method == "states":
+            return {
+                "boot": "b", "number": 1, "at": 0.0, "pid": 1, "programs": {}, "names": [],
+                "orphans": {}, "stack": STACK, "unclaimed": [],
+            }  # fmt: skip
+        if method in ("remove", "write_input", "recorded"):
+            return None
+        group = str(arguments[0])
+        if method == "reload":
+            return {"reloads": {group: 1}}
+        reload = {"requested": 1, "done": 1, "error": None}
+        run = {"state": "running", "pid": 2**22 + 1, "started_at": 1.0, "reload": reload}
+        return {"changing": False, "digest": "", "processes": {group: run}, "over": False, "cut_short": None}
+
+
+def routes() -> dict[tuple[str, str], URLPattern]:
+    """Each route of the API by its name and method."""
+    found = {}
+    for above in get_resolver().url_patterns:
+        if str(above.pattern).startswith(("api/v1", "metrics")):
+            for pattern in above.url_patterns if isinstance(above, URLResolver) else [above]:
+                for method in getattr(pattern.callback, "actions", {"get": ""}):
+                    if method != "head":
+                        found[str(pattern.name), method] = pattern
+    return found
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> FakeSupervisord:
+    made = FakeSupervisord()
+    for name in ("PROGRAMS_FOLDER", "BACKUPS_FOLDER"):
+        setattr(settings, name, tmp_path / name.lower())
+        (tmp_path / name.lower()).mkdir()
+    settings.DEFAULT_PROGRAMS_FILE = tmp_path / "programs.default.json"
+    settings.DEFAULT_PROGRAMS_FILE.write_text('{"programs": [], "metadata": {}}')
+    monkeypatch.setattr(supervisor, "_call", made)
+    return made
+
+
+def test_each_route_has_a_line() -> None:
+    assert routes().keys() == COUNTS.keys()
+
+
+@pytest.fixture
+def ids() -> dict[str, Any]:
+    """A program, a delivery of it and a temporary program: rows only."""
+    (program,) = Program.objects.bulk_create(
+        [Program(name="a", **LONE, stdin="pipe", reload={"signal": "HUP"}, webhooks={"urls": [URL]})]
+    )
+    now = timezone.now()
+    event = Event.objects.create(
+        at=now, group=program.group, name="a", from_state="stopped", state="starting", by="api"
+    )
+    delivery = Delivery.objects.create(
+        event=event, program_id=program.pk, url=URL, webhook_id="w", state=Delivery.FAILED, queued_at=now
+    )
+    temporary = EphemeralProgram(name="t", **LONE, stdin="pipe")
+    temporary.assign_identity()
+    EphemeralProgram.objects.bulk_create([temporary])
+    return {"id": program.pk, "delivery_id": delivery.pk, "temporary": temporary.temporary_id}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("route", "method"), sorted(routes()))
+def test_route_asks_the_database_as_often_as_ever(
+    fake: FakeSupervisord, ids: dict[str, Any], route: str, method: str
+) -> None:
+    token = ApiToken.issue(User.objects.create_superuser("boss"), "test")
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    count, body = COUNTS[route, method]
+    wanted = routes()[route, method].pattern.converters
+    about = {
+        "id": ids["temporary" if route.startswith("launch") else "id"],
+        "delivery_id": ids["delivery_id"],
+    }
+    url = reverse(route, kwargs={name: value for name, value in about.items() if name in wanted})
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.generic(method.upper(), url, json.dumps(body), content_type="application/json")
+    # Streams are only served by the stack's own server, which is found out last.
+    assert answer.status_code == (503 if route.endswith("-stream") else 200), answer.content
+    assert len(queries) == count, [each["sql"][:100] for each in queries.captured_queries]
