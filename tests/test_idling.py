@@ -11,7 +11,7 @@ from supervisor.states import ProcessStates, SupervisorStates
 
 from daemon_programs.supervisor.plugin.idling import IDLE_SECONDS, Idling
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
-from tests.stack import Stack, eventually
+from tests.stack import OWN_USER, Stack, eventually
 
 NOTHING: tuple[list[int], list[int]] = ([], [])
 
@@ -74,7 +74,9 @@ def test_loop_looks_each_second_while_events_or_an_answer_wait_or_it_ends() -> N
 
 
 def test_idle_supervisord_sleeps(own_stack: Stack) -> None:
-    own_stack.start().api.add(boot=True)
+    api = own_stack.start().api
+    api.add(boot=True)
+    api.ok("quick-start", {"command": "sleep 1000", "user": OWN_USER, "ttl": 600})
 
     def turns() -> int:
         """How often it has gone to sleep."""

@@ -73,7 +73,6 @@ class ProgramGroup(ProcessGroup):
         self.expires_at: float | None = None  # on the monotonic clock
         if config.spec["expires_at"] is not None:
             self.expires_at = time.monotonic() + config.spec["expires_at"] - time.time()
-            self.context.wakeup.at(self.expires_at)
         self.wake()
 
     @property
@@ -228,10 +227,12 @@ class ProgramGroup(ProcessGroup):
 
     def _sleep(self) -> None:
         """Leave the group out of the loop's turns until something is due, a call comes, or a process ends."""
-        if self.to_start or self.changing or self._stops_after or self.config.spec["temporary"]:
+        if self.to_start or self.changing or self._stops_after or self._has_end_to_announce:
             self.wake()
             return
         self.due_at = min(process.due_at for process in self.processes.values())
+        if self.expires_at is not None:
+            self.due_at = min(self.due_at, self.expires_at)
         now = time.monotonic()
         if self.due_at <= now:
             self.wake()
@@ -260,9 +261,13 @@ class ProgramGroup(ProcessGroup):
         if self.expires_at is not None and time.monotonic() >= self.expires_at:
             self.expires_at = None
             self.end_early(EXPIRED)
-        if self.is_over and not self.end_announced:
+        if self._has_end_to_announce:
             self.end_announced = True
             self.context.announce_end(self.config.name, self.snapshot())
+
+    @property
+    def _has_end_to_announce(self) -> bool:
+        return self.config.spec["temporary"] and self.is_over and not self.end_announced
 
     def _clear(self, by: str) -> None:
         """Stop all processes and cancel pending starts, to carry out the change that was noted."""
