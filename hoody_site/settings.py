@@ -381,6 +381,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Lines about requests that are merely wrong would let strangers rotate important messages away.
         "django.security": {"handlers": ["nowhere"], "propagate": False},
+        # Its lines quote the URL and the answer of a receiver of webhooks, which may repeat secrets.
+        "urllib3": {"handlers": ["nowhere"], "propagate": False},
         "django-q": {"level": "WARNING", "handlers": ["console"], "propagate": False},
     },
 }

@@ -498,3 +498,16 @@ def test_secrets_and_headers_stand_in_no_document_and_no_log(
     eventually(lambda: "headervalue" in (hooked.folder / "programs.json").read_text())
     documents.append((hooked.folder / "programs.json").read_text())
     assert not any(secret in document or "whsec_" in document for document in documents)
+
+
+def test_malformed_headers_of_an_answer_are_not_quoted_in_a_log(
+    api: Api, hooked: Stack, receiver: Receiver
+) -> None:
+    receiver.always = says(b"HTTP/1.1 500 No\r\nheadervalue returned\r\n\r\n")
+    id = webhook_programs.add(api, receiver.url("/tokenvalue"), headers={"X-Key": "headervalue"}, retry=0)
+    start(api, id)
+    [delivery] = settled(api, id)
+    log = (hooked.folder / "stack-logs" / "scheduler.log").read_text()
+    assert f"Delivery {delivery['id']} of program {id} was given up" in log
+    assert "headervalue" not in log
+    assert "tokenvalue" not in log
