@@ -277,7 +277,7 @@ def test_start_by_hand_ends_the_pause_and_sets_it_back(api: Api, verb: str) -> N
     api.ok(f"programs/{id}/start")
     until_pauses(api, id, 2)
     api.until(id, "backoff")  # for four seconds
-    before = len(events(api, id))
+    before = len(eventually(lambda: (found := events(api, id))[-1]["state"] == "backoff" and found))
     begun = time.monotonic()
     api.ok(f"programs/{id}/{verb}", {"wait": True})
     assert time.monotonic() - begun < 2

@@ -172,7 +172,7 @@ def test_program_that_is_just_being_given_ports_breaks_nothing(
     running = {"state": "running", "started_at": 1.0}
     state = {"changing": True, "processes": {program.group: running}}
     document = {"pid": 1, "stack": {}, "programs": {program.group: state}, "unclaimed": []}
-    monkeypatch.setattr(supervisor, "_call", lambda method: document)
+    monkeypatch.setattr(supervisor, "states", lambda: document)
     found = read(admin_client)
     assert found.by("state", "daemon_programs")["running"] == 1
     assert found.value("daemon_program_up", id=program.pk, name="ports", port="") == 1
