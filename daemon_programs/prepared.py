@@ -25,6 +25,12 @@ class Prepared(Generic[M]):
         sql, _ = compiler.as_sql()
         return compiler, str(sql)
 
+    @cached_property
+    def _converters(self) -> Any:
+        """What makes Python values of stored ones, by column."""
+        compiler, _ = self._compiled
+        return compiler.get_converters([column for column, *_ in compiler.select or ()])
+
     def rows(self, *parameters: Any) -> list[Row]:
         """Return the rows of the table as they are stored."""
         with connection.cursor() as cursor:
@@ -33,13 +39,15 @@ class Prepared(Generic[M]):
 
     def objects(self, rows: list[Row]) -> Iterator[M]:
         """Return the objects of rows."""
+        if not rows:
+            return
         compiler, _ = self._compiled
         select: Any = compiler.select
         about: Any = compiler.klass_info
         columns = slice(about["select_fields"][0], about["select_fields"][-1] + 1)
         names = [column.target.attname for column, *_ in select[columns]]
         related = get_related_populators(about, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]
-        for values in compiler.results_iter([rows]):  # type: ignore[list-item]
+        for values in compiler.apply_converters(rows, self._converters):
             made = about["model"].from_db(DEFAULT_DB_ALIAS, names, values[columns])
             for populator in related:
                 populator.populate(values, made)
