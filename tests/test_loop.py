@@ -1,7 +1,9 @@
 """supervisord's loop: a turn looks at the programs that are awake, and reads from all of them."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 from supervisor import events
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.poller import PollPoller
-from supervisor.states import SupervisorStates
+from supervisor.states import ProcessStates, SupervisorStates
 
-from daemon_programs.supervisor.plugin.loop import Loop
+from daemon_programs.supervisor.plugin.loop import IDLE_SECONDS, POLL_SECONDS, Loop
+from tests.stack import OWN_USER, Stack, eventually
 
 
 class Pipe:
@@ -49,6 +52,8 @@ class Group:
         self.config = SimpleNamespace(name=name, priority=priority)
         self.pipe = pipe
         self.told = told
+        self.processes = {name: SimpleNamespace(state=ProcessStates.RUNNING)}
+        self.event_buffer: list[str] = []
 
     def __lt__(self, other: "Group") -> bool:
         return self.config.priority < other.config.priority
@@ -70,8 +75,11 @@ class Turns:
         self.told: list[str] = []
         self.awake: list[Group] = []
         self.part = Group("api", 5, Pipe(), self.told)
+        self.channel = SimpleNamespace(
+            delay=0, readable=lambda: False, writable=lambda: False, handle_error=lambda: None
+        )
         options = SimpleNamespace(
-            get_socket_map=dict,
+            get_socket_map=lambda: {os.open("/dev/null", os.O_RDONLY): self.channel},
             mood=SupervisorStates.RUNNING,
             logger=SimpleNamespace(blather=lambda *_, **__: None),
         )
@@ -100,6 +108,20 @@ class Turns:
         os.write(self.part.pipe.end, b"x")  # nothing waits
         self.loop._turn()
         return list(self.told)
+
+    def waits(self, *awake: Group, times: int = 2) -> list[float]:
+        """How long the polls of turns may take that nothing else ends."""
+        waited: list[float] = []
+        poller = SimpleNamespace(
+            register_readable=lambda _: None,
+            unregister_readable=lambda _: None,
+            poll=lambda seconds: waited.append(seconds) or ([], []),  # type: ignore[func-returns-value]
+        )
+        self.awake = list(awake)
+        self.supervisord.options.poller = poller
+        for _ in range(times):
+            self.loop._turn()
+        return waited
 
 
 @pytest.fixture
@@ -162,3 +184,54 @@ def test_end_comes_when_nothing_runs(turns: Turns) -> None:
     with pytest.raises(asyncore.ExitNow):
         turns.turn()
     assert turns.supervisord.stopping
+
+
+def test_loop_sleeps_after_a_turn_without_a_cause(turns: Turns) -> None:
+    assert turns.waits(times=3) == [POLL_SECONDS, IDLE_SECONDS, IDLE_SECONDS]
+    turns.supervisord.options.poller = PollPoller(turns.supervisord.options)
+    turns.turn()
+    assert turns.waits() == [POLL_SECONDS, IDLE_SECONDS], "a turn that has a cause is followed by a short one"
+
+
+def test_loop_does_not_sleep_while_a_program_is_awake(turns: Turns) -> None:
+    assert turns.waits(Group("program-1", 1, Pipe(), [])) == [POLL_SECONDS, POLL_SECONDS]
+
+
+@pytest.mark.parametrize("state", [ProcessStates.STARTING, ProcessStates.BACKOFF, ProcessStates.STOPPING])
+def test_loop_does_not_sleep_while_a_part_starts_or_ends(turns: Turns, state: int) -> None:
+    turns.part.processes["api"].state = state
+    assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
+
+
+def test_loop_does_not_sleep_while_a_part_has_events_to_take(turns: Turns) -> None:
+    turns.part.event_buffer.append("an event")
+    assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
+
+
+def test_loop_does_not_sleep_while_an_answer_is_deferred(turns: Turns) -> None:
+    turns.channel.delay = 0.1
+    assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
+
+
+def test_loop_does_not_sleep_while_it_ends(turns: Turns) -> None:
+    turns.supervisord.options.mood = SupervisorStates.SHUTDOWN
+    turns.supervisord.shutdown_report = lambda: ["a program"]
+    assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
+
+
+def test_idle_supervisord_sleeps(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    api.add(boot=True)
+    api.ok("quick-start", {"command": "sleep 1000", "user": OWN_USER, "ttl": 600})
+
+    def turns() -> int:
+        """How often it has gone to sleep."""
+        lines = Path(f"/proc/{own_stack.supervisord_pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+    def is_asleep() -> bool:
+        before = turns()
+        time.sleep(4)
+        return turns() == before
+
+    eventually(is_asleep, 60)

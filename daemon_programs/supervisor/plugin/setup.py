@@ -14,7 +14,6 @@ from supervisor.http import deferring_http_channel
 
 from daemon_programs.supervisor.plugin.context import Context, Limits
 from daemon_programs.supervisor.plugin.hooks import Hooks
-from daemon_programs.supervisor.plugin.idling import Idling
 from daemon_programs.supervisor.plugin.interface import ProgramsInterface
 from daemon_programs.supervisor.plugin.loop import Loop
 from daemon_programs.supervisor.plugin.memory import MemoryWatch
@@ -69,7 +68,6 @@ def make_interface(supervisord: Any, **settings: str) -> ProgramsInterface:
     hooks = Hooks(registry)
     hooks.subscribe()
     supervisord.reap = hooks.reap
-    Idling(supervisord).install()
     Loop(registry).install()
     context.wakeup.poke()  # otherwise the first turn waits a second before it starts anything
     return ProgramsInterface(registry, settings["url"])
