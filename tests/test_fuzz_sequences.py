@@ -27,7 +27,7 @@ from tests.drills.clients import strict_document
 from tests.stack import temporary_stack
 from tests.test_fuzz import World, consistent
 
-EXAMPLES = 3 if ROUNDS < 2 else 50
+EXAMPLES = 8 if ROUNDS < 2 else 50
 # With the links that schemathesis infers, nearly all sequences would begin with programs that were there.
 CONFIG = {
     "generation": {"mode": "positive"},

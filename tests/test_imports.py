@@ -1,6 +1,7 @@
 """What each process of the stack must not import: it would cost memory, and time at each start."""
 
 import json
+import os
 
 import pytest
 
@@ -55,6 +56,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.skipif("COVERAGE_FOLDER" in os.environ, reason="what measures imports modules itself")
 @pytest.mark.parametrize("name", UNUSED)
 def test_process_imports_nothing_that_it_has_no_use_for(modules: dict[str, list[str]], name: str) -> None:
     _, unused = UNUSED[name]

@@ -238,7 +238,7 @@ def test_no_log_of_the_stack_has_a_secret(scene: Scene) -> None:
 
 def test_no_process_of_the_stack_shows_a_secret(scene: Scene) -> None:
     supervisord = psutil.Process(scene.stack.supervisord_pid)
-    own = [supervisord, *own_processes(scene.stack, "api", "scheduler", "listener")]
+    own = [supervisord, *own_processes(scene.stack, "api", "scheduler", "listener", "prober")]
     assert len(own) >= 6
     for process in own:
         shown = " ".join([*process.cmdline(), *process.environ().values()])

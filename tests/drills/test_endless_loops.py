@@ -14,8 +14,8 @@ LOOPS = 10
 ROUNDS_OF_EACH = 14 * ROUNDS
 KEPT_ROUNDS = 10
 MOST_EVENTS = 1000
-# What is kept of a loop: ten rounds of at most four changes, the row that counts, the last round, the stop.
-MOST_ROWS = 10 * 4 + 1 + 4 + 2
+# What is kept of a loop: ten rounds of at most four changes, the row that counts, the last rounds, the stop.
+MOST_ROWS = 10 * 4 + 1 + 2 * 4 + 2
 
 
 def test_crash_loops_leave_the_history_of_others_alone(tmp_path: Path) -> None:
