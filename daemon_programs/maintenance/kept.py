@@ -4,6 +4,7 @@ Reconciliation looks at everything once a minute, and most times nothing has cha
 small part of the time that it takes to make all files anew from them.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -15,24 +16,26 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """The value of a function that depends on nothing but the rows of all programs."""
+    """The value of a function that depends on nothing but the rows of all programs, and on ``also``."""
 
-    def __init__(self, derive: Callable[[], T]) -> None:
+    def __init__(self, derive: Callable[[], T], also: Callable[[], object] = lambda: None) -> None:
         self._derive = derive
-        self._version: int | None = None
-        self._value: T
+        self._also = also
+        self._kept: tuple[object, T] | None = None  # in one piece, since threads share it
 
     def __call__(self) -> T:
         """Return the value, derived anew if a row has changed."""
-        version = _version_of_rows()  # first, so that a change meanwhile has it derived again the next time
-        if version != self._version:
-            self._value, self._version = self._derive(), version
-        return self._value
+        # First, so that a change meanwhile has it derived again the next time.
+        version = _version_of_rows(), self._also()
+        kept = self._kept
+        if kept is None or kept[0] != version:
+            kept = self._kept = version, self._derive()
+        return kept[1]
 
 
-def _version_of_rows() -> int:
-    """Return a number that differs if any column of any program does, within this process."""
+def _version_of_rows() -> bytes:
+    """Return a digest of all rows. Not their ``hash``, which is the same for -1 and -2."""
     table = connection.ops.quote_name(Program._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {table} ORDER BY id")  # noqa: S608  the name is a constant
-        return hash(tuple(cursor.fetchall()))
+        return hashlib.blake2b(repr(cursor.fetchall()).encode(), digest_size=16).digest()

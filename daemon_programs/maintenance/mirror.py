@@ -21,6 +21,7 @@ from django.db import connection
 from daemon_programs.files import replace_text
 from daemon_programs.maintenance.kept import Kept
 from daemon_programs.models import Program
+from daemon_programs.models.rows import rows
 from daemon_programs.serializers.representation import program_document
 
 logger = logging.getLogger(__name__)
@@ -134,6 +135,11 @@ def _current_text() -> str:
     return text_of(Program.objects.order_by("id"))
 
 
-programs = Mirror(settings.PROGRAMS_FILE, Kept(_current_text))
+def _kits() -> list[bool]:
+    """Return ``hoody_kit`` of all programs, which depends on folders and links as well."""
+    return [program.hoody_kit for program in rows.all()]
+
+
+programs = Mirror(settings.PROGRAMS_FILE, Kept(_current_text, also=_kits))
 touch = programs.touch
 write = programs.write
