@@ -1,5 +1,8 @@
 """Programs that are read again and again are made once for each version of their row."""
 
+from collections.abc import ValuesView
+from typing import Any
+
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -79,3 +82,19 @@ def test_removed_programs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
         assert rows.one(program.pk).name == name
         Program.objects.all()._raw_delete("default")
         assert len(rows._made) <= 4
+
+
+def test_list_is_what_was_read_whatever_other_threads_read_meanwhile() -> None:
+    (first,) = make("a")
+    rows = Rows()
+    made = rows._of
+
+    class Interrupted(dict[int, Any]):
+        def values(self) -> ValuesView[Any]:
+            (second,) = make("b")
+            rows._of = made  # type: ignore[method-assign]
+            assert rows.one(second.pk).name == "b"
+            return super().values()
+
+    rows._of = lambda found: Interrupted(made(found))  # type: ignore[method-assign]
+    assert [program.pk for program in rows.all()] == [first.pk]

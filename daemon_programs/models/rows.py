@@ -20,8 +20,10 @@ class Rows:
 
     def all(self) -> list[Program]:
         """Return all programs, in id order."""
-        self._made = made = self._of(self._all.rows())
-        return [program for _, program in made.values()]
+        made = self._of(self._all.rows())
+        programs = [program for _, program in made.values()]
+        self._made = made  # last: from now on, other threads add to it
+        return programs
 
     def one(self, id: int) -> Program | None:
         """Return the program with an id; None if there is none."""
