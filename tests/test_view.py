@@ -114,6 +114,13 @@ def test_findings_and_orphans_are_told(stack: Stack, api: Api, client: Recording
     eventually(lambda: len(programs(client)[name]["processes"][name].get("orphans", [])) == 1)
 
 
+def test_removal_by_an_operator_is_told(stack: Stack, api: Api, client: Recording) -> None:
+    name = f"program-{api.add(LONG_RUNNING)}"
+    eventually(lambda: name not in told(client))
+    assert client._ask(lambda proxy: proxy.supervisor.removeProcessGroup(name))
+    assert name not in client.states()["programs"]
+
+
 def test_answer_of_another_supervisord_replaces_all() -> None:
     old = View("one", 7, {"a": state("running")}, {"a": 1.0})  # type: ignore[dict-item]
     answer: Any = {"boot": "two", "number": 1, "at": 2.0, "programs": {"b": state("stopped")}, "names": ["b"]}

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from supervisor import events
+
 from daemon_programs.supervisor.instances import FIRST_NUMBER
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
@@ -26,6 +28,8 @@ class Registry:
         self.boot = secrets.token_hex(8)  # whose changes are numbered
         self.changes = 0  # so far
         self.names_changed = 0  # the number of the last addition or removal
+        for change in (events.ProcessGroupAddedEvent, events.ProcessGroupRemovedEvent):
+            events.subscribe(change, self.note_names)
 
     def load(self) -> None:
         """Add all programs of the folder. One that can't be read is logged and left out."""
@@ -56,7 +60,6 @@ class Registry:
     def add(self, config: ProgramGroupConfig, by: str) -> ProgramGroup:
         """Add a new program, and start it if it autostarts."""
         self.supervisord.add_process_group(config)
-        self.names_changed = self.count_change()
         group: ProgramGroup = self.supervisord.process_groups[config.name]
         self._note_name(group)
         if config.spec["autostart"]:
@@ -75,7 +78,6 @@ class Registry:
         self.dependencies.remove(group)
         self.supervisord.remove_process_group(group.config.name)
         self.supervisord.add_process_group(config)
-        self.names_changed = self.count_change()
         successor: ProgramGroup = self.supervisord.process_groups[config.name]
         self._note_name(successor)
         wanted = set(restart)
@@ -92,7 +94,6 @@ class Registry:
         if group is not None:
             self.dependencies.remove(group)
         self.supervisord.remove_process_group(name)
-        self.names_changed = self.count_change()
         self.context.announce_settled(name)
 
     def _note_name(self, group: ProgramGroup) -> None:
@@ -109,6 +110,10 @@ class Registry:
         return [
             group for group in self.supervisord.process_groups.values() if isinstance(group, ProgramGroup)
         ]
+
+    def note_names(self, event: Any) -> None:
+        """Note that a group was added or removed. Called by supervisord, also if an operator has done it."""
+        self.names_changed = self.count_change()
 
     def count_change(self) -> int:
         """Return the number of a change that has just been made."""
