@@ -7,9 +7,10 @@ The last requested change wins.
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from signal import Signals
 from typing import Protocol
+from weakref import WeakMethod
 
 from supervisor.process import ProcessGroup
 from supervisor.states import STOPPED_STATES, ProcessStates, SupervisorStates
@@ -27,6 +28,20 @@ _STARTS_PER_TURN = 20
 EXPIRED = "ttl"
 SHUTDOWN = "shutdown"
 MEMORY = "memory"
+
+
+def _weak(method: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls a method as long as its object is in use.
+
+    A deadline may be days away, and a group that was removed must not be kept for it.
+    """
+    reference = WeakMethod(method)
+
+    def call() -> None:
+        if (found := reference()) is not None:
+            found()
+
+    return call
 
 
 class GroupRegistry(Protocol):
@@ -240,7 +255,7 @@ class ProgramGroup(ProcessGroup):
         self.changed = self.registry.count_change()
         if self.due_at < math.inf and (self.due_at < self._alarm_at or self._alarm_at <= now):
             self._alarm_at = self.due_at
-            self.context.wakeup.at(self._alarm_at, self.wake)
+            self.context.wakeup.at(self._alarm_at, _weak(self.wake))
 
     def _transition(self) -> None:
         self._forks_left = _STARTS_PER_TURN
