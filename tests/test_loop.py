@@ -81,6 +81,7 @@ class Turns:
         options = SimpleNamespace(
             get_socket_map=lambda: {os.open("/dev/null", os.O_RDONLY): self.channel},
             mood=SupervisorStates.RUNNING,
+            signal_receiver=SimpleNamespace(_signals_recvd=[]),
             logger=SimpleNamespace(blather=lambda *_, **__: None),
         )
         options.poller = PollPoller(options)
@@ -210,6 +211,11 @@ def test_loop_does_not_sleep_while_a_part_has_events_to_take(turns: Turns) -> No
 
 def test_loop_does_not_sleep_while_an_answer_is_deferred(turns: Turns) -> None:
     turns.channel.delay = 0.1
+    assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
+
+
+def test_loop_does_not_sleep_while_a_signal_waits(turns: Turns) -> None:
+    turns.supervisord.options.signal_receiver._signals_recvd.append(15)
     assert turns.waits() == [POLL_SECONDS, POLL_SECONDS]
 
 

@@ -119,6 +119,7 @@ class Loop:
             self.supervisord.options.mood == SupervisorStates.RUNNING
             and not self.registry.awake_groups()
             and all(map(_is_settled, self._parts.values()))
+            and not self.supervisord.options.signal_receiver._signals_recvd  # one is handled in each turn
             and not any(getattr(each, "delay", 0) for each in self._sockets.values())  # a deferred answer
         )
 
