@@ -16,7 +16,7 @@ from daemon_programs.supervisor import instances
 from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
-from daemon_programs.supervisor.spec import Specification
+from daemon_programs.supervisor.spec import Specification, log_per_instance
 from daemon_programs.webhooks.deliveries import body_of
 from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, live_of, messages_of, row_of
 from tests.processes import shell
@@ -242,3 +242,16 @@ def test_export_reset_import_keep_the_number(tmp_path: Path) -> None:
         assert crew["numprocs"] == 3
         status = stack.api.get(f"status/{crew['id']}").json()
         assert (status["total_count"], len(status["instances"])) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "of_each"),
+    [
+        ("/var/log/a.log", "/var/log/a_{instance}.log"),
+        ("/var/log/{instance}/a.log", "/var/log/{instance}/a.log"),
+        ("/dev/stdout", "/dev/stdout"),
+        ("/proc/self/fd/1", "/proc/self/fd/1"),
+    ],
+)
+def test_each_instance_has_a_log_of_its_own_but_shares_devices(path: str, of_each: str) -> None:
+    assert log_per_instance(path, instances.NUMBER) == of_each

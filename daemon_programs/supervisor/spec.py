@@ -110,8 +110,11 @@ def with_port(argv: list[str], parameter: list[str]) -> list[str]:
 
 
 def log_per_instance(path: str, kind: KeyKind) -> str:
-    """Return a log path with the placeholder of the key; if it had none, it is inserted before the suffix."""
-    if kind.placeholder in path:
+    """Return a log path with the placeholder of the key; if it had none, it is inserted before the suffix.
+
+    A device is shared by all instances.
+    """
+    if kind.placeholder in path or path.startswith(("/dev/", "/proc/")):
         return path
     log = PurePosixPath(path)
     return str(log.with_name(f"{log.stem}_{kind.placeholder}{log.suffix}"))
