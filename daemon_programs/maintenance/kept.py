@@ -1,7 +1,7 @@
 """What is derived from all programs, kept until a row changes.
 
 Reconciliation looks at everything once a minute, and most times nothing has changed: to read the rows takes a
-small part of the time that it takes to make all files anew from them.
+small part of the time that it takes to make all files from them again.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class Kept(Generic[T]):
         self._kept: tuple[object, T] | None = None  # in one piece, since threads share it
 
     def __call__(self) -> T:
-        """Return the value, derived anew if a row has changed."""
+        """Return the value, derived again if a row has changed."""
         # First, so that a change meanwhile has it derived again the next time.
         version = _version_of_rows(), self._also()
         kept = self._kept

@@ -1,4 +1,4 @@
-"""Read programs from the database, and make anew only those whose row has changed since the last time."""
+"""Read programs from the database, and build only those again whose row has changed."""
 
 from daemon_programs.models.program import Program
 from daemon_programs.prepared import Prepared, Row
@@ -10,7 +10,7 @@ class Rows:
     """The programs that were made from rows, by id.
 
     Each read queries the database, and a row is compared as a whole. So a program is never older than the
-    read, whoever has changed it. The programs are shared by all requests: they are only to be read.
+    read, whatever has changed it. The programs are shared by all requests: they are only to be read.
     """
 
     def __init__(self) -> None:

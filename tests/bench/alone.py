@@ -1,6 +1,6 @@
 """Boot, stop and the statistics of all trees, while no other contender's programs are there.
 
-Whoever reads the process table, for statistics or to end a tree, would see the others' programs too.
+A contender that reads the process table, for statistics or to end a tree, would see the others' programs too.
 """
 
 import time

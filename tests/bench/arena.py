@@ -84,7 +84,7 @@ class Arena:
                     self.results.fail(Key(row.key, side.name, self.size), reason)
 
     def measure_idle(self) -> None:
-        """Measure CPU and memory of all daemons in the same seconds, in which nobody asks them anything."""
+        """Measure CPU and memory of all daemons in the same seconds, without any request."""
         time.sleep(_SETTLE_SECONDS)
         if "cpu" in self.rows:
             self.say(f"nothing for {self.idle_seconds:.0f} s")
@@ -113,5 +113,5 @@ def rotated(all: Sequence[Each], number: int) -> Sequence[Each]:
 
 
 def more_than_usual(rounds: int) -> float:
-    """Return by how much the limits of time are raised: whoever asks for more rounds has it."""
+    """Return by how much the limits of time are raised: more rounds take longer."""
     return max(1.0, rounds / ROUNDS)

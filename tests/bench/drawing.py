@@ -98,7 +98,7 @@ def _draw(results: Results, names: Sequence[str], theme: Theme, file: Path) -> P
 
 
 def _smaller(svg: str) -> str:
-    """A tenth of a pixel is exact enough, and nobody reads the indentation."""
+    """A tenth of a pixel is exact enough, and the indentation is of no use."""
     shorter = re.sub(r"(\d\.\d)\d+", r"\1", svg)
     return re.sub(r"\n *", "\n", shorter)
 

@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
         type=_rounds,
         default=30,
         metavar="SECONDS",
-        help="how long nobody does anything (30)",
+        help="how long no request is made (30)",
     )
     parser.add_argument(
         "--load", type=_rounds, default=4, metavar="SECONDS", help="how long each load is put on (4)"
