@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon_programs.maintenance.mirror import Mirror
+from daemon_programs.maintenance.mirror import Mirror, to_text
 from tests.processes import started
 from tests.stack import PROJECT, Api, Stack, eventually
 
@@ -178,3 +178,24 @@ def test_last_change_of_a_process_is_written(
     ran = subprocess.run([sys.executable, "-c", script, str(file)], cwd=PROJECT, timeout=60)
     assert ran.returncode == 0
     assert file.read_text() == "written"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'ü\u2028\x7f<&"\\/\x00\x1f\t\n😀',
+        2**64,
+        -(2**63),
+        1e300,
+        -0.0,
+        0.1,
+        True,
+        None,
+        [],
+        {},
+        {"a": [{"b": []}]},
+    ],
+)
+def test_text_is_that_of_pythons_own_encoder(value: Any) -> None:
+    document = {"programs": [{"id": 1, "value": value}, {}]}
+    assert to_text(document) == json.dumps(document, ensure_ascii=False, indent=2) + "\n"

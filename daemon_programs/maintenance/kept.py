@@ -16,17 +16,16 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """The value of a function that depends on nothing but the rows of all programs, and on ``also``."""
+    """The value of a function that depends on nothing but the rows of all programs."""
 
-    def __init__(self, derive: Callable[[], T], also: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, derive: Callable[[], T]) -> None:
         self._derive = derive
-        self._also = also
-        self._kept: tuple[object, T] | None = None  # in one piece, since threads share it
+        self._kept: tuple[bytes, T] | None = None  # in one piece, since threads share it
 
     def __call__(self) -> T:
         """Return the value, derived again if a row has changed."""
         # First, so that a change meanwhile has it derived again the next time.
-        version = _version_of_rows(), self._also()
+        version = _version_of_rows()
         kept = self._kept
         if kept is None or kept[0] != version:
             kept = self._kept = version, self._derive()

@@ -15,14 +15,14 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import connection
 
 from daemon_programs.files import replace_text
-from daemon_programs.maintenance.kept import Kept
 from daemon_programs.models import Program
 from daemon_programs.models.rows import rows
-from daemon_programs.serializers.representation import program_document
+from daemon_programs.serializers.representation import listed_document, program_document
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +122,11 @@ class Mirror:
 
 
 def to_text(content: Any) -> str:
-    """Return the JSON text of a mirror."""
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    """Return the JSON text of a mirror, written by orjson where Python's encoder would write the same."""
+    try:
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    except TypeError:  # integers of more than 64 bits
+        return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
 def text_of(programs: Iterable[Program]) -> str:
@@ -132,14 +135,9 @@ def text_of(programs: Iterable[Program]) -> str:
 
 
 def _current_text() -> str:
-    return text_of(Program.objects.order_by("id"))
+    return to_text({"programs": [listed_document(program) for program in rows.all()]})
 
 
-def _kits() -> list[bool]:
-    """Return ``hoody_kit`` of all programs, which depends on folders and links as well."""
-    return [program.hoody_kit for program in rows.all()]
-
-
-programs = Mirror(settings.PROGRAMS_FILE, Kept(_current_text, also=_kits))
+programs = Mirror(settings.PROGRAMS_FILE, _current_text)
 touch = programs.touch
 write = programs.write
