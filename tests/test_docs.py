@@ -378,7 +378,8 @@ def _answers(port: int) -> bool:
 
 
 def test_calls_of_the_api_page_work_in_order(own_stack: Stack) -> None:
-    own_stack.start()
+    api = own_stack.start().api
+    eventually(lambda: api.get("ready").ok, what="all parts have run for a second")
     ports = dict(zip(range(9201, 9206), ports_in_a_row(5), strict=True))
     printed = run(adapt("\n".join(calls(read("docs/api.md"))), own_stack, ports))
     assert printed.count('"success":true') > 30
