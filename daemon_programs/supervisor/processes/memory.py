@@ -11,9 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from daemon_programs.supervisor.processes.tree import stat
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+from daemon_programs.supervisor.processes import table
 
 
 class Measurement:
@@ -45,8 +43,8 @@ class Measurement:
             if pid in seen:
                 continue
             seen.add(pid)
-            fields = stat(pid)
-            self.bytes += int(fields[21]) * _PAGE_BYTES if fields else 0
+            if process := table.read(pid):
+                self.bytes += process.memory_rss_bytes
             yield
             for children in _children(pid):
                 waiting.extend(children)
