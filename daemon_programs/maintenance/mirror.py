@@ -80,7 +80,7 @@ class Mirror:
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
-            # Not `atexit`, which is not called in the processes that multiprocessing forks for the queue.
+            # Not `atexit`, which is not called in processes that multiprocessing forks.
             if self._at_end is not None:
                 self._at_end.cancel()
             self._at_end = Finalize(None, self._flush, exitpriority=0)
