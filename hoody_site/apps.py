@@ -1,8 +1,9 @@
-"""The Django app of the project."""
+"""The Django app of the project, and that of its admin site."""
 
 import gc
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class HoodySiteConfig(AppConfig):
@@ -10,6 +11,7 @@ class HoodySiteConfig(AppConfig):
 
     name = "hoody_site"
     verbose_name = "Access"
+    default = True
 
     def ready(self) -> None:
         """Register the system checks, the receivers and the OpenAPI extensions, which happens on import.
@@ -23,3 +25,10 @@ class HoodySiteConfig(AppConfig):
         # Nothing of what has been imported is garbage: don't look through it ever again.
         gc.freeze()
         gc.enable()
+
+
+class ConsoleConfig(SimpleAdminConfig):
+    """Configure the admin. ``urls.py`` loads its pages, which other processes don't need."""
+
+    default_site = "hoody_site.admin.site.ConsoleSite"
+    default = False

@@ -205,7 +205,7 @@ LOGIN_REDIRECT_URL = "/"
 
 INSTALLED_APPS = [
     "hoody_site",  # before the admin, whose base template it extends
-    "django.contrib.admin.apps.SimpleAdminConfig",  # urls.py loads the admin; other processes don't need it
+    "hoody_site.apps.ConsoleConfig",  # the admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from daemon_programs import timestamps
-from daemon_programs.admin import presentation
 from daemon_programs.admin.base import LiveAdmin, action
+from daemon_programs.admin.presentation.badges import badge, process_badge
+from daemon_programs.admin.presentation.logs import log_tails
 from daemon_programs.admin.records import RecordAdmin
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import waiting
@@ -81,11 +82,11 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
     def summary(self, record: EphemeralProgram, state: ProgramState | None) -> SafeString:
         """Return the status as HTML; the final status of a program that has ended."""
         if record.ended_at is not None:
-            return presentation.badge(record.final_status)
+            return badge(record.final_status)
         if state is None:
-            return presentation.badge("unknown")
+            return badge("unknown")
         process = statuses.process_state(state, record.group)
-        return presentation.badge(statuses.status_of(process), presentation.detail(process))
+        return process_badge(process)
 
     @admin.display(description="state")
     def state(self, record: EphemeralProgram) -> str:
@@ -125,7 +126,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         shown = {
             "remaining": self.remaining(record),
             "result": self.result(record),
-            "logs": presentation.log_tails(record, reverse("launch-log-stream", args=[record.temporary_id])),
+            "logs": log_tails(record, reverse("launch-log-stream", args=[record.temporary_id])),
             "badge": self.state(record),
         }
         if record.ended_at is not None:
@@ -135,8 +136,8 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         except DaemonError as problem:
             return {**shown, "problem": str(problem)}
         live = statuses.live_fields(statuses.process_state(state, record.group))
-        badge = presentation.badge(live["status"] if state else "unknown")
-        return {**shown, **live, "badge": badge, "attach": record.attach_command}
+        word = live["status"] if state else "unknown"
+        return {**shown, **live, "badge": badge(word), "attach": record.attach_command}
 
     def _verbs(self, request: HttpRequest, record: EphemeralProgram) -> list[tuple[str, str]]:
         if record.ended_at is None:

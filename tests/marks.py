@@ -36,7 +36,7 @@ LONGEST = (
     "test_settings",
     "test_reaper",
     "test_database",
-    "test_browser",
+    "console.test_pages",
     "drills.test_kills",
     "test_streams",
     "test_log_follower",

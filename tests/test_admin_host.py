@@ -137,7 +137,7 @@ def program() -> Iterator[HTTPServer]:
 def test_browser_that_is_logged_in_sends_a_program_no_cookie(stack: Stack, program: HTTPServer) -> None:
     from playwright.sync_api import expect, sync_playwright
 
-    from tests.test_browser import ARGUMENTS, CHROMIUM
+    from tests.console.chromium import ARGUMENTS, CHROMIUM
 
     if CHROMIUM is None:
         pytest.skip("no chromium: on Debian, apt install chromium")

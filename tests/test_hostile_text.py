@@ -23,7 +23,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.utils.mediatypes import order_by_precedence as media_types_in_order
 
-from daemon_programs.admin import presentation
+from daemon_programs.admin.presentation.logs import TERMINAL_SEQUENCES
 from daemon_programs.logs import cursor
 from daemon_programs.serializers.query_fields import QueryTime
 from daemon_programs.text import split_words
@@ -125,7 +125,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a header's name": lambda text: webhook_config.check({"enabled": False, "headers": {text: "a"}}),
     "events of a webhook": lambda text: webhook_config.check({"enabled": False, "events": [text]}),
     "a cursor": cursor.Cursor.parse,
-    "a log on a page": lambda text: presentation._TERMINAL_SEQUENCES.sub("", text),
+    "a log on a page": lambda text: TERMINAL_SEQUENCES.sub("", text),
     "the header Host": split_domain_port,
     "the header Accept": negotiate,
     "the header Cookie": parse_cookie,

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from daemon_programs.admin import presentation
+from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.exceptions import DaemonError, WaitTimedOut
 from daemon_programs.programs import waiting
 from daemon_programs.supervisor.states import ProgramState
@@ -96,7 +96,7 @@ class LiveAdmin(admin.ModelAdmin):
     """An admin whose list shows the live state of each program."""
 
     class Media:
-        css = {"all": ["daemon_programs/admin.css"]}
+        css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "forms")]}
         js = ["daemon_programs/live_log.js"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -110,7 +110,7 @@ class LiveAdmin(admin.ModelAdmin):
     @admin.display(description="state")
     def state(self, program: Any) -> str:
         """Return the column of the state."""
-        return getattr(program, "live", presentation.badge("unknown"))
+        return getattr(program, "live", badge("unknown"))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may start, stop and restart."""

@@ -14,8 +14,8 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from daemon_programs import timestamps
-from daemon_programs.admin import presentation
 from daemon_programs.admin.base import attempt
+from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.admin.records import RecordAdmin, StateFilter
 from daemon_programs.models import Delivery, Program
 from daemon_programs.text import to_number
@@ -62,9 +62,6 @@ class DeliveryAdmin(RecordAdmin):
     ]
     actions = ["redeliver"]
 
-    class Media:
-        css = {"all": ["daemon_programs/admin.css"]}
-
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may redeliver: operate programs, and view deliveries."""
         may_operate = request.user.has_perms(
@@ -98,7 +95,7 @@ class DeliveryAdmin(RecordAdmin):
     @admin.display(description="state", ordering="state")
     def badge(self, delivery: Delivery) -> SafeString:
         """Return the state as a badge."""
-        return presentation.badge(delivery.state)
+        return badge(delivery.state)
 
     @admin.display(description="last response")
     def code(self, delivery: Delivery) -> str | None:

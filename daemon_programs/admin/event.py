@@ -9,7 +9,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from daemon_programs import timestamps
-from daemon_programs.admin import presentation
+from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.admin.records import RecordAdmin, StateFilter
 from daemon_programs.models import Event, Program
 from daemon_programs.programs.observed import statuses
@@ -37,9 +37,6 @@ class EventAdmin(RecordAdmin):
         *("at_milliseconds", "program", "port", "instance", "change", "pid", "exit_code", "signal", "error"),
         *("requested_by", "is_gap"),
     ]
-
-    class Media:
-        css = {"all": ["daemon_programs/admin.css"]}
 
     @admin.display(description="time (UTC)", ordering="at")
     def at_milliseconds(self, event: Event) -> str:
@@ -70,7 +67,7 @@ class EventAdmin(RecordAdmin):
 def change(event: Event) -> SafeString:
     """Return the old state, and the new one as a badge, with the number of rounds of a loop."""
     detail = f"{event.repeated} rounds of a loop" if event.is_counting else ""
-    return format_html("{} → {}", event.from_state, presentation.badge(event.state, detail))
+    return format_html("{} → {}", event.from_state, badge(event.state, detail))
 
 
 def outcome(event: Event) -> str:

@@ -21,9 +21,10 @@ from django.utils.safestring import SafeString
 
 from daemon_programs.admin import delivery as delivery_admin
 from daemon_programs.admin import event as event_admin
-from daemon_programs.admin import presentation
 from daemon_programs.admin.base import REPORTED_ERRORS, LiveAdmin, NothingToDo, action, attempt, error_message
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
+from daemon_programs.admin.presentation.badges import program_badge
+from daemon_programs.admin.presentation.live import live
 from daemon_programs.exceptions import Refused
 from daemon_programs.models import Program
 from daemon_programs.programs import services, signalling, waiting
@@ -127,7 +128,7 @@ class ProgramAdmin(LiveAdmin):
     # The list
 
     def summary(self, program: Program, state: ProgramState | None) -> SafeString:
-        return presentation.summary(program, state)
+        return program_badge(program, state)
 
     @admin.display(description="instances", ordering="port_start")
     def instances(self, program: Program) -> str | None:
@@ -216,7 +217,7 @@ class ProgramAdmin(LiveAdmin):
         if stored:
             may_operate = self.has_operate_permission(request)
             key = _key(stored, request.GET.get(_kind(stored).name, ""))
-            context["live"] = presentation.live(stored, key, may_operate=may_operate)
+            context["live"] = live(stored, key, may_operate=may_operate)
             if request.user.has_perm("daemon_programs.view_event"):
                 context["live"]["events"] = event_admin.summary_for_program(stored)
             if request.user.has_perm("daemon_programs.view_delivery"):

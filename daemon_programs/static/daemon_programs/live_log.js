@@ -3,7 +3,7 @@
     "use strict";
 
     const MAX_LINES = 2000;
-    // Terminal escape sequences for colours, cursor movements and titles, as in presentation.py
+    // Terminal escape sequences for colours, cursor movements and titles, as in presentation/logs.py
     // eslint-disable-next-line no-control-regex
     const ESCAPE_SEQUENCES = /\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/]*[0-~])|[\x0e\x0f]/g;
 

@@ -1,72 +1,14 @@
 """The pages in a real browser: what people click works, and nothing is asked of other hosts."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.admin_client import PASSWORD, PROGRAMS, create_users
+from tests.admin_client import PROGRAMS
+from tests.console.chromium import open_page
 from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port
 from tests.temporary_programs import Quick
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: on Debian, apt install chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
-
-
-@pytest.fixture
-def page(browser: Browser, staffed: Stack) -> Iterator[Page]:
-    """A page of the administrator's. Errors of its scripts, and requests elsewhere, fail the test."""
-    page = browser.new_page(base_url=f"http://{staffed.admin_host}", viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(30_000)
-    problems: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        # DRF's pages name no icon; browsers ask for one all the same.
-        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
-            problems.append(f"{message.location['url']}: {message.text}")
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.extend(elsewhere(request.url, staffed)))
-    page.goto("/admin/")
-    page.fill("#id_username", "boss")
-    page.fill("#id_password", PASSWORD)
-    page.click("text=Log in")
-    expect(page.locator("#site-name")).to_have_text("Daemon API")
-    yield page
-    page.close()
-    assert problems == []
-
-
-def elsewhere(url: str, stack: Stack) -> list[str]:
-    parts = urlsplit(url)
-    return [url] if parts.scheme != "data" and parts.netloc != stack.admin_host else []
 
 
 def open_program(page: Page, id: int) -> None:
@@ -236,18 +178,13 @@ def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> N
 
 def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> None:
     id = api.add()
-    page = browser.new_page(base_url=f"http://{staffed.admin_host}")
-    page.goto("/admin/")
-    page.fill("#id_username", "viewer")
-    page.fill("#id_password", PASSWORD)
-    page.click("text=Log in")
-    page.goto(f"/admin/{PROGRAMS}")
-    expect(page.locator("#result_list")).to_be_visible()
-    expect(page.locator("select[name=action]")).to_have_count(0)
-    open_program(page, id)
-    expect(page.locator("#live .live-head .state")).to_have_text("stopped")
-    expect(page.locator("#content button:visible, #content input[type=submit]")).to_have_count(0)
-    page.close()
+    with open_page(browser, staffed, "viewer") as page:
+        page.goto(f"/admin/{PROGRAMS}")
+        expect(page.locator("#result_list")).to_be_visible()
+        expect(page.locator("select[name=action]")).to_have_count(0)
+        open_program(page, id)
+        expect(page.locator("#live .live-head .state")).to_have_text("stopped")
+        expect(page.locator("#content button:visible, #content input[type=submit]")).to_have_count(0)
 
 
 def test_documentation_is_served_from_this_host(page: Page) -> None:

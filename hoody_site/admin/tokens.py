@@ -11,10 +11,6 @@ from django.utils.html import format_html
 
 from hoody_site.access.models import ApiToken, digest_of, generate_token
 
-admin.site.site_header = "Daemon API"
-admin.site.site_title = "Daemon API"
-admin.site.index_title = "Programs and access"
-
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):

@@ -1,0 +1,1 @@
+"""The presentation of live states, times and logs in the admin."""

@@ -1,0 +1,78 @@
+/* One connection to the event stream for each page that is visible.
+
+   Browsers allow six connections to a host over HTTP/1.1, so a page in the background gives its one up. When it is
+   shown again, or when a lost connection is back, it refreshes all that it shows. */
+
+const RETRY_MILLISECONDS = 2000;
+
+const onEvent = new Set();
+const onRefresh = new Set();
+let source = null;
+let wasLost = false;
+
+/* Call back with each event, as `GET events` shows it. */
+export function subscribe(callback) {
+    onEvent.add(callback);
+}
+
+/* Call back when events may have been missed: everything on the page is to be refreshed. */
+export function onMissed(callback) {
+    onRefresh.add(callback);
+}
+
+/* Whether this page may have the events; without them, regions ask every few seconds. */
+export function hasEvents() {
+    return address() !== null;
+}
+
+/* Open the stream now, and whenever the page becomes visible again. */
+export function connect() {
+    if (!hasEvents() || (onEvent.size === 0 && onRefresh.size === 0)) return;
+    document.addEventListener("visibilitychange", () => {
+        if (document.hidden) close();
+        else if (source === null) { open(); refresh(); }
+    });
+    if (!document.hidden) open();
+}
+
+function address() {
+    return document.querySelector("meta[name='daemon-events']")?.content ?? null;
+}
+
+function open() {
+    source = new EventSource(address());
+    source.addEventListener("open", () => {
+        if (wasLost) refresh();
+        wasLost = false;
+        showLost(false);
+    });
+    source.addEventListener("state", (message) => {
+        const event = JSON.parse(message.data);
+        onEvent.forEach((callback) => callback(event));
+    });
+    source.addEventListener("reset", refresh);
+    source.addEventListener("error", () => {
+        wasLost = true;
+        showLost(true);
+        // A browser gives up after a response that is no stream, as of a proxy whose server is away.
+        if (source.readyState === EventSource.CLOSED) { close(); setTimeout(reopen, RETRY_MILLISECONDS); }
+    });
+}
+
+function reopen() {
+    if (source === null && !document.hidden) open();
+}
+
+function close() {
+    source?.close();
+    source = null;
+}
+
+function refresh() {
+    onRefresh.forEach((callback) => callback());
+}
+
+function showLost(isLost) {
+    const banner = document.querySelector(".connection");
+    if (banner) banner.hidden = !isLost;
+}

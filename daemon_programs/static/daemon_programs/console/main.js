@@ -1,0 +1,8 @@
+/* The entry of all pages of the admin: counts times on, and brings regions up to date as events come in. */
+import { connect } from "./events.js";
+import { startRegions } from "./regions.js";
+import { startTimes } from "./times.js";
+
+startTimes();
+startRegions();
+connect();

@@ -1,0 +1,1 @@
+"""The admin, the browsable API and the documentation in a real browser."""

@@ -1,0 +1,58 @@
+"""Chromium, driven by Playwright, and pages whose problems fail the test that opens them."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from tests.admin_client import PASSWORD
+from tests.stack import Stack
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def open_page(browser: Browser, stack: Stack, person: str = "boss", **options: Any) -> Iterator[Page]:
+    """A page of a person who has logged in.
+
+    Errors of scripts, violations of the Content-Security-Policy, and requests to other hosts fail the test.
+    """
+    size = {"width": 1280, "height": 900}
+    page = browser.new_page(base_url=f"http://{stack.admin_host}", **{"viewport": size, **options})
+    page.set_default_timeout(30_000)
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # DRF's pages name no icon; browsers ask for one all the same.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
+            problems.append(f"{message.location['url']}: {message.text}")
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.extend(_elsewhere(request.url, stack)))
+    page.goto("/admin/")
+    page.fill("#id_username", person)
+    page.fill("#id_password", PASSWORD)
+    page.click("text=Log in")
+    expect(page.locator("#site-name")).to_have_text("Daemon API")
+    try:
+        yield page
+    finally:
+        page.close()
+    assert problems == []
+
+
+def _elsewhere(url: str, stack: Stack) -> list[str]:
+    parts = urlsplit(url)
+    return [url] if parts.scheme not in ("data", "blob") and parts.netloc != stack.admin_host else []
