@@ -48,6 +48,21 @@ def test_changes_are_sent_as_they_happen(api: Api, stack: Stack) -> None:
         assert states(listener, id, until="stopped") == ["starting", "running", "stopping", "stopped"]
 
 
+def test_stream_of_one_program_leaves_the_others_out(api: Api, stack: Stack) -> None:
+    id, other = api.add(), api.add()
+    with StreamClient(stack, f"{ROUTE}?program={id}") as listener:
+        api.ok(f"programs/{other}/start", {"wait": True})
+        api.ok(f"programs/{id}/start")
+        assert listener.until("state").data["program_id"] == id
+
+
+@pytest.mark.parametrize("id", ["", "0", "web", "-1", "9999999999"])
+def test_program_of_a_stream_must_be_an_id(stack: Stack, id: str) -> None:
+    refused = stack.api.get(ROUTE, program=id)
+    assert refused.status_code == 400
+    assert refused.json()["error"] == ("Query parameter 'program' must be an integer between 1 and 999999999")
+
+
 def test_data_is_that_of_the_history(api: Api, stack: Stack) -> None:
     with StreamClient(stack, ROUTE) as listener:
         id = api.add(shell("exit 3"), autorestart="false")
@@ -231,6 +246,19 @@ def test_what_is_new_comes_in_as_many_blocks_as_it_takes(
     for stream in streams:
         assert blocks(stream) == in_blocks(received)
     assert blocks(event_stream.EventStream(last_event_id=past[0] - 1)) == in_blocks(past + received)
+
+
+def test_events_of_other_programs_move_the_position_on(recent: event_stream.RecentEvents) -> None:
+    position = happen(1)[0]
+    received = happen(15)
+    recent.expire()
+    of_none = event_stream.EventStream(last_event_id=position, program=2)
+    assert [of_none.pull(), of_none.pull(), of_none.pull()] == [
+        b"id: %d\n\n" % received[9],
+        b"id: %d\n\n" % received[14],
+        b"",
+    ]
+    assert blocks(event_stream.EventStream(last_event_id=position, program=1)) == in_blocks(received)
 
 
 def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.RecentEvents) -> None:

@@ -46,7 +46,7 @@ class EventViewSet(DaemonViewSet):
 
     @stream_schemas.event_stream
     def stream(self, request: Request) -> StreamResponse | HttpResponse:
-        """Stream all events as they are recorded."""
+        """Stream the events of all programs, or of one, as they are recorded."""
         query = checked(EventStreamQuerySerializer, stream_query(request))
         return stream_answer(request, _VIEW_EVENTS, EventStream(**query))
 

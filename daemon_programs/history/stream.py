@@ -6,17 +6,25 @@ its own.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from django.db.models import Max
 
 from daemon_programs.history.store import event_document
 from daemon_programs.models import Event
+from daemon_programs.models.program import PROGRAM_PREFIX
 from daemon_programs.streams import sse
 from daemon_programs.streams.watcher import Watcher
 
 _BLOCK = 500
 
-FormattedEvent = tuple[int, bytes]  # an event's id and its text in the stream
+
+class FormattedEvent(NamedTuple):
+    """An event as the streams show it."""
+
+    id: int
+    group: str  # supervisord's name of the program
+    text: bytes
 
 
 class RecentEvents:
@@ -35,14 +43,14 @@ class RecentEvents:
         if self._is_stale:
             self._refresh()
             self._is_stale = False
-        if not self._events or position >= self._events[-1][0]:
+        if not self._events or position >= self._events[-1].id:
             return []
-        if position < self._events[0][0]:
+        if position < self._events[0].id:
             return list(_format(Event.objects.filter(pk__gt=position).order_by("id")[:_BLOCK]))
-        return [event for event in self._events if event[0] > position][:_BLOCK]
+        return [event for event in self._events if event.id > position][:_BLOCK]
 
     def _refresh(self) -> None:
-        known = self._events[-1][0] if self._events else 0
+        known = self._events[-1].id if self._events else 0
         rows = list(Event.objects.filter(pk__gt=known).order_by("-id")[:_BLOCK])
         if len(rows) == _BLOCK:
             self._events.clear()  # there may be more events between the known ones and these
@@ -52,21 +60,22 @@ class RecentEvents:
 
     def _leave_out_deleted(self) -> None:
         """Forget events that are only counted by now."""
-        kept = set(Event.objects.filter(pk__gte=self._events[0][0]).values_list("pk", flat=True))
-        self._events = deque((event for event in self._events if event[0] in kept), self._events.maxlen)
+        kept = set(Event.objects.filter(pk__gte=self._events[0].id).values_list("pk", flat=True))
+        self._events = deque((event for event in self._events if event.id in kept), self._events.maxlen)
 
 
 recent = RecentEvents()
 
 
 class EventStream:
-    """The events for one client, as a source of the pump (`pump.Source`)."""
+    """The events for one client, of all programs or of one, as a source of the pump (`pump.Source`)."""
 
     group = ""  # the group named by the broadcast that events were recorded
     refresh_delay_seconds = 0.0
 
-    def __init__(self, *, last_event_id: int | None = None) -> None:
-        """Start with the next event, or with the one after ``last_event_id``."""
+    def __init__(self, *, last_event_id: int | None = None, program: int | None = None) -> None:
+        """Start with the next event, or with the one after ``last_event_id``; ``program`` is an id."""
+        self._group = None if program is None else f"{PROGRAM_PREFIX}{program}"
         newest = Event.objects.aggregate(newest=Max("pk"))["newest"] or 0
         self._position = newest if last_event_id is None else last_event_id
         self._head = sse.RETRY
@@ -94,10 +103,12 @@ class EventStream:
         block = recent.after(self._position)
         if not block:
             return self._reset()
-        if self._position and block[0][0] > self._position + 1:
+        if self._position and block[0].id > self._position + 1:
             self._purged |= not Event.objects.filter(pk__lte=self._position).exists()
-        self._position = block[-1][0]
-        return self._reset() + b"".join(text for _, text in block)
+        self._position = block[-1].id
+        texts = [event.text for event in block if self._group in (None, event.group)]
+        # Without events, only the position: a client that reconnects continues from there.
+        return self._reset() + (b"".join(texts) or b"id: %d\n\n" % self._position)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""
@@ -110,4 +121,5 @@ class EventStream:
 
 def _format(events: Iterable[Event]) -> Iterable[FormattedEvent]:
     for event in events:
-        yield event.pk, sse.event("state", event_document(event), event.pk)
+        text = sse.event("state", event_document(event), event.pk)
+        yield FormattedEvent(event.pk, event.group, text)

@@ -86,3 +86,4 @@ class EventStreamQuerySerializer(ResumableSerializer):
     """Validate the query of ``events/stream``."""
 
     last_event_id = EventIdField(required=False)
+    program = QueryInteger(1, 999_999_999, required=False)

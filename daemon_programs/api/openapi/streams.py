@@ -11,6 +11,7 @@ from daemon_programs.api.openapi.parameters import ID, INSTANCE, LOG_QUERY, PORT
 
 _MEDIA_TYPE = "text/event-stream"
 _CURSOR = {"type": "string", "pattern": "^[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}$"}
+_PROGRAM = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _LINES = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
 _POSITION = "b0d91-5e3a-7c2-1f20cc04"
@@ -77,6 +78,9 @@ event_stream = stream(
         "of `GET events`. The stream begins with the next event, or is resumed after the one in the header "
         "`Last-Event-ID`. `reset` `{reason: purged}`: events in between were removed because of their age."
     ),
-    parameters=_resumable(_EVENT_ID),
+    parameters=[
+        *_resumable(_EVENT_ID),
+        query("program", _PROGRAM, "Only events of the program with this id."),
+    ],
     examples=stream_examples(("1042", "state", event_schemas.EXAMPLE)),
 )
