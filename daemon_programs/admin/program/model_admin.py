@@ -12,12 +12,13 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from daemon_programs.admin.base import REPORTED_ERRORS, attempt, error_message
+from daemon_programs.admin.base import attempt
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
-from daemon_programs.admin.program.changelist import ProgramList
+from daemon_programs.admin.program.listing import ProgramList
 from daemon_programs.admin.program.page import ProgramPage
 from daemon_programs.models import Program
-from daemon_programs.programs import waiting
+from daemon_programs.programs import services, waiting
+from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.transactions import write_transaction
 
 
@@ -83,6 +84,7 @@ class ProgramAdmin(ProgramPage, ProgramList):
         program = self.get_object(request, unquote(object_id))
         if request.method != "POST" or not program or not self.has_delete_permission(request, program):
             return super().delete_view(request, object_id, extra_context)
-        if self.remove(request, program):
+        if attempt(request, program, lambda program: services.remove_program(str(program.pk))):
+            self.log_deletions(request, [program])  # type: ignore[arg-type]  # as Django does
             return self.response_delete(request, str(program), program.pk)
         return redirect("admin:daemon_programs_program_changelist")
