@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.admin.presentation.sparklines import sparkline
@@ -25,6 +25,7 @@ from daemon_programs.models import Program
 from daemon_programs.text import to_number
 
 _MOST_ROWS = 100  # of one request
+_NOTHING = mark_safe('<span class="nothing">–</span>')
 _START = Case(When(enabled=False, then=Value(0)), When(boot=True, then=Value(2)), default=Value(1))
 
 
@@ -35,6 +36,7 @@ class ProgramList(ProgramBatches):
         *("state", "title", "cpu", "memory", "restarts", "start", "user", "instances", "verbs"),
     ]
     list_display_links = None
+    show_facets = admin.ShowFacets.NEVER  # by state there are counts anyway
     list_filter = [StandingFilter, LabelFilter, "enabled", "boot", HasPortsFilter, "autorestart", "user"]
     search_fields = ["name", "description", "command"]
 
@@ -88,24 +90,24 @@ class ProgramList(ProgramBatches):
         return format_html('<a class="row-link" href="{}" dir="auto">{}</a> {}', page, program.name, chips)
 
     @admin.display(description="CPU", ordering="pk")
-    def cpu(self, program: Any) -> SafeString | None:
+    def cpu(self, program: Any) -> SafeString:
         """Return the share of one core, and its course."""
         sample = program.live.sample
         if sample is None:
-            return None
+            return _NOTHING
         return format_html("{} % {}", f"{sample.cpu_percent:.1f}", sparkline(program.live.trend))
 
     @admin.display(description="memory", ordering="pk")
-    def memory(self, program: Any) -> str | None:
+    def memory(self, program: Any) -> str:
         """Return the memory of all its processes."""
         sample = program.live.sample
-        return filesizeformat(sample.memory_rss_bytes) if sample else None
+        return filesizeformat(sample.memory_rss_bytes) if sample else _NOTHING
 
     @admin.display(description="restarts/h", ordering="pk")
-    def restarts(self, program: Any) -> SafeString | None:
+    def restarts(self, program: Any) -> SafeString:
         """Return how often it was restarted without a request in the last hour."""
         count = program.live.restarts
-        return format_html('<strong class="many">{}</strong>', count) if count else None
+        return format_html('<strong class="many">{}</strong>', count) if count else _NOTHING
 
     @admin.display(description="start", ordering=_START)
     def start(self, program: Program) -> SafeString:
@@ -114,10 +116,10 @@ class ProgramList(ProgramBatches):
         return format_html('<span class="quiet">{}</span>', word)
 
     @admin.display(description="instances", ordering="port_start")
-    def instances(self, program: Program) -> str | None:
+    def instances(self, program: Program) -> str:
         """Return the first and the last port or number."""
         keys = program.keys
-        return f"{keys.first}–{keys.last}" if keys else None
+        return f"{keys.first}–{keys.last}" if keys else _NOTHING
 
     @admin.display(description="verbs")
     def verbs(self, program: Any) -> SafeString:

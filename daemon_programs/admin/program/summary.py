@@ -71,7 +71,7 @@ def show(request: HttpRequest, results: list[Result], done: str) -> None:
         "more": len(groups) - _MOST_GROUPS,
     }
     text = render_to_string("admin/daemon_programs/program/batch_summary.html", context)
-    messages.add_message(request, level_of(groups), text.strip())
+    messages.add_message(request, level_of(groups), text)
 
 
 def level_of(groups: list[Group]) -> int:
