@@ -3,7 +3,7 @@
 
 export function startKeys(table) {
     const actions = {
-        "/": () => document.getElementById("searchbar")?.focus(),
+        "/": () => document.getElementById("searchbar")?.select(), // it gets the focus, too
         j: () => move(table, 1),
         k: () => move(table, -1),
         x: () => focusedRow()?.querySelector("input.action-select")?.click(),
