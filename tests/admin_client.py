@@ -157,7 +157,7 @@ def summary_of(response: requests.Response) -> str:
 def details_of(response: requests.Response) -> list[str]:
     """Return the lines of its details, as text."""
     (details,) = re.findall(r'<details class="batch-details">(.*?)</details>', response.text, re.S)
-    return [text_of(line) for line in re.findall(r"<li>(.*?)</li>", details, re.S)]
+    return [text_of(line.replace("<dd>", " – ")) for line in re.findall(r"<dt>.*?</dd>", details, re.S)]
 
 
 def errors_of(response: requests.Response) -> list[str]:

@@ -164,9 +164,9 @@ def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss:
     why = "can't be started: command not found: /no/such/file"
     assert summary_of(answer) == f"1 started, 1 skipped: disabled, 1 failed: {why}"
     assert details_of(answer) == [
-        "1 started fine",
-        "1 skipped: disabled disabled one",
-        f"1 failed: {why} missing",
+        "1 started – fine",
+        "1 skipped: disabled – disabled one",
+        f"1 failed: {why} – missing",
     ]
     api.until(fine, "running")
 

@@ -210,4 +210,4 @@ def test_select_all_means_all_pages(api: Api, boss: AdminClient) -> None:
     )
     assert summary_of(answer) == "4 started"
     (line,) = details_of(answer)
-    assert line == "4 started across 0, across 1, across 2, across 3"
+    assert line == "4 started – across 0, across 1, across 2, across 3"

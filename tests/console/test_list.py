@@ -123,7 +123,7 @@ def test_sending_in_parts_can_be_stopped(page: Page, api: Api) -> None:
         }"""
     )
     page.get_by_role("button", name="Go").click()
-    expect(page.locator(".batch-summary")).to_have_text("25 disabled, 35 not begun")
+    expect(page.locator(".batch-summary")).to_have_text("50 disabled, 10 not begun")
 
 
 def test_without_scripts_one_request_does_it_all(browser: Browser, staffed: Stack, api: Api) -> None:

@@ -2,8 +2,9 @@
    end one summary says what has become of the programs, as `program/summary.py` does without scripts. */
 import { refreshAll } from "./live.js";
 
-const PART = 25; // programs of one request
+const PART = 50; // programs of one request
 const MOST_NAMES = 20;
+const MOST_GROUPS = 20;
 
 export function startBatches(table) {
     const form = document.getElementById("changelist-form");
@@ -159,20 +160,17 @@ class Summary {
         item.append(element("span", "batch-summary", this.sentence()));
         const details = item.appendChild(element("details", "batch-details"));
         details.append(element("summary", "", "Details"));
-        const groups = details.appendChild(element("ul"));
-        for (const each of this.sorted()) groups.append(described(each));
+        const groups = details.appendChild(element("dl"));
+        for (const each of this.sorted().slice(0, MOST_GROUPS)) groups.append(...described(each));
         messageList().replaceChildren(item);
     }
 }
 
 function described(each) {
-    const item = element("li");
-    item.append(element("strong", "", `${each.count} ${each.word}${each.reason ? `: ${each.reason}` : ""}`));
+    const term = element("dt", "", `${each.count} ${each.word}${each.reason ? `: ${each.reason}` : ""}`);
+    if (each.names.length === 0) return [term];
     const more = each.count - each.names.length;
-    const names = each.names.join(", ");
-    const rest = more > 0 && names ? ` and ${more} more` : "";
-    item.append(" ", element("span", "quiet", names + rest));
-    return item;
+    return [term, element("dd", "", each.names.join(", ") + (more > 0 ? ` and ${more} more` : ""))];
 }
 
 /* Where Django shows its messages; announced by screen readers. */

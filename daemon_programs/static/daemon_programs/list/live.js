@@ -4,6 +4,7 @@ import { hasEvents, onMissed, subscribe } from "../console/events.js";
 import { morph } from "../console/morph.js";
 
 const GATHER_MILLISECONDS = 150; // for events that come together
+const PAUSE_FACTOR = 4; // while many events come in, most of the time is left to other requests
 const USAGE_SECONDS = 10; // for CPU and memory, of which no event tells
 const WITHOUT_EVENTS_SECONDS = 5;
 const MOST_ROWS = 100; // of one request
@@ -34,6 +35,8 @@ class List {
         this.marked = new Set();
         this.isScheduled = false;
         this.isAsking = false;
+        this.isStale = false; // something was marked that has not been asked for
+        this.tookMilliseconds = 0;
     }
 
     ids() {
@@ -49,18 +52,22 @@ class List {
     mark(ids) {
         if (document.hidden) return; // the page is refreshed when it is shown again
         ids.forEach((id) => this.marked.add(id));
+        if (this.isAsking) this.isStale = true;
         if (this.isScheduled || this.isAsking) return;
         this.isScheduled = true;
-        setTimeout(() => { this.isScheduled = false; this.refresh(); }, GATHER_MILLISECONDS);
+        const pause = Math.max(GATHER_MILLISECONDS, PAUSE_FACTOR * this.tookMilliseconds);
+        setTimeout(() => { this.isScheduled = false; this.refresh(); }, pause);
     }
 
     async refresh() {
         const marked = [...this.marked];
         const asked = marked.filter((id) => this.rows.has(id)).slice(0, MOST_ROWS);
         this.marked = new Set(marked.filter((id) => this.rows.has(id)).slice(MOST_ROWS));
+        this.isStale = this.marked.size > 0;
         const query = new URLSearchParams(location.search);
         asked.forEach((id) => query.append("id", id));
         this.isAsking = true;
+        const began = performance.now();
         try {
             const response = await fetch(`${this.table.dataset.rows}?${query}`, { headers: { Accept: "text/html" } });
             // A session that has ended is led to the login page.
@@ -68,9 +75,10 @@ class List {
         } catch (problem) {
             if (!(problem instanceof TypeError)) throw problem; // the network is down; the banner says so
         } finally {
+            this.tookMilliseconds = performance.now() - began;
             this.isAsking = false;
         }
-        if (this.marked.size > 0) this.mark([]);
+        if (this.isStale) { this.isStale = false; this.mark([]); }
     }
 
     show(html, asked) {
