@@ -102,7 +102,6 @@ class ProgramAdmin(LiveAdmin):
         models.TextField: {"strip": False, "widget": PlainText},
         models.JSONField: {
             "form_class": JsonField,
-            "widget": PlainText,
             "show_hidden_initial": False,
         },
     }
