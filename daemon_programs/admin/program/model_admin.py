@@ -1,0 +1,87 @@
+"""Programs in the admin: the list with live states, the verbs as actions and buttons, and the form.
+
+All changes go through ``programs.services`` and ``Program.save``, as those of the API do. An error becomes
+a message with the same sentence.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from daemon_programs.admin.base import REPORTED_ERRORS, attempt, error_message
+from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
+from daemon_programs.admin.program.changelist import ProgramList
+from daemon_programs.admin.program.page import ProgramPage
+from daemon_programs.models import Program
+from daemon_programs.programs import waiting
+from daemon_programs.transactions import write_transaction
+
+
+@admin.register(Program)
+class ProgramAdmin(ProgramPage, ProgramList):
+    """The list, the page and the form of programs."""
+
+    form = ProgramForm
+    formfield_overrides = {
+        models.CharField: {"strip": False},
+        models.TextField: {"strip": False, "widget": PlainText},
+        models.JSONField: {
+            "form_class": JsonField,
+            "show_hidden_initial": False,
+        },
+    }
+
+    def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
+        """Return the sections of the form."""
+        return fieldsets(obj)
+
+    def get_form(
+        self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form's class, with the error that the request has met, if any."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.problem = getattr(request, "problem", "")
+        return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Save a program and apply it to supervisord, or show the form again if either fails."""
+        if request.method != "POST":
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        try:
+            with write_transaction():
+                response = super().changeform_view(request, object_id, form_url, extra_context)
+        except REPORTED_ERRORS as problem:
+            request.problem = error_message(problem)  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        if object_id and response.status_code == 302:
+            self._wait_until_settled(request, object_id)
+        return response
+
+    def _wait_until_settled(self, request: HttpRequest, object_id: str) -> None:
+        """Wait until supervisord has applied the change, so that the next page shows the result."""
+
+        def settle(program: Program) -> None:
+            waiting.wait_until_settled(program, timeout_message="it is saved, but still being restarted")
+
+        program = self.get_object(request, unquote(object_id))
+        if program is not None:
+            attempt(request, program, settle)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask for confirmation, then stop and delete the program."""
+        program = self.get_object(request, unquote(object_id))
+        if request.method != "POST" or not program or not self.has_delete_permission(request, program):
+            return super().delete_view(request, object_id, extra_context)
+        if self.remove(request, program):
+            return self.response_delete(request, str(program), program.pk)
+        return redirect("admin:daemon_programs_program_changelist")
