@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from daemon_programs.admin.base import REPORTED_ERRORS, attempt, error_message
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
 from daemon_programs.admin.program.changelist import ProgramList
+from daemon_programs.admin.program.names import ProgramNames
 from daemon_programs.admin.program.page import ProgramPage
 from daemon_programs.admin.program.removal import ProgramRemoval
 from daemon_programs.models import Program
@@ -22,7 +23,7 @@ from daemon_programs.transactions import write_transaction
 
 
 @admin.register(Program)
-class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramList):
+class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):
     """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
@@ -37,7 +38,7 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramList):
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
-        return fieldsets(obj)
+        return fieldsets(obj, read_only=obj is not None and not self.has_change_permission(request, obj))
 
     def get_form(
         self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
