@@ -32,5 +32,5 @@ def readable(name: str, value: Any) -> SafeString:
 def _cell(name: str, key: str, value: Any) -> SafeString:
     shown = readable(key, value)
     if name in WITH_SECRETS and any(word in key.upper() for word in SECRET_WORDS):
-        return format_html("<details><summary>show</summary>{}</details>", shown)
+        return format_html("<details><summary>show</summary><div>{}</div></details>", shown)
     return shown
