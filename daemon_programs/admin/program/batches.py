@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -54,7 +53,7 @@ def _action(verb: str) -> Any:
 class ProgramBatches(LiveAdmin):
     """The verbs as actions and as buttons of the rows."""
 
-    actions = [*map(_action, VERBS), "delete_selected"]
+    actions = [*map(_action, VERBS), "delete_selected"]  # of `ProgramRemoval`
 
     def get_urls(self) -> list[URLPattern]:
         """Add the addresses of the buttons and of the script."""
@@ -111,16 +110,6 @@ class ProgramBatches(LiveAdmin):
     def _list_of(self, request: HttpRequest) -> str:
         page = reverse("admin:daemon_programs_program_changelist")
         return f"{page}?{query}" if (query := request.GET.get("list", "")) else page
-
-    @admin.action(description="Delete selected programs", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
-        """Let Django's action ask for confirmation, then stop and delete the programs."""
-        if not request.POST.get("post"):
-            return delete_selected(self, request, programs)
-        results = batch.run("delete", programs)
-        self.log_deletions(request, [result.program for result in results if result.outcome is Outcome.DONE])  # type: ignore[arg-type]
-        summary.show(request, results, "deleted")
-        return None
 
 
 def _fitting(program: Program, live: Live) -> list[str]:
