@@ -90,7 +90,7 @@ def describe(program: Program, state: ProgramState | None, loop: Flapping | None
     details: list[str] = []
     if program.keys is None:
         process = statuses.process_state(state, program.group)
-        details.append(since(process["started_at"]) if process.get("pid") else detail(process))
+        details.append(since(process["started_at"]) if process.get("pid") else _outcome(process))
         details.extend(["unhealthy"] if standing is Standing.UNHEALTHY else [])
     else:
         details.append(_instances(program, state))
@@ -101,6 +101,11 @@ def describe(program: Program, state: ProgramState | None, loop: Flapping | None
     word = statuses.program_status(program, state)["status"]
     shown = format_html_join(", ", "{}", ((each,) for each in details if each))
     return badge(word, shown, standing.severity)
+
+
+def _outcome(process: ProcessState) -> str:
+    """Return how the last run of a process ended, as briefly as a list needs it."""
+    return detail(process).removeprefix("it ended with ").removeprefix("it was ended by ")
 
 
 def _instances(program: Program, state: ProgramState | None) -> str:
