@@ -101,7 +101,7 @@ def test_many_are_started_with_one_summary_and_folded_details(page: Page, api: A
     expect(said).to_contain_text("and 10 more")
     expect(page.locator(".batch")).to_be_hidden()
     expect(page.locator("input.action-select:checked")).to_have_count(0)
-    expect(count(page, "running")).to_have_text("31")
+    expect(count(page, "running")).to_have_text("31", timeout=15_000)
     assert api.pid(running) == pid
     assert {api.word(id) for id in stopped} <= {"starting", "running"}
     assert api.word(off) == "stopped"

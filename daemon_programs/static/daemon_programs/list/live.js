@@ -5,6 +5,7 @@ import { morph } from "../console/morph.js";
 
 const GATHER_MILLISECONDS = 150; // for events that come together
 const PAUSE_FACTOR = 4; // while many events come in, most of the time is left to other requests
+const LONGEST_PAUSE_MILLISECONDS = 2000;
 const USAGE_SECONDS = 10; // for CPU and memory, of which no event tells
 const WITHOUT_EVENTS_SECONDS = 5;
 const MOST_ROWS = 100; // of one request
@@ -55,7 +56,8 @@ class List {
         if (this.isAsking) this.isStale = true;
         if (this.isScheduled || this.isAsking) return;
         this.isScheduled = true;
-        const pause = Math.max(GATHER_MILLISECONDS, PAUSE_FACTOR * this.tookMilliseconds);
+        const wished = Math.max(GATHER_MILLISECONDS, PAUSE_FACTOR * this.tookMilliseconds);
+        const pause = Math.min(wished, LONGEST_PAUSE_MILLISECONDS);
         setTimeout(() => { this.isScheduled = false; this.refresh(); }, pause);
     }
 
