@@ -59,34 +59,35 @@ def _rows(events: list[Event]) -> Iterator[dict[str, Any]]:
         while left:
             count = left[0].rounds if left[0].round_digest not in _NO_ROUND else 1
             if count > 1:
+                newest = left[0]
                 round, left = _take_loop(left)
-                yield _loop_row(round, count)
+                yield _loop_row(newest, round, count)
             else:
                 yield _event_row(left.pop(0))
 
 
 def _take_loop(events: list[Event]) -> tuple[list[Event], list[Event]]:
-    """Return the newest round of a loop, and the events before its oldest round."""
+    """Return the newest round of a loop that is kept as a whole, and the events before its oldest round."""
     digest = events[0].round_digest
     ends = [place for place, event in enumerate(events) if event.round_digest]
     rounds = [place for place in ends if events[place].round_digest == digest]
     other = next((place for place in ends if events[place].round_digest != digest), len(events))
-    second = next((place for place in rounds if place > 0), other)
-    return events[:second], events[other:]
+    places = [*rounds, other]
+    whole = 1 if events[0].is_counting and len(rounds) > 1 else 0
+    return events[places[whole] : places[whole + 1]], events[other:]
 
 
 def _event_row(event: Event) -> dict[str, Any]:
     return {**_what(event), "change": change(event), "outcome": outcome(event)}
 
 
-def _loop_row(round: list[Event], count: int) -> dict[str, Any]:
-    """Return the row of a loop, as of its newest round."""
-    first, last = round[-1], round[0]
-    words = [first.from_state, *(event.state for event in reversed(round))]
+def _loop_row(newest: Event, round: list[Event], count: int) -> dict[str, Any]:
+    """Return the row of a loop: its newest event, and what happens in a round."""
+    words = [round[-1].from_state, *(event.state for event in reversed(round))]
     outcomes = [text for event in round if (text := outcome(event))]
     final = badge(words[-1], f"× {count}", Severity.WARNING)
     return {
-        **_what(last),
+        **_what(newest),
         "change": format_html("{} → {}", " → ".join(words[:-1]), final),
         "outcome": outcomes[0] if outcomes else "",
     }

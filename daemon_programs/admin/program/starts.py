@@ -22,6 +22,7 @@ from daemon_programs.supervisor.states import LastRun, ProcessState
 
 _LINES = 8
 _MOST_BYTES = 4 * 1024
+_CLOCK_STEP_SECONDS = 0.1  # by which the time of a change to a file may be behind, and more
 _AGAIN_AND_AGAIN = 2  # restarts without a stable run
 
 
@@ -90,7 +91,7 @@ def last_lines(program: Program, key: Key | None, process: ProcessState) -> tupl
 
 def _lines_of_run(program: Program, path: str, run: LastRun) -> list[str]:
     """Return the last lines of a log that the last run has written to; none of an older run's."""
-    began = run["ended_at"] - run.get("seconds", 0.0)
+    began = run["ended_at"] - run.get("seconds", 0.0) - _CLOCK_STEP_SECONDS
     try:
         log = open_log(path, program.user)
         if log is None:
