@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 
 from daemon_programs.admin.presentation import runs, verbs
 from daemon_programs.admin.presentation.badges import badge, severity_of
-from daemon_programs.admin.presentation.times import process_times
 from daemon_programs.models import Program
 from daemon_programs.programs.observed import statuses
 from daemon_programs.programs.observed.findings import findings
@@ -93,7 +92,7 @@ def _row(
     process = statuses.process_state(state, key.process)
     return {
         **findings(program, process),
-        **process_times(process),
+        **runs.process_times(process),
         "key": key,
         "pid": process.get("pid"),
         "badge": badge(row["status"], "", severity_of(process)),

@@ -7,7 +7,6 @@ from django.core.exceptions import ValidationError
 
 from daemon_programs.admin.presentation import instances, runs, verbs
 from daemon_programs.admin.presentation.badges import Severity, badge, severity_of
-from daemon_programs.admin.presentation.times import process_times
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.history.restarts import flapping
 from daemon_programs.models import Program
@@ -105,7 +104,7 @@ def _single(program: Program, process: ProcessState) -> dict[str, Any]:
     return {
         "pid": process.get("pid"),
         "last_run": runs.last_run(process),
-        **process_times(process),
+        **runs.process_times(process),
         **statuses.restarts(process),
         "findings": findings(program, process),
     }

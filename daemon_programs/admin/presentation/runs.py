@@ -1,11 +1,12 @@
-"""How a run has ended, in words."""
+"""When a run has begun, and how it has ended."""
 
+import time
 from datetime import UTC, datetime
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from daemon_programs.admin.presentation.times import ago
+from daemon_programs.admin.presentation.times import ago, since
 from daemon_programs.supervisor.states import LastRun, ProcessState
 from daemon_programs.timestamps import uptime
 
@@ -26,6 +27,16 @@ def last_run(process: ProcessState) -> SafeString | str:
     if not run or run["requested"]:
         return ""
     return format_html("{}, {}", how_it_ended(run), ago(datetime.fromtimestamp(run["ended_at"], UTC)))
+
+
+def process_times(process: ProcessState) -> dict[str, SafeString]:
+    """Return ``uptime`` of a process that is there, and ``next_start`` of one that is to be started again."""
+    shown = {}
+    if process.get("pid"):
+        shown["uptime"] = since(time.time() - process.get("uptime", time.time() - process["started_at"]))
+    if process["state"] == "backoff" and "next_start_at" in process:
+        shown["next_start"] = ago(datetime.fromtimestamp(process["next_start_at"], UTC))
+    return shown
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from daemon_programs import timestamps
-from daemon_programs.supervisor.states import ProcessState
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -34,16 +33,6 @@ def since(started_at: float) -> SafeString:
         at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00"),
         timestamps.uptime(time.time() - started_at),
     )
-
-
-def process_times(process: ProcessState) -> dict[str, SafeString]:
-    """Return ``uptime`` of a process that is there, and ``next_start`` of one that is to be started again."""
-    shown = {}
-    if process.get("pid"):
-        shown["uptime"] = since(time.time() - process.get("uptime", time.time() - process["started_at"]))
-    if process["state"] == "backoff" and "next_start_at" in process:
-        shown["next_start"] = ago(datetime.fromtimestamp(process["next_start_at"], UTC))
-    return shown
 
 
 def _words(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """The list of programs: its columns, filters and actions."""
 
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -63,10 +62,17 @@ class ProgramList(LiveAdmin):
     search_fields = ["name", "description", "command"]
     actions = [
         action("start", "Started", "operate", lambda program: operations.start(program, all_instances=True)),
-        action("stop", "Stopped", "operate", lambda program: operations.stop(program, all_instances=True)),
-        action("restart", "Restarted", "operate", partial(operations.restart, all_instances=True)),
-        action("enable", "Enabled", "change", operations.enable),
-        action("disable", "Disabled", "change", operations.disable),
+        action(
+            "stop", "Stopped", "operate", lambda program: services.stop_program(program, all_instances=True)
+        ),
+        action(
+            "restart",
+            "Restarted",
+            "operate",
+            lambda program: services.restart_program(program, all_instances=True),
+        ),
+        action("enable", "Enabled", "change", lambda program: services.set_enabled(str(program.pk), True)),
+        action("disable", "Disabled", "change", lambda program: services.set_enabled(str(program.pk), False)),
         "delete_selected",
     ]
 

@@ -40,34 +40,25 @@ def start(program: Program, *, key: Key | None = None, wait: bool = False, **opt
             program, key=key, if_not_running=True, wait=wait, timeout=BUTTON_TIMEOUT_SECONDS, **options
         )
     except (DidNotStart, WaitTimedOut) as problem:
-        raise _explained(program, key, problem) from problem
+        raise unsuccessful(program, key, problem) from problem
     if result["already_running"]:
         raise NothingToDo("runs already")
 
 
-def restart(
-    program: Program, *, key: Key | None = None, all_instances: bool = False, wait: bool = False
-) -> None:
-    """Restart a program or instances of it; raise NothingToDo if all are meant and none runs.
-
-    ``wait`` is as for `start`.
-    """
-    if all_instances and program.keys is not None and not _is_any_alive(program, None, "restart"):
-        services.check_enabled(program)
-        raise NothingToDo("does not run")
+def restart(program: Program, *, key: Key | None = None, wait: bool = False) -> None:
+    """Restart a program or an instance of it; ``wait`` is as for `start`."""
     try:
-        services.restart_program(
-            program, key=key, all_instances=all_instances, wait=wait, timeout=BUTTON_TIMEOUT_SECONDS
-        )
+        services.restart_program(program, key=key, wait=wait, timeout=BUTTON_TIMEOUT_SECONDS)
     except (DidNotStart, WaitTimedOut) as problem:
-        raise _explained(program, key, problem) from problem
+        raise unsuccessful(program, key, problem) from problem
 
 
-def stop(program: Program, *, key: Key | None = None, all_instances: bool = False) -> None:
-    """Stop a program or instances of it; raise NothingToDo if they don't run."""
-    if not _is_any_alive(program, key, "stop", all_instances=all_instances):
+def stop(program: Program, *, key: Key | None = None) -> None:
+    """Stop a program or an instance of it; raise NothingToDo if it does not run."""
+    (name,) = select_processes(program, key, False, verb="stop")
+    if not selected.is_alive(statuses.process_state(waiting.state_of(program), name)):
         raise NothingToDo("does not run")
-    services.stop_program(program, key=key, all_instances=all_instances)
+    services.stop_program(program, key=key)
 
 
 def enable(program: Program) -> None:
@@ -102,12 +93,11 @@ OPERATIONS: dict[str, Operation] = {
     "disable": Operation(disable, "disabled", "change"),
 }
 WAITING = ("start", "restart")  # for the end of what they have begun, if they are told to
+FOR_SELECTED = ("start", "stop", "restart")
 
 
 def operate_selected(program: Program, name: str, keys: Sequence[Key]) -> selected.Result:
-    """Start, stop or restart the chosen instances of a program."""
-    if not keys:
-        raise Refused("No instance is selected")
+    """Start, stop or restart chosen instances of a program."""
     if name == "start":
         return selected.start(program, keys, BUTTON_TIMEOUT_SECONDS)
     if name == "restart":
@@ -115,6 +105,19 @@ def operate_selected(program: Program, name: str, keys: Sequence[Key]) -> select
     if name == "stop":
         return selected.stop(program, keys)
     raise Refused("This can't be done to selected instances")
+
+
+def keys_for(program: Program, name: str) -> list[Key]:
+    """Return the instances that a verb for all of them is about: a restart is about those that run."""
+    keys = list(program.keys or ())
+    if name != "restart":
+        return keys
+    services.check_enabled(program)
+    state = waiting.state_of(program)
+    running = [key for key in keys if selected.is_alive(statuses.process_state(state, key.process))]
+    if not running:
+        raise NothingToDo("does not run")
+    return running
 
 
 def kind_of(program: Program) -> KeyKind:
@@ -126,16 +129,3 @@ def key_from(program: Program, text: str) -> Key | None:
     """Return the key that a text names; None if it is no number."""
     value = to_number(text, max_digits=9)
     return None if value is None else Key(kind_of(program), value)
-
-
-def _is_any_alive(program: Program, key: Key | None, verb: str, *, all_instances: bool = True) -> bool:
-    names = select_processes(program, key, all_instances, verb=verb)
-    state = waiting.state_of(program)
-    return any(selected.is_alive(statuses.process_state(state, name)) for name in names)
-
-
-def _explained(program: Program, key: Key | None, problem: DidNotStart | WaitTimedOut) -> Exception:
-    """Return what is known of a start of one process that has not succeeded; otherwise the problem itself."""
-    if program.keys is not None and key is None:
-        return problem
-    return unsuccessful(program, key, problem)

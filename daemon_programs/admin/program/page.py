@@ -1,44 +1,34 @@
-"""The page of one program above its form: what it shows, and its buttons."""
+"""The page of one program above its form, and the parts of it that are asked for again."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.forms.widgets import Script
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from daemon_programs.admin import delivery as delivery_admin
-from daemon_programs.admin.base import LiveAdmin, attempt
-from daemon_programs.admin.presentation.instances import rows, span
+from daemon_programs.admin.presentation.instances import rows
 from daemon_programs.admin.presentation.live import live
 from daemon_programs.admin.presentation.logs import log_tails
 from daemon_programs.admin.presentation.processes import process_rows
 from daemon_programs.admin.program.activity import changes_of, events_of
-from daemon_programs.admin.program.operations import (
-    OPERATIONS,
-    WAITING,
-    key_from,
-    kind_of,
-    operate_selected,
-)
-from daemon_programs.admin.program.starts import explain
-from daemon_programs.exceptions import DaemonError, Refused
+from daemon_programs.admin.program.buttons import ProgramButtons
+from daemon_programs.admin.program.operations import key_from
+from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Program
-from daemon_programs.programs import selected, waiting
-from daemon_programs.programs.observed import statuses
+from daemon_programs.programs import waiting
 from daemon_programs.supervisor.instances import Key
 
 _FRAGMENTS = "admin/daemon_programs/program/"
 
 
-class ProgramPage(LiveAdmin):
+class ProgramPage(ProgramButtons):
     """The live part of a program's page."""
 
     class Media:
@@ -134,102 +124,6 @@ class ProgramPage(LiveAdmin):
     def _gone(self, request: HttpRequest) -> HttpResponse:
         """Tell a page that is still open that its program is not there any more."""
         return TemplateResponse(request, f"{_FRAGMENTS}gone.html")
-
-    # The buttons
-
-    def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Handle a button: its name is that of an operation, its value a key, ``all`` or ``selected``."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        name = next((name for name in OPERATIONS if name in request.POST), None)
-        permission = OPERATIONS[name].permission if name else "operate"
-        if not (self.has_operate_permission if permission == "operate" else self.has_change_permission)(
-            request
-        ):
-            raise PermissionDenied
-        program = self.get_object(request, unquote(object_id))
-        if program is None or name is None:
-            return HttpResponseBadRequest("The program or the button does not exist")
-        target = request.POST[name]
-        if target == "selected":
-            self._operate_selected(request, program, name)
-        elif name == "signal":
-            self._signal(request, program)
-        elif permission == "change":
-            self._switch(request, program, name)
-        else:
-            self._operate(request, program, name, target)
-        page = reverse("admin:daemon_programs_program_change", args=[program.pk])
-        key = key_from(program, target)
-        return redirect(f"{page}?{key.kind.name}={key.value}" if key else page)
-
-    def _operate(self, request: HttpRequest, program: Program, name: str, target: str) -> None:
-        operation = OPERATIONS[name]
-        key = key_from(program, target)
-        wait = {"wait": True} if name in WAITING else {}
-
-        def operate(program: Program) -> None:
-            if target not in ("", "all") and key is None:
-                raise Refused(f"The {kind_of(program).name} must be a number")
-            operation.verb(program, key=key, all_instances=target == "all", **wait)
-
-        label = _label(program, key)
-        if attempt(request, program, operate, label):
-            self.log_change(request, program, f"{operation.done.capitalize()}: {label}.")
-            messages.success(request, f"{label}: {operation.done}.")
-
-    def _switch(self, request: HttpRequest, program: Program, name: str) -> None:
-        """Enable or disable a program."""
-        operation = OPERATIONS[name]
-        if attempt(request, program, operation.verb):
-            self.log_change(request, program, f"{operation.done.capitalize()}.")
-            messages.success(request, f"“{program}”: {operation.done}.")
-
-    def _signal(self, request: HttpRequest, program: Program) -> None:
-        """Send the chosen signal to all that runs of a program."""
-        name = request.POST.get("signal_name", "")
-        if attempt(request, program, lambda program: OPERATIONS["signal"].verb(program, name)):
-            self.log_change(request, program, f"SIG{name} sent.")
-            messages.success(request, f"“{program}”: SIG{name} sent.")
-
-    def _operate_selected(self, request: HttpRequest, program: Program, name: str) -> None:
-        """Do a verb to the selected instances, with one message about all of them."""
-        results: list[selected.Result] = []
-
-        def operate(program: Program) -> None:
-            keys = {key_from(program, text) for text in request.POST.getlist("key")}
-            if None in keys:
-                raise Refused(f"The {kind_of(program).name} must be a number")
-            chosen = sorted(key for key in keys if key)
-            results.append(operate_selected(program, name, chosen))
-
-        if not attempt(request, program, operate):
-            return
-        (result,) = results
-        done = OPERATIONS[name].done
-        if result.done:
-            what = f"{kind_of(program).name}s {span(result.done)}"
-            self.log_change(request, program, f"{done.capitalize()}: {what}.")
-        show = messages.warning if result.unsuccessful else messages.success if result.done else messages.info
-        show(request, f"“{program}”: {_summary(program, name, result)}.")
-
-
-def _summary(program: Program, name: str, result: selected.Result) -> str:
-    """Return what has become of selected instances: "3 started, 1 ran already"."""
-    parts = []
-    if result.done or not (result.skipped or result.unsuccessful):
-        parts.append(f"{len(result.done)} {OPERATIONS[name].done}")
-    if result.skipped:
-        parts.append(f"{len(result.skipped)} {'ran already' if name == 'start' else 'did not run'}")
-    if result.unsuccessful:
-        first = result.unsuccessful[0]
-        why = explain(program, statuses.process_state(result.state, first.process))
-        parts.append(f"{len(result.unsuccessful)} not {OPERATIONS[name].done} ({first.value} {why})")
-    return ", ".join(parts)
-
-
-def _label(program: Program, key: Key | None) -> str:
-    return f"“{program}”, {key.kind.name} {key.value}" if key else f"“{program}”"
 
 
 def _chosen_key(request: HttpRequest, program: Program, shown: dict[str, Any]) -> Key | None:
