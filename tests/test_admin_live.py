@@ -231,6 +231,13 @@ def test_selected_instances_get_one_message_and_one_entry_of_the_history(api: Ap
     assert sum(each["status"] == "running" for each in running) == 9
 
 
+def test_starts_that_go_on_are_no_failures(api: Api, boss: AdminClient) -> None:
+    ports = {"start": 21650, "end": 21651}
+    id = api.add("sh -c 'exec sleep 1000'", name="long", port_range=ports, start_seconds=60)
+    assert messages_of(boss.press(id, "start")) == ["“long”: 2 still starting."]
+    assert "Started: ports 21650–21651." in text_of(boss.page(f"{PROGRAMS}{id}/history/"))
+
+
 # The configuration as it runs
 
 

@@ -128,6 +128,9 @@ def test_instances_are_selected_and_operated_together(page: Page, api: Api) -> N
     for place in (1, 2, 3, 5):
         expect(tiles.nth(place)).to_have_accessible_name(f"{23300 + place} running")
     expect(page.locator("legend")).to_have_text("Ports 23300–23309: 4 running, 6 stopped")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.set_viewport_size({"width": 1280, "height": 900})
 
     tiles.nth(0).check()
     api.ok(f"programs/{id}/start", {"port": 23309})
