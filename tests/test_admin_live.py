@@ -43,7 +43,7 @@ def program(**fields: Any) -> Program:
         ({"state": "stopped"}, ["Start", "Disable"]),
         ({"state": "exited"}, ["Start", "Disable"]),
         ({"state": "fatal"}, ["Start", "Disable"]),
-        ({"state": "stopping", "pid": 7}, ["Start", "Reload", "Disable"]),
+        ({"state": "stopping", "pid": 7}, ["Start", "Disable"]),
         ({"state": "backoff"}, ["Stop", "Restart", "Disable"]),
         ({"state": "stopped", "queued": True}, ["Stop", "Restart", "Disable"]),
         ({"state": "running", "pid": 7}, ["Stop", "Restart", "Reload", "Disable"]),

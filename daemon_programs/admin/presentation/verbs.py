@@ -49,7 +49,7 @@ def _fitting(program: Program, processes: list[ProcessState], target: str) -> li
         buttons.append(Button("start", f"Start{target}", "Start what does not run" if target else "Start it"))
     if any(wanted):
         buttons += [_stop(program, target), _restart(target)]
-    if program.reload and any(process.get("pid") for process in processes):
+    if program.reload and any(process.get("pid") and is_wanted(process) for process in processes):
         buttons.append(_reload(program, target))
     return buttons
 
