@@ -24,7 +24,7 @@ from daemon_programs.transactions import write_transaction
 
 
 @admin.register(Program)
-class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):
+class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # type: ignore[misc]  # Media
     """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
