@@ -173,7 +173,7 @@ def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> N
     page.check(f"input[name=_selected_action][value='{ids[0]}']")
     page.select_option("select[name=action]", "stop")
     page.get_by_role("button", name="Go").click()
-    expect(page.locator(".messagelist")).to_contain_text("Stopped")
+    expect(page.locator(".batch-summary")).to_have_text("1 stopped")
     assert [api.word(id) for id in ids] == ["stopped", "running"]
 
 
