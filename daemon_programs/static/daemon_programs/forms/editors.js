@@ -53,7 +53,7 @@ function rowsOf(items, makeRow, label) {
         return row.element;
     }
 
-    const add = button("Add row", () => focusFirst(insert(undefined)), { "aria-label": `Add a row to ${label}` });
+    const add = button("Add row", () => focusFirst(insert(undefined)), { "aria-label": `Add row: ${label}` });
     box.addEventListener("keydown", (event) => {
         const row = event.target.closest(".rows-row");
         if (event.key !== "Enter" || event.target.nodeName !== "INPUT" || row?.parentElement !== box) return;
