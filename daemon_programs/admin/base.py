@@ -34,6 +34,14 @@ class NothingToDo(Exception):
     """A verb that has nothing to do raises it with what is so already, such as "runs already"."""
 
 
+class Unsuccessful(Exception):
+    """A verb that has not led to what was asked for raises it with a message that says it all."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message  # may be safe HTML
+
+
 def error_message(problem: Exception) -> str:
     """Return the message for one of ``REPORTED_ERRORS``; log what the message does not explain."""
     if isinstance(problem, ValidationError):
@@ -44,15 +52,18 @@ def error_message(problem: Exception) -> str:
     return "The state of the daemon can't be written or read at the moment"
 
 
-def attempt(request: HttpRequest, program: Any, verb: Verb) -> bool:
+def attempt(request: HttpRequest, program: Any, verb: Verb, label: str = "") -> bool:
     """Call a verb with a program, or another record, and return whether it has changed something.
 
-    An error is shown as a message, so that an action can go on with the next record.
+    An error is shown as a message, so that an action can go on with the next record. ``label`` is what a part
+    of a program is called, such as an instance.
     """
     try:
         verb(program)
     except NothingToDo as reason:
-        messages.info(request, f"“{program}” {reason}.")
+        messages.info(request, f"{label or f'“{program}”'} {reason}.")
+    except Unsuccessful as problem:
+        messages.warning(request, problem.message)
     except WaitTimedOut as problem:
         messages.warning(request, f"“{program}”: {problem}")
     except REPORTED_ERRORS as problem:

@@ -95,11 +95,11 @@ def test_error_in_a_folded_group_unfolds_it(page: Page, api: Api) -> None:
 def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Api) -> None:
     id = api.add("sh -c 'exec sleep 1000'", port_range={"start": 23200, "end": 23209})
     open_program(page, id)
-    page.fill("#live input[name=start]", "23204")
-    page.click("text=Start instance")
+    page.locator("input.tile[value='23204']").check()
+    page.get_by_role("button", name="Start selected", exact=True).click()
     row = page.locator("#live form tr", has_text="23204")
     expect(row.locator(".state")).to_have_text("running")
-    row.get_by_role("button", name="Stop").click()
+    row.get_by_role("button", name="Stop 23204").click()
     expect(page.locator("#live form tr", has_text="23204")).to_have_count(0)
     expect(page.locator(".messagelist")).to_contain_text("port 23204: stopped")
 
