@@ -113,6 +113,10 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
 
     # The page of one record
 
+    def log_stream(self, record: EphemeralProgram) -> str:
+        """Return the path of the log's stream."""
+        return reverse("launch-log-stream", args=[record.temporary_id])
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -126,7 +130,7 @@ class EphemeralProgramAdmin(LiveAdmin, RecordAdmin):
         shown = {
             "remaining": self.remaining(record),
             "result": self.result(record),
-            "logs": log_tails(record, reverse("launch-log-stream", args=[record.temporary_id])),
+            "logs": log_tails(record, self.log_stream(record)),
             "badge": self.state(record),
         }
         if record.ended_at is not None:
