@@ -30,5 +30,5 @@ class HoodySiteConfig(AppConfig):
 class ConsoleConfig(SimpleAdminConfig):
     """Configure the admin. ``urls.py`` loads its pages, which other processes don't need."""
 
-    default_site = "hoody_site.admin.site.ConsoleSite"
+    default_site = "hoody_site.console.site.ConsoleSite"
     default = False

@@ -157,6 +157,7 @@ BACKUPS_FOLDER = STATE_DIR / "backups"
 RESTORE_FOLDER = STATE_DIR / "restoring"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
+SAMPLES_FILE = STATE_DIR / "samples"
 SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
 
 # Logs are created with the permissions of the stack's user. A user who may choose any path could overwrite

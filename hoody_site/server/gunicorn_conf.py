@@ -50,17 +50,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Refresh the mirror files and start the watchdog of the queue.
+    """Refresh the mirror files, and start the watchdog of the queue and the sampler of usage.
 
-    On SIGTERM, abort all waiting requests and end the streams before gunicorn stops.
+    On SIGTERM, abort all waiting requests, end the streams and write the samples before gunicorn stops.
     """
     from daemon_programs.maintenance import mirror as programs_mirror
+    from daemon_programs.programs.observed import samples
     from daemon_programs.streams.pump import pump
     from daemon_programs.supervisor.gateway import changes
     from hoody_site.stack import watchdog
     from quick_start import mirror as ephemeral_mirror
 
     watchdog.start()
+    samples.start()
     programs_mirror.touch()
     ephemeral_mirror.touch()
     stop = signal.getsignal(signal.SIGTERM)
@@ -68,6 +70,7 @@ def post_worker_init(worker: Any) -> None:
     def close_then_stop(signum: int, frame: Any) -> None:
         changes.close()
         pump.close()
+        samples.save()
         stop(signum, frame)  # type: ignore[operator,misc]
 
     signal.signal(signal.SIGTERM, close_then_stop)

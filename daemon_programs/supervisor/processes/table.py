@@ -64,4 +64,9 @@ def command(pid: int) -> bytes:
 
 def seconds_since_start(identity: tree.Identity) -> float:
     """Return for how long a process has been there."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_time * _TICK_SECONDS
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_at(identity)
+
+
+def started_at(identity: tree.Identity) -> float:
+    """Return when a process was started, in seconds of ``CLOCK_BOOTTIME``."""
+    return identity.start_time * _TICK_SECONDS

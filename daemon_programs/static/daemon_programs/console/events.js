@@ -44,7 +44,7 @@ function open() {
     source.addEventListener("open", () => {
         if (wasLost) refresh();
         wasLost = false;
-        showLost(false);
+        show("open");
     });
     source.addEventListener("state", (message) => {
         const event = JSON.parse(message.data);
@@ -53,7 +53,7 @@ function open() {
     source.addEventListener("reset", refresh);
     source.addEventListener("error", () => {
         wasLost = true;
-        showLost(true);
+        show("lost");
         // A browser gives up after a response that is no stream, as of a proxy whose server is away.
         if (source.readyState === EventSource.CLOSED) { close(); setTimeout(reopen, RETRY_MILLISECONDS); }
     });
@@ -72,7 +72,8 @@ function refresh() {
     onRefresh.forEach((callback) => callback());
 }
 
-function showLost(isLost) {
+function show(connection) {
+    document.documentElement.dataset.connection = connection;
     const banner = document.querySelector(".connection");
-    if (banner) banner.hidden = !isLost;
+    if (banner) banner.hidden = connection !== "lost";
 }

@@ -9,6 +9,7 @@ import { hasEvents, onMissed, subscribe } from "./events.js";
 import { morph } from "./morph.js";
 
 const GATHER_MILLISECONDS = 100; // for events that come together, as of a restart
+const PAUSE_FACTOR = 4; // a page that is slow to render is asked for less often
 const WITHOUT_EVENTS_SECONDS = 5;
 
 class Region {
@@ -18,6 +19,7 @@ class Region {
         this.isScheduled = false;
         this.isAsking = false;
         this.isStale = false;
+        this.tookMilliseconds = 0;
     }
 
     concerns(event) {
@@ -28,12 +30,14 @@ class Region {
     schedule() {
         if (this.isScheduled || document.hidden) return;
         this.isScheduled = true;
-        setTimeout(() => { this.isScheduled = false; this.refresh(); }, GATHER_MILLISECONDS);
+        const pause = Math.max(GATHER_MILLISECONDS, PAUSE_FACTOR * this.tookMilliseconds);
+        setTimeout(() => { this.isScheduled = false; this.refresh(); }, pause);
     }
 
     async refresh() {
         if (this.isAsking) { this.isStale = true; return; }
         this.isAsking = true;
+        const began = performance.now();
         try {
             const response = await fetch(this.element.dataset.live, { headers: { Accept: "text/html" } });
             // A session that has ended is led to the login page.
@@ -41,6 +45,7 @@ class Region {
         } catch (problem) {
             if (!(problem instanceof TypeError)) throw problem; // the network is down; the banner says so
         } finally {
+            this.tookMilliseconds = performance.now() - began;
             this.isAsking = false;
         }
         if (this.isStale) { this.isStale = false; this.schedule(); }
