@@ -21,6 +21,7 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
     page.fill("#id_name", " by  hand ")
     page.fill("#id_command", f"python3 -u -m http.server {port} --bind 127.0.0.1")
     page.fill("#id_user", OWN_USER)
+    page.get_by_role("button", name="Edit as JSON: Environment").click()
     page.fill("#id_environment", '{"GREETING": " hello\\nworld "}')
     page.locator("summary", has_text="Readiness").click()
     page.fill("#id_ready_port", str(port))

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.actions import delete_selected
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from daemon_programs.admin.base import LiveAdmin, action, attempt
+from daemon_programs.admin.base import LiveAdmin, action
 from daemon_programs.admin.presentation.badges import program_badge
 from daemon_programs.admin.program import operations
 from daemon_programs.models import Program
@@ -73,7 +72,7 @@ class ProgramList(LiveAdmin):
         ),
         action("enable", "Enabled", "change", lambda program: services.set_enabled(str(program.pk), True)),
         action("disable", "Disabled", "change", lambda program: services.set_enabled(str(program.pk), False)),
-        "delete_selected",
+        "delete_selected",  # of `ProgramRemoval`
     ]
 
     def summary(self, program: Program, state: ProgramState | None) -> SafeString:
@@ -84,20 +83,3 @@ class ProgramList(LiveAdmin):
         """Return the first and the last port or number."""
         keys = program.keys
         return f"{keys.first}–{keys.last}" if keys else None
-
-    @admin.action(description="Delete selected programs", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
-        """Let Django's action ask for confirmation, then stop and delete each program."""
-        if not request.POST.get("post"):
-            return delete_selected(self, request, programs)
-        removed = [program for program in programs if self.remove(request, program)]
-        if removed:
-            messages.success(request, f"Deleted: {', '.join(map(str, removed))}.")
-        return None
-
-    def remove(self, request: HttpRequest, program: Program) -> bool:
-        """Stop and delete a program, log that, and return whether it is done."""
-        done = attempt(request, program, lambda program: services.remove_program(str(program.pk)))
-        if done:
-            self.log_deletions(request, [program])  # type: ignore[arg-type]  # as Django does
-        return done

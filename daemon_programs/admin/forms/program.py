@@ -1,68 +1,21 @@
-"""The admin's form for programs. The rules are the model's; this module defines how values are typed.
+"""The form for programs, whose rules are the model's. Values are saved as typed, without stripping."""
 
-Values are saved as they were typed, without stripping. JSON is parsed as strictly as in the API.
-"""
-
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Field
-from django.forms.fields import InvalidJSONInput
 
+from daemon_programs.admin.forms.fields import JsonField
+from daemon_programs.admin.forms.widgets import PlainText
 from daemon_programs.models import Program
-from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS, Kind
+from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
 _ROWS = {"description": 2, "command": 3, "environment": 4, "before_start": 4, "webhooks": 8}
 _MOST_ROWS = 12
-
-
-class PlainText(forms.Textarea):
-    """A text area that undoes the conversion of line breaks to CR LF by browsers."""
-
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        plain = {"rows": 1, "class": "vLargeTextField plain-text", "spellcheck": "false"}
-        super().__init__({**plain, **(attrs or {})})
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        value = super().value_from_datadict(data, files, name)
-        return value.replace("\r\n", "\n") if isinstance(value, str) else value
-
-
-class JsonField(forms.JSONField):
-    """A JSON object, or a list where one is expected, or nothing.
-
-    Text that is refused is shown again as it was typed.
-    """
-
-    widget = PlainText
-    takes_lists = False
-
-    def to_python(self, value: Any) -> Any:
-        if isinstance(value, (dict, list)):
-            return value
-        if not isinstance(value, str) or not value.strip():
-            return None
-        try:
-            content = json.loads(value, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as problem:
-            raise ValidationError(f"This is not valid JSON: {problem}") from None
-        if not isinstance(content, (dict, list) if self.takes_lists else dict):
-            raise ValidationError('This must be a JSON object: {"name": "value"}')
-        return content
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        # Django would parse the text to show it again, but refused text may not be JSON.
-        return initial if self.disabled else InvalidJSONInput(data or "")
-
-    def prepare_value(self, value: Any) -> str:
-        if isinstance(value, InvalidJSONInput):
-            return value
-        return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 class ProgramForm(forms.ModelForm):
@@ -79,7 +32,7 @@ class ProgramForm(forms.ModelForm):
             # Browsers count UTF-16 units, the rules characters. Therefore only the rules limit the length.
             field.widget.attrs.pop("maxlength", None)
             if isinstance(field, JsonField) and name in FIELD:
-                field.takes_lists = FIELD[name].kind is Kind.JSON
+                field.describe(FIELD[name])
             if isinstance(field.widget, PlainText):
                 field.widget.attrs["rows"] = max(_ROWS.get(name, 1), self._lines_of(name, field))
 
@@ -121,10 +74,3 @@ def _options(names: Iterable[str], description: str, classes: list[str]) -> dict
 def _differs(program: Program, fields: "Iterable[Field[Any, Any]]") -> bool:
     """Return whether a program has another value than the default in any of the fields."""
     return any(field.value_from_object(program) != field.get_default() for field in fields)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return content
