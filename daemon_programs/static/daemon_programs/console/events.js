@@ -1,7 +1,8 @@
 /* One connection to the event stream for each page that is visible.
 
    Browsers allow six connections to a host over HTTP/1.1, so a page in the background gives its one up. When it is
-   shown again, or when a lost connection is back, it refreshes all that it shows. */
+   shown again, or when a lost connection is back, it refreshes all that it shows. The first connection begins with
+   the events since the server has rendered the page. */
 
 const RETRY_MILLISECONDS = 2000;
 
@@ -9,6 +10,7 @@ const onEvent = new Set();
 const onRefresh = new Set();
 let source = null;
 let wasLost = false;
+let isFirst = true;
 
 /* Call back with each event, as `GET events` shows it. */
 export function subscribe(callback) {
@@ -40,7 +42,11 @@ function address() {
 }
 
 function open() {
-    source = new EventSource(address());
+    const stream = new URL(address(), location.href);
+    const shown = document.querySelector("meta[name='daemon-events']").dataset.after;
+    if (isFirst && shown) stream.searchParams.set("last_event_id", shown);
+    isFirst = false;
+    source = new EventSource(stream);
     source.addEventListener("open", () => {
         if (wasLost) refresh();
         wasLost = false;
