@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
+from django.utils.text import capfirst
 
 
 class LiveRows(ChangeList):
@@ -33,6 +34,9 @@ class LiveListAdmin(admin.ModelAdmin):
 
     change_list_template = "admin/daemon_programs/live_list/page.html"
     live_scope = ""  # attributes that say which events concern the list, see `console/regions.js`
+
+    class Media:
+        css = {"all": ["daemon_programs/css/records.css"]}
 
     def is_list_live(self, cl: LiveRows) -> bool:
         """Return whether a page of the list follows the events."""
@@ -58,7 +62,8 @@ class LiveListAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Return the list, with the address of its rows."""
-        response: Any = super().changelist_view(request, extra_context)
+        named = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        response: Any = super().changelist_view(request, named)
         context = getattr(response, "context_data", None) or {}
         if "cl" in context and self.is_list_live(context["cl"]):
             address = reverse(f"admin:{self._rows_name}")

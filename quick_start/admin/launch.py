@@ -66,7 +66,7 @@ class LaunchForm(ProgramForm):
     """The form of a launch. `LaunchSerializer` and the model check it, as they check a request."""
 
     class Meta:
-        labels = {"ttl": "time to live", "directory": "folder"}
+        labels = {"ttl": "Time to live", "directory": "Folder"}
         help_texts = {
             "ttl": "Seconds after which it is stopped. Empty: it runs until it ends.",
             "name": "Empty: made from the command.",
