@@ -12,6 +12,8 @@ from django_q.models import Task
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.history.restarts import Flapping
 from daemon_programs.models import Delivery, Event, Program
+from daemon_programs.programs.observed import samples
+from daemon_programs.programs.observed.samples import HostSample
 from daemon_programs.supervisor.gateway import supervisor
 from hoody_site.console.overview import page, problems
 
@@ -195,6 +197,30 @@ def test_overview_shows_what_its_reader_may_see(
     reader.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     shown = page.context(reader)
     assert set(shown) & {"counts", "problems", "events", "temporary"} == sections
+
+
+def host(used: int) -> HostSample:
+    return HostSample(12.3, 2 * 10**9, 8 * 10**9, (0.5, 0.4, 0.3), used, 10**11)
+
+
+def test_host_is_shown_once_it_was_measured(
+    boss: User, answers: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(report(scheduler={**PART, "seconds": 20.0}))
+    assert page.context(boss)["host"] == []
+    monkeypatch.setattr(samples, "host", lambda: host(5 * 10**10))
+    figures = [(each["name"], each["text"].replace("\xa0", " ")) for each in page.context(boss)["host"]]
+    assert figures[:3] == [("CPU", "12 %"), ("Memory", "1.9 GB of 7.5 GB"), ("Disk", "46.6 GB of 93.1 GB")]
+    assert figures[3][1].startswith("0.5 on ")
+    assert page.context(boss)["problems"] == []
+
+
+def test_disk_that_is_nearly_full_is_told(
+    boss: User, answers: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(report(scheduler={**PART, "seconds": 20.0}))
+    monkeypatch.setattr(samples, "host", lambda: host(96 * 10**9))
+    assert [each.word for each in page.context(boss)["problems"]] == ["full"]
 
 
 def test_address_of_the_overview_needs_a_login(db: None) -> None:

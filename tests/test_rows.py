@@ -1,5 +1,6 @@
 """Programs that are read again and again are made once for each version of their row."""
 
+import threading
 from collections.abc import ValuesView
 from typing import Any
 
@@ -98,3 +99,52 @@ def test_list_is_what_was_read_whatever_other_threads_read_meanwhile() -> None:
 
     rows._of = lambda found: Interrupted(made(found))  # type: ignore[method-assign]
     assert [program.pk for program in rows.all()] == [first.pk]
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Rows:
+    """Programs outside of any transaction, as requests read them."""
+    make("a", "b")
+    return Rows()
+
+
+def fetches(rows: Rows) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        rows.all()
+    return [query["sql"] for query in captured.captured_queries if "SELECT" in query["sql"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_are_not_fetched_again_while_nothing_is_written(committed: Rows) -> None:
+    before = committed.all()
+    assert fetches(committed) == []
+    assert committed.all() == before
+    committed.all().clear()  # a list of its own
+    assert committed.all() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_write_of_this_or_another_connection_is_seen(committed: Rows) -> None:
+    committed.all()
+    Program.objects.filter(name="a").update(name="c")
+    assert [program.name for program in committed.all()] == ["c", "b"]
+
+    def write() -> None:
+        Program.objects.filter(name="b").update(name="d")
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join()
+    assert [program.name for program in committed.all()] == ["c", "d"]
+    assert fetches(committed) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_transaction_reads_is_not_kept(committed: Rows) -> None:
+    committed.all()
+    with transaction.atomic():
+        Program.objects.update(description="never")
+        assert committed.all()[0].description == "never"
+        transaction.set_rollback(True)
+    assert committed.all()[0].description != "never"

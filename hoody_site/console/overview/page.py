@@ -18,7 +18,7 @@ from daemon_programs.models.rows import rows
 from daemon_programs.programs import waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.states import States
-from hoody_site.console.overview import problems
+from hoody_site.console.overview import host, problems
 from quick_start.models import EphemeralProgram
 
 _PROBLEMS_SHOWN = 30
@@ -40,6 +40,7 @@ def context(reader: Reader) -> dict[str, Any]:
         programs = rows.all()
         shown |= _programs(programs, report)
         shown |= _problems(reader, programs, report)
+        shown["host"] = host.figures()
         if reader.has_perm("daemon_programs.view_event"):
             shown["events"] = _events(programs)
     if reader.has_perm("quick_start.view_ephemeralprogram"):
@@ -73,6 +74,7 @@ def _problems(reader: Reader, programs: Sequence[Program], report: States | None
         found += problems.of_programs(programs, report["programs"], flapping())
     if reader.has_perm("daemon_programs.view_delivery"):
         found += problems.of_deliveries()
+    found += host.problems()
     return {
         "problems": problems.sort(found)[:_PROBLEMS_SHOWN],
         "problem_count": len(found),
