@@ -35,9 +35,6 @@ class LiveListAdmin(admin.ModelAdmin):
     change_list_template = "admin/daemon_programs/live_list/page.html"
     live_scope = ""  # attributes that say which events concern the list, see `console/regions.js`
 
-    class Media:
-        css = {"all": ["daemon_programs/css/records.css"]}
-
     def is_list_live(self, cl: LiveRows) -> bool:
         """Return whether a page of the list follows the events."""
         return True

@@ -1,19 +1,18 @@
 """The form that runs something: it launches a temporary program as the API does, with the same sentences."""
 
-import os
-import pwd
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db import models
-from django.forms.widgets import NumberInput, TextInput
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from daemon_programs.admin.base import REPORTED_ERRORS, error_message
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm
+from daemon_programs.admin.forms.accounts import account_names
+from daemon_programs.admin.forms.widgets import Quantity
 from daemon_programs.models.fields import SECTIONS, TEMPORARY_FIELDS, Kind
 from daemon_programs.transactions import write_transaction
 from quick_start import services
@@ -23,55 +22,35 @@ from quick_start.serializers import LaunchSerializer
 
 Fieldsets = list[tuple[str | None, dict[str, Any]]]
 
-_FIRST = ["command", "user", "directory", "environment", "ttl", "name"]
+_FIRST = ["command", "user", "directory", "environment", "ttl", "autorestart", "name"]
 _TTL_CHOICES = [
     *((60, "1 minute"), (600, "10 minutes"), (3600, "1 hour"), (28800, "8 hours")),
     (TTL_SECONDS[1], "1 day"),
 ]
-_MOST_USERS = 200  # to suggest
 _DEFAULTS = {column.name: column.get_default for column in EphemeralProgram._meta.concrete_fields}
 _PATHS = {field.name for field in TEMPORARY_FIELDS if field.kind is Kind.PATHS}
 
 
-class Suggesting(forms.Widget):
-    """A mixin of text inputs: suggestions that can be chosen or typed past, without a script."""
+class TimeToLive(Quantity):
+    """A number of seconds, with those that have a name as suggestions."""
 
-    template_name = "admin/quick_start/suggesting.html"
-
-    def suggestions(self) -> list[tuple[Any, str]]:
-        """Return values, each with what it means."""
-        raise NotImplementedError
-
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        """Return the context of the input, with the list that it names."""
-        context = super().get_context(name, value, {**(attrs or {}), "list": f"{name}-suggestions"})
-        return {**context, "suggestions": self.suggestions()}
-
-
-class UserInput(Suggesting, TextInput):
-    """The name of a user that programs may run as."""
-
-    def suggestions(self) -> list[tuple[Any, str]]:
-        return [(user, "") for user in users()]
-
-
-class SecondsInput(Suggesting, NumberInput):
-    """A number of seconds, some of which have a name."""
-
-    def suggestions(self) -> list[tuple[Any, str]]:
-        return _TTL_CHOICES
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        list_id = f"{(attrs or {}).get('id', name)}_choices"
+        control = super().render(name, value, {**(attrs or {}), "list": list_id}, renderer)
+        options = format_html_join("", '<option value="{}" label="{}"></option>', _TTL_CHOICES)
+        return format_html('{}<datalist id="{}">{}</datalist>', control, list_id, options)
 
 
 class LaunchForm(ProgramForm):
     """The form of a launch. `LaunchSerializer` and the model check it, as they check a request."""
 
-    class Meta:
-        labels = {"ttl": "Time to live", "directory": "Folder"}
+    class Meta(ProgramForm.Meta):
+        labels = {**ProgramForm.Meta.labels, "ttl": "Time to live", "directory": "Folder"}
         help_texts = {
-            "ttl": "Seconds after which it is stopped. Empty: it runs until it ends.",
+            "ttl": "After this time it is stopped. Empty: it runs until it ends.",
             "name": "Empty: made from the command.",
         }
-        widgets = {"user": UserInput, "ttl": SecondsInput}
+        widgets = {**ProgramForm.Meta.widgets, "ttl": TimeToLive("seconds")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,7 +100,7 @@ class LaunchAdmin(admin.ModelAdmin):
         """Return the values of the record to run again. Nothing else in an address fills in the form."""
         if record := self.record_to_repeat(request):
             return for_another_run(record)
-        permitted = users()
+        permitted = account_names()
         return {"user": permitted[0]} if len(permitted) == 1 else {}
 
     def record_to_repeat(self, request: HttpRequest) -> EphemeralProgram | None:
@@ -170,19 +149,6 @@ class LaunchAdmin(admin.ModelAdmin):
         """Lead to the record's page, which shows the output."""
         messages.success(request, f"Launched: {obj}.")
         return redirect("admin:quick_start_ephemeralprogram_change", obj.pk)
-
-
-def users() -> list[str]:
-    """Return the names of the users that programs may run as, those of people first."""
-    own = os.geteuid()
-    accounts = {account.pw_name: account.pw_uid for account in pwd.getpwall()}
-    permitted = [
-        name
-        for name, uid in accounts.items()
-        if (own in (0, uid)) and (not settings.ALLOWED_USERS or name in settings.ALLOWED_USERS)
-    ]
-    people = sorted(permitted, key=lambda name: (not 1000 <= accounts[name] < 65534, name))
-    return people[:_MOST_USERS]
 
 
 def fieldsets(used: EphemeralProgram | None = None) -> Fieldsets:

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from daemon_programs.admin.forms.sections import as_read
 from daemon_programs.admin.records import RecordAdmin
 from quick_start.admin.changelist import TemporaryList
 from quick_start.admin.launch import LaunchAdmin, fieldsets
@@ -24,8 +25,8 @@ class EphemeralProgramAdmin(LaunchAdmin, TemporaryPage, TemporaryList, RecordAdm
         launched = [name for name in first["fields"] if name not in ("name", "ttl")]
         return [
             (None, {"fields": ["temporary_id", "launched", "ttl", "ended"]}),
-            ("What was launched", {"fields": launched}),
-            *others,
+            ("What was launched", {"fields": as_read(launched)}),
+            *((heading, {**shown, "fields": as_read(shown["fields"])}) for heading, shown in others),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: EphemeralProgram | None = None) -> list[str]:

@@ -25,6 +25,7 @@ class JsonField(forms.JSONField):
         """Take the values of a program's field, and show them as rows."""
         self.takes_lists = field.kind is Kind.JSON
         self.widget.attrs["data-rows"] = json.dumps(shape_of(field))
+        self.widget.attrs["placeholder"] = json.dumps(field.example)
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, (dict, list)):

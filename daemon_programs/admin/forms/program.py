@@ -1,18 +1,15 @@
 """The form for programs, whose rules are the model's. Values are saved as typed, without stripping."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.db.models import Field
+from django.core.exceptions import ValidationError
+from django.forms.widgets import Script
 
 from daemon_programs.admin.forms.fields import JsonField
-from daemon_programs.admin.forms.widgets import PlainText
-from daemon_programs.models import Program
-from daemon_programs.models.fields import FIELD, PROGRAM_FIELDS, SECTIONS
-
-Fieldsets = list[tuple[str | None, dict[str, Any]]]
+from daemon_programs.admin.forms.units import UNITS, label_of
+from daemon_programs.admin.forms.widgets import AutomaticYesNo, PlainText, Quantity, UserName
+from daemon_programs.models.fields import FIELD
 
 _ROWS = {"description": 2, "command": 3, "environment": 4, "before_start": 4, "webhooks": 8}
 _MOST_ROWS = 12
@@ -24,7 +21,16 @@ class ProgramForm(forms.ModelForm):
     problem = ""  # why a valid change could not be applied; shown above the form
 
     class Meta:
-        widgets = {"port_param": PlainText}  # its rules allow line breaks
+        labels = {name: label_of(name) for name in UNITS}
+        widgets = {
+            **{name: Quantity(unit) for name, unit in UNITS.items()},
+            "port_param": PlainText,  # its rules allow line breaks
+            "terminal_interactive": AutomaticYesNo,
+            "user": UserName,
+        }
+
+    class Media:
+        js = [Script("daemon_programs/forms/errors.js", type="module")]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,27 +56,3 @@ class ProgramForm(forms.ModelForm):
         if self.problem:
             raise ValidationError(self.problem)
         return super().clean()
-
-
-def fieldsets(program: Program | None) -> Fieldsets:
-    """Return the form's fields in sections, some of which are collapsed unless the program uses them."""
-    columns = {column.name: column for column in Program._meta.concrete_fields if column.editable}
-    del columns["id"]
-    sets: Fieldsets = []
-    for heading, introduction, is_collapsible in SECTIONS:
-        names = [name for field in PROGRAM_FIELDS if field.section == heading for name in field.model_columns]
-        section = {name: columns.pop(name) for name in names}
-        is_collapsed = is_collapsible and not (program and _differs(program, section.values()))
-        sets.append((heading, _options(section, introduction, ["collapse"] if is_collapsed else [])))
-    if columns:
-        raise ImproperlyConfigured(f"Not in the list of a program's fields: {', '.join(columns)}")
-    return sets
-
-
-def _options(names: Iterable[str], description: str, classes: list[str]) -> dict[str, Any]:
-    return {"fields": list(names), "description": description, "classes": classes}
-
-
-def _differs(program: Program, fields: "Iterable[Field[Any, Any]]") -> bool:
-    """Return whether a program has another value than the default in any of the fields."""
-    return any(field.value_from_object(program) != field.get_default() for field in fields)

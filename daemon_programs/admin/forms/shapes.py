@@ -2,7 +2,8 @@
 
 A shape is one of these, with `help` and `default` where the schema has a description and a default:
 
-    {"kind": "text", "lines": …}           lines: the text may have line breaks
+    {"kind": "text", "lines": …, "suggestions": …}
+        lines: the text may have line breaks; suggestions: the address of what completes it
     {"kind": "number", "words": […]}       a number, or one of some words
     {"kind": "boolean"}
     {"kind": "choice", "choices": […]}
@@ -19,6 +20,9 @@ A shape is one of these, with `help` and `default` where the schema has a descri
 
 from typing import Any
 
+from django.urls import reverse
+
+from daemon_programs.admin.presentation.values import SECRET_WORDS, WITH_SECRETS
 from daemon_programs.models.fields import Kind, ProgramField
 from daemon_programs.models.fields.webhooks import WEBHOOK_PROPERTIES
 from daemon_programs.validators import webhook_config
@@ -28,14 +32,12 @@ Schema = dict[str, Any]
 
 JSON_KINDS = (Kind.STRINGS, Kind.WEBHOOKS, Kind.JSON)
 
-# Values are hidden if their name has one of these words, in any case of its letters.
-SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "AUTHORIZATION")
-
 _STRINGS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _WEBHOOKS: Schema = {"type": "object", "properties": WEBHOOK_PROPERTIES}
 # The choices of keys whose schema takes them in any case, and says so by a pattern.
 _CHOICES = {"events": webhook_config.EVENTS}
-_MAPS_WITH_SECRETS = ("environment", "headers")
+# The keys whose text is completed, and the address that has the suggestions.
+_SUGGESTIONS = {"program": "admin:daemon_programs_program_names"}
 
 
 def shape_of(field: ProgramField) -> Shape:
@@ -93,7 +95,7 @@ def _map(name: str, schema: Schema) -> Shape:
     value = _shape("value", schema)
     if value["kind"] == "text" and "pattern" not in schema:
         value["lines"] = True
-    secrets = {"secrets": SECRET_WORDS} if name in _MAPS_WITH_SECRETS else {}
+    secrets = {"secrets": SECRET_WORDS} if name in WITH_SECRETS else {}
     return {"kind": "map", "value": value, **secrets}
 
 
@@ -104,7 +106,10 @@ def _array(name: str, schema: Schema) -> Shape:
 
 
 def _string(name: str, schema: Schema) -> Shape:
-    return {"kind": "choice", "choices": schema["enum"]} if "enum" in schema else {"kind": "text"}
+    if "enum" in schema:
+        return {"kind": "choice", "choices": schema["enum"]}
+    suggestions = {"suggestions": reverse(_SUGGESTIONS[name])} if name in _SUGGESTIONS else {}
+    return {"kind": "text", **suggestions}
 
 
 def _number(name: str, schema: Schema) -> Shape:

@@ -3,7 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
 from django.forms.widgets import Script
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from daemon_programs.admin.forms.accounts import account_names
 
 
 class PlainText(forms.Textarea):
@@ -24,3 +29,33 @@ class JsonText(PlainText):
     class Media:
         css = {"all": ["daemon_programs/css/forms.css"]}
         js = [Script("daemon_programs/forms/rows.js", type="module")]
+
+
+class UserName(AdminTextInputWidget):
+    """The name of a system user, with the accounts that there are as suggestions."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        list_id = f"{(attrs or {}).get('id', name)}_accounts"
+        control = super().render(name, value, {**(attrs or {}), "list": list_id}, renderer)
+        options = format_html_join("", '<option value="{}"></option>', ([each] for each in account_names()))
+        return format_html('{}<datalist id="{}">{}</datalist>', control, list_id, options)
+
+
+class Quantity(AdminIntegerFieldWidget):
+    """A whole number with its unit beside it."""
+
+    def __init__(self, unit: str, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        self.unit = unit
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        control = super().render(name, value, attrs, renderer)
+        return format_html('<span class="quantity">{} {}</span>', control, self.unit)
+
+
+class AutomaticYesNo(forms.NullBooleanSelect):
+    """Yes, no, or what is decided by itself."""
+
+    def __init__(self, attrs: Any = None) -> None:
+        super().__init__(attrs)
+        self.choices = [("unknown", "automatic"), ("true", "yes"), ("false", "no")]

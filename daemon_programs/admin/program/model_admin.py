@@ -16,6 +16,7 @@ from django.urls import reverse
 from daemon_programs.admin.base import REPORTED_ERRORS, attempt, error_message
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
 from daemon_programs.admin.program.changelist import ProgramList
+from daemon_programs.admin.program.names import ProgramNames
 from daemon_programs.admin.program.page import ProgramPage
 from daemon_programs.admin.program.removal import ProgramRemoval
 from daemon_programs.models import Program
@@ -24,7 +25,7 @@ from daemon_programs.transactions import write_transaction
 
 
 @admin.register(Program)
-class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramList):
+class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):
     """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
@@ -39,7 +40,8 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramList):
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
-        return fieldsets(obj or _template(request))
+        read_only = obj is not None and not self.has_change_permission(request, obj)
+        return fieldsets(obj or _template(request), read_only=read_only)
 
     def add_view_from(self, request: HttpRequest, template: Program) -> HttpResponse:
         """Show the form of a new program, filled in as a program that is not stored."""

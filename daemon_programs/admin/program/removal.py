@@ -10,6 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 from django.utils.safestring import SafeString
 
 from daemon_programs.admin.base import LiveAdmin, attempt
@@ -112,7 +113,10 @@ class ProgramRemoval(LiveAdmin):
         """Let Django's action ask for confirmation, then stop and delete each program."""
         if not request.POST.get("post"):
             page: Any = delete_selected(self, request, programs)
-            page.context_data |= {"title": f"Delete {len(programs)} programs", **removals(list(programs))}
+            page.context_data |= {
+                "title": f"Delete {len(programs)} program{pluralize(len(programs))}",
+                **removals(list(programs)),
+            }
             return page
         removed = [program for program in programs if self.remove(request, program)]
         if removed:

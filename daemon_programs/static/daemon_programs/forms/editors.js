@@ -24,8 +24,8 @@ export function editWhole(shape, value, label) {
 
 /* Return the name of a key, as people read it. */
 export function title(key) {
-    const words = key.replaceAll("_", " ");
-    return words === "http" ? "HTTP" : words.charAt(0).toUpperCase() + words.slice(1);
+    const words = { http: "HTTP", urls: "URLs" }[key] ?? key.replaceAll("_", " ");
+    return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /* Rows that are added by Enter or a button, and removed by a button. `makeRow(item)` returns { element, json, name }. */
