@@ -150,3 +150,30 @@ def test_route_asks_the_database_as_often_as_ever(
     # Streams are only served by the stack's own server, which is found out last.
     assert answer.status_code == (503 if route.endswith("-stream") else 200), answer.content
     assert len(queries) == count, [each["sql"][:100] for each in queries.captured_queries]
+
+
+@pytest.mark.django_db
+def test_lists_of_records_cost_as_much_however_many_there_are(fake: FakeSupervisord) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    counts = []
+    for _ in range(2):
+        for number in range(15):
+            temporary = EphemeralProgram(name=f"{number}", **LONE)
+            temporary.assign_identity()
+            EphemeralProgram.objects.bulk_create([temporary])
+            Event.objects.create(
+                at=timezone.now(),
+                group=temporary.group,
+                name="t",
+                from_state="stopped",
+                state="starting",
+                by="x",
+            )
+        fake.calls.clear()
+        with CaptureQueriesContext(connection) as queries:
+            for page in ("quick_start_ephemeralprogram_rows", "daemon_programs_event_rows"):
+                assert client.get(reverse(f"admin:{page}")).status_code == 200
+        counts.append((len(queries), fake.calls[:]))
+    assert counts[0] == counts[1]
+    assert counts[0][1] == ["states"]

@@ -38,7 +38,7 @@ def fieldsets(program: Program | None, *, read_only: bool = False) -> Fieldsets:
 
 
 def as_read(names: Iterable[str]) -> list[Any]:
-    """Return the names of fields, and for JSON and quantities functions that return them as people read them."""
+    """Return the names of fields; for JSON and quantities functions that return them as they are read."""
     return [_READ_ONLY.get(name, name) for name in names]
 
 
