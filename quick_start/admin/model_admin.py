@@ -24,7 +24,7 @@ class EphemeralProgramAdmin(LaunchAdmin, TemporaryPage, TemporaryList, RecordAdm
         (_, first), *others = fieldsets(obj)
         launched = [name for name in first["fields"] if name not in ("name", "ttl")]
         return [
-            (None, {"fields": ["temporary_id", "launched", "ttl", "ended"]}),
+            (None, {"fields": ["temporary_id", "launched", "ttl", *(["ended"] if obj.ended_at else [])]}),
             ("What was launched", {"fields": as_read(launched)}),
             *((heading, {**shown, "fields": as_read(shown["fields"])}) for heading, shown in others),
         ]
