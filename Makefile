@@ -11,7 +11,7 @@ TEST_ORDER := --dist loadfile --no-loadscope-reorder
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit coverage drills schema lock bench audit clean
+.PHONY: help run test check lint types unit coverage drills schema lock bench screenshots audit clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests comp
 
 bench: $(VENV)/.installed-dev ## Measure this project beside its alternatives (BENCH=--write, see docs/benchmarks.md)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures of the README from a scene on a stack of its own
+	$(BIN)/python -m tests.screenshots
 
 audit: $(VENV)/.installed-dev ## Check the pinned requirements for known vulnerabilities (asks pypi.org)
 	$(BIN)/python .ci/audit.py

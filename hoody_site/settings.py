@@ -314,7 +314,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["hoody_site.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "hoody_site.api.renderers.FastJSONRenderer",
-        "hoody_site.api.pages.BoundedPageRenderer",
+        "hoody_site.api.pages.renderer.ApiPageRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "hoody_site.api.negotiation.ForgivingContentNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -36,6 +36,7 @@ LONGEST = (
     "test_settings",
     "test_reaper",
     "test_database",
+    "console.test_accessibility",
     "console.test_pages",
     "drills.test_kills",
     "test_streams",

@@ -57,7 +57,7 @@ class ReadyView(OpenView):
     )
     def get(self, request: Request) -> Response:
         """Report whether the parts of the stack work."""
-        parts = _parts()
+        parts = working_parts()
         missing = [name for name, works in parts.items() if not works]
         if not missing:
             return Response({"success": True, "status": "ready", "parts": parts})
@@ -65,7 +65,8 @@ class ReadyView(OpenView):
         return Response({**body, "parts": parts}, status=status.HTTP_503_SERVICE_UNAVAILABLE)
 
 
-def _parts() -> dict[str, bool]:
+def working_parts() -> dict[str, bool]:
+    """Return by name whether each part of the stack works."""
     try:
         stack = supervisor.states()["stack"]
     except DaemonError:

@@ -32,7 +32,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form without a valid token; this is Django's ``CSRF_FAILURE_VIEW``."""
-    if not _is_for_page(request):
+    if not request.path_info.startswith("/admin/"):  # also of who has not logged in yet
         return csrf.csrf_failure(request, reason)
     return _page(request, 403, "Form refused", _FORGED)
 

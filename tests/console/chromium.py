@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect
 
 from tests.admin_client import PASSWORD
 from tests.stack import Stack
@@ -24,35 +24,53 @@ ARGUMENTS = [
 
 @contextmanager
 def open_page(
-    browser: Browser, stack: Stack, person: str = "boss", *, forgiven: str = "favicon.ico", **options: Any
+    browser: Browser,
+    stack: Stack,
+    person: str | None = "boss",
+    *,
+    forgiven: str | None = None,
+    **options: Any,
 ) -> Iterator[Page]:
-    """A page of a person who has logged in.
+    """A page of a person who has logged in; of a stranger without one.
 
     Errors of scripts, violations of the Content-Security-Policy, and requests to other hosts fail the test;
-    not those of an address that contains ``forgiven``. (DRF's pages name no icon; browsers ask for one.)
+    not those of an address that contains ``forgiven``, nor that a page itself answers with an error.
     """
     size = {"width": 1280, "height": 900}
     page = browser.new_page(base_url=f"http://{stack.admin_host}", **{"viewport": size, **options})
     page.set_default_timeout(30_000)
     problems: list[str] = []
+    logged: list[tuple[str, str]] = []
+    refused: set[str] = set()
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and forgiven not in message.location["url"]:
-            problems.append(f"{message.location['url']}: {message.text}")
+        if message.type == "error":
+            logged.append((message.location["url"], message.text))
+
+    def look(response: Response) -> None:
+        if response.request.is_navigation_request() and not response.ok:
+            refused.add(response.url)
 
     page.on("console", note)
+    page.on("response", look)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: problems.extend(_elsewhere(request.url, stack)))
-    page.goto("/admin/")
-    page.fill("#id_username", person)
-    page.fill("#id_password", PASSWORD)
-    page.click("text=Log in")
-    expect(page.locator("#site-name")).to_have_text("Daemon API")
+    if person is not None:
+        page.goto("/admin/")
+        page.fill("#id_username", person)
+        page.fill("#id_password", PASSWORD)
+        page.click("text=Log in")
+        expect(page.locator("#site-name")).to_have_text("Daemon API")
     try:
         yield page
     finally:
         page.close()
-    assert problems == []
+    problems += [
+        f"{url}: {text}"
+        for url, text in logged
+        if url not in refused and (forgiven is None or forgiven not in url)
+    ]
+    assert not problems, "\n".join(problems)
 
 
 def _elsewhere(url: str, stack: Stack) -> list[str]:

@@ -140,4 +140,4 @@ def test_documentation_is_served_from_this_host(page: Page) -> None:
 def test_browsable_api_is_served_from_this_host(page: Page, api: Api) -> None:
     api.add(name="browsed")
     page.goto("/api/v1/daemon/programs")
-    expect(page.locator(".response-info")).to_contain_text("browsed")
+    expect(page.get_by_role("region", name="Response")).to_contain_text("browsed")

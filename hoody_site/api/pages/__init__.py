@@ -1,0 +1,1 @@
+"""The browsable API: responses as pages for people."""
