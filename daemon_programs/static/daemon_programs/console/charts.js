@@ -5,7 +5,8 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 
 const REFRESH_MILLISECONDS = 10_000;
 const HEIGHT = 130;
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+const UNITS = ["bytes", "KB", "MB", "GB", "TB", "PB"]; // of 1024, as Django's filesizeformat
+const POWERS_OF_TWO = Array.from({ length: 53 }, (_, power) => 2 ** power);
 
 const charts = new Map(); // by figure
 
@@ -20,8 +21,8 @@ class UsageChart {
         const sync = `usage-${number}`;
         const plots = figure.querySelector(".usage-plots");
         this.plots = [
-            this.plot(plots, sync, 1, "CPU, % of a core", "--usage-cpu", percent, 10),
-            this.plot(plots, sync, 2, "Memory", "--usage-memory", bytes, 1e6),
+            this.plot(plots, sync, 1, "CPU, % of a core", "--usage-cpu", percent, 10, {}),
+            this.plot(plots, sync, 2, "Memory", "--usage-memory", bytes, 2 ** 20, { incrs: POWERS_OF_TWO }),
         ];
         figure.querySelector(".usage-spans").addEventListener("click", (event) => {
             const button = event.target.closest("[data-span]");
@@ -31,11 +32,15 @@ class UsageChart {
         this.refresh();
     }
 
-    plot(parent, sync, column, title, color, format, least) {
+    plot(parent, sync, column, title, color, format, least, steps) {
         const box = document.createElement("div");
         box.className = "usage-plot";
         parent.append(box);
-        const axis = { stroke: () => this.color("--body-quiet-color"), grid: { stroke: () => this.color("--hairline-color"), width: 1 }, ticks: { show: false } };
+        const axis = {
+            stroke: () => this.color("--body-quiet-color"),
+            grid: { stroke: () => this.color("--hairline-color"), width: 1 },
+            ticks: { show: false },
+        };
         return new uPlot({
             title,
             width: box.clientWidth,
@@ -49,9 +54,14 @@ class UsageChart {
             },
             axes: [
                 { ...axis, space: 60, values: (plot, times) => times.map(clockTime) },
-                { ...axis, size: 62, space: 30, values: (plot, values) => values.map(format) },
+                { ...axis, ...steps, size: 70, space: 30, values: (plot, values) => values.map(format) },
             ],
-            series: [{}, { stroke: () => this.color(color), fill: () => `${this.color(color)}22`, width: 1.5, points: { size: 3 } }],
+            series: [{}, {
+                stroke: () => this.color(color),
+                fill: () => `${this.color(color)}22`, // the same, nearly transparent
+                width: 1.5,
+                points: { size: 3 },
+            }],
         }, this.data(column), box);
     }
 
@@ -139,9 +149,8 @@ function percent(value) {
 }
 
 function bytes(value) {
-    const unit = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), UNITS.length - 1);
-    const number = value / 1000 ** unit;
-    return `${number >= 100 ? Math.round(number) : Math.round(number * 10) / 10} ${UNITS[unit]}`;
+    const unit = Math.min(Math.floor(Math.log2(Math.max(value, 1)) / 10), UNITS.length - 1);
+    return `${(value / 1024 ** unit).toFixed(unit ? 1 : 0)} ${UNITS[unit]}`;
 }
 
 function clockTime(seconds) {
