@@ -4,7 +4,7 @@
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 
 const REFRESH_MILLISECONDS = 10_000;
-const HEIGHT = 130;
+const HEIGHT = 140;
 const UNITS = ["bytes", "KB", "MB", "GB", "TB", "PB"]; // of 1024, as Django's filesizeformat
 const POWERS_OF_TWO = Array.from({ length: 53 }, (_, power) => 2 ** power);
 
@@ -53,8 +53,8 @@ class UsageChart {
                 y: { range: (plot, low, high) => [0, Math.max(high ?? 0, least) * 1.1] },
             },
             axes: [
-                { ...axis, space: 60, values: (plot, times) => times.map(clockTime) },
-                { ...axis, ...steps, size: 70, space: 30, values: (plot, values) => values.map(format) },
+                { ...axis, size: 28, space: 60, values: (plot, times) => times.map(clockTime) },
+                { ...axis, ...steps, size: 70, space: 22, values: (plot, values) => values.map(format) },
             ],
             series: [{}, {
                 stroke: () => this.color(color),
