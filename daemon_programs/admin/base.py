@@ -4,6 +4,7 @@ An error becomes a message with the same sentence that the API returns.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,10 +12,12 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.forms import Script
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from daemon_programs.admin.log_page import LogPages
 from daemon_programs.admin.presentation.badges import badge
+from daemon_programs.admin.usage import usage_view
 from daemon_programs.exceptions import DaemonError, WaitTimedOut
 from daemon_programs.programs import waiting
 from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
@@ -94,6 +97,15 @@ class LiveAdmin(LogPages):
     class Media:
         css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "ansi", "forms")]}
         js = [Script("daemon_programs/logs/main.js", type="module")]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the usage that the page's chart shows."""
+        usage = path(
+            "<path:object_id>/usage/",
+            self.admin_site.admin_view(partial(usage_view, self)),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_usage",
+        )
+        return [usage, *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list."""
