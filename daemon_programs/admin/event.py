@@ -1,20 +1,14 @@
 """The history in the admin: read-only, newest first."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from daemon_programs import timestamps
 from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.admin.records import RecordAdmin, StateFilter
-from daemon_programs.models import Event, Program
+from daemon_programs.models import Event
 from daemon_programs.programs.observed import statuses
-
-_EVENTS_IN_SUMMARY = 10
 
 
 class NewStateFilter(StateFilter):
@@ -82,19 +76,3 @@ def outcome(event: Event) -> str:
 def requested_by(event: Event) -> str:
     """Return what caused the change, and the user who requested it, if any."""
     return f"{event.by}: {event.user}" if event.user else event.by
-
-
-def summary_for_program(program: Program) -> dict[str, Any]:
-    """Return the template context of a program's last events, for its page."""
-    rows = [
-        {
-            "at": timestamps.milliseconds(event.at),
-            "key": event.key,
-            "change": change(event),
-            "outcome": outcome(event),
-            "by": requested_by(event),
-        }
-        for event in Event.objects.of_program(program.pk).order_by("-id")[:_EVENTS_IN_SUMMARY]
-    ]
-    page = reverse("admin:daemon_programs_event_changelist")
-    return {"rows": rows, "all": f"{page}?{urlencode({'group': program.group})}"}

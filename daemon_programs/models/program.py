@@ -92,7 +92,7 @@ class Program(SupervisedProgram):
     @property
     def group(self) -> str:
         """Return supervisord's name of the program."""
-        return f"{PROGRAM_PREFIX}{self.pk}"
+        return f"{PROGRAM_PREFIX}{self.id}"  # `pk` would look the column up: this is asked a lot
 
     @property
     def has_ports(self) -> bool:

@@ -21,6 +21,7 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
     page.fill("#id_name", " by  hand ")
     page.fill("#id_command", f"python3 -u -m http.server {port} --bind 127.0.0.1")
     page.fill("#id_user", OWN_USER)
+    page.get_by_role("button", name="Edit as JSON: Environment").click()
     page.fill("#id_environment", '{"GREETING": " hello\\nworld "}')
     page.locator("summary", has_text="Readiness").click()
     page.fill("#id_ready_port", str(port))
@@ -155,11 +156,11 @@ def test_log_of_a_temporary_program_goes_on_to_its_end(page: Page, quick: Quick)
 def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Api) -> None:
     id = api.add("sh -c 'exec sleep 1000'", port_range={"start": 23200, "end": 23209})
     open_program(page, id)
-    page.fill("#live input[name=start]", "23204")
-    page.click("text=Start instance")
+    page.locator("input.tile[value='23204']").check()
+    page.get_by_role("button", name="Start selected", exact=True).click()
     row = page.locator("#live form tr", has_text="23204")
     expect(row.locator(".state")).to_have_text("running")
-    row.get_by_role("button", name="Stop").click()
+    row.get_by_role("button", name="Stop 23204").click()
     expect(page.locator("#live form tr", has_text="23204")).to_have_count(0)
     expect(page.locator(".messagelist")).to_contain_text("port 23204: stopped")
 
@@ -172,7 +173,7 @@ def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> N
     page.check(f"input[name=_selected_action][value='{ids[0]}']")
     page.select_option("select[name=action]", "stop")
     page.get_by_role("button", name="Go").click()
-    expect(page.locator(".messagelist")).to_contain_text("Stopped")
+    expect(page.locator(".batch-summary")).to_have_text("1 stopped")
     assert [api.word(id) for id in ids] == ["stopped", "running"]
 
 
