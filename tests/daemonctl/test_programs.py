@@ -1,6 +1,7 @@
 """Programs by selectors: what they do, what is shown of them, and the exit codes."""
 
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -132,6 +133,21 @@ def test_table_is_shown_again_until_ctrl_c(api: Api, terminal: Open) -> None:
     assert "\x1b[32m" in watched.shown
     watched.type("\x03")
     assert watched.ended() == 130
+    top = terminal("top")
+    top.until("watched")
+    top.type("\x03")
+    assert top.ended() == 130
     plain = terminal("status", "watched", NO_COLOR="1")
     assert plain.ended() == 0
     assert "\x1b" not in plain.shown
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+def test_attach_joins_the_terminal_of_a_program(api: Api, ctl: Ctl, terminal: Open) -> None:
+    id = api.add(shell("echo inside; exec sleep 1000"), name="inner", terminal_id=88, terminal_shell="tmux")
+    assert ctl("attach", "inner").returncode == 3
+    api.ok(f"programs/{id}/start", {"wait": True})
+    joined = terminal("attach", "inner")
+    joined.until("inside")
+    joined.type("\x02d")
+    assert joined.ended() == 0
