@@ -201,6 +201,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "hoody_site.console.errors.forged"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 

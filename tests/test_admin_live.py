@@ -114,7 +114,7 @@ def test_keys_are_written_as_ranges() -> None:
     ("run", "expected"),
     [
         ({}, "exited with code 3"),
-        ({"seconds": 0.04}, "exited with code 3 after less than 0.1 s"),
+        ({"seconds": 0.04}, "exited with code 3 after 40 ms"),
         ({"seconds": 0.44}, "exited with code 3 after 0.4 s"),
         ({"seconds": 3723}, "exited with code 3 after 1:02:03"),
         ({"seconds": 2, "signal": "SIGKILL"}, "was ended by SIGKILL after 2.0 s"),

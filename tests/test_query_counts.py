@@ -198,3 +198,30 @@ def test_parts_of_a_page_ask_as_often_however_many_programs(
     assert answer.status_code == 200
     assert fake.calls == ["state"]
     assert len(queries) == PAGE_COUNTS[part], [each["sql"][:100] for each in queries.captured_queries]
+
+
+@pytest.mark.django_db
+def test_lists_of_records_cost_as_much_however_many_there_are(fake: FakeSupervisord) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    counts = []
+    for _ in range(2):
+        for number in range(15):
+            temporary = EphemeralProgram(name=f"{number}", **LONE)
+            temporary.assign_identity()
+            EphemeralProgram.objects.bulk_create([temporary])
+            Event.objects.create(
+                at=timezone.now(),
+                group=temporary.group,
+                name="t",
+                from_state="stopped",
+                state="starting",
+                by="x",
+            )
+        fake.calls.clear()
+        with CaptureQueriesContext(connection) as queries:
+            for page in ("quick_start_ephemeralprogram_rows", "daemon_programs_event_rows"):
+                assert client.get(reverse(f"admin:{page}")).status_code == 200
+        counts.append((len(queries), fake.calls[:]))
+    assert counts[0] == counts[1]
+    assert counts[0][1] == ["states"]

@@ -9,9 +9,11 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from daemon_programs.admin.log_page import LogPages
 from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.exceptions import DaemonError, WaitTimedOut
 from daemon_programs.programs import waiting
@@ -86,12 +88,12 @@ class LiveChangeList(ChangeList):
             program.live = model_admin.summary(program, states.get(program.group))
 
 
-class LiveAdmin(admin.ModelAdmin):
-    """An admin whose list shows the live state of each program."""
+class LiveAdmin(LogPages):
+    """An admin whose list shows the live state of each program, and whose pages show logs."""
 
     class Media:
-        css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "forms")]}
-        js = ["daemon_programs/live_log.js"]
+        css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "ansi", "forms")]}
+        js = [Script("daemon_programs/logs/main.js", type="module")]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list."""

@@ -30,11 +30,16 @@ def fieldsets(program: Program | None, *, read_only: bool = False) -> Fieldsets:
     for heading, introduction, is_collapsible in SECTIONS:
         section = {name: columns.pop(name) for name in _names_in(heading)}
         is_collapsed = is_collapsible and not (program and _differs(program, section.values()))
-        shown = [_READ_ONLY.get(name, name) for name in section] if read_only else section
+        shown = as_read(section) if read_only else section
         sets.append((heading, _options(shown, introduction, ["collapse"] if is_collapsed else [])))
     if columns:
         raise ImproperlyConfigured(f"Not in the list of a program's fields: {', '.join(columns)}")
     return sets
+
+
+def as_read(names: Iterable[str]) -> list[Any]:
+    """Return the names of fields; for JSON and quantities functions that return them as they are read."""
+    return [_READ_ONLY.get(name, name) for name in names]
 
 
 def _names_in(heading: str | None) -> list[str]:

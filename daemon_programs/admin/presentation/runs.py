@@ -6,11 +6,8 @@ from datetime import UTC, datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from daemon_programs.admin.presentation.times import ago, since
+from daemon_programs.admin.presentation.times import ago, duration, since
 from daemon_programs.supervisor.states import LastRun, ProcessState
-from daemon_programs.timestamps import uptime
-
-_BRIEF_SECONDS = 60
 
 
 def how_it_ended(run: LastRun) -> str:
@@ -37,10 +34,3 @@ def process_times(process: ProcessState) -> dict[str, SafeString]:
     if process["state"] == "backoff" and "next_start_at" in process:
         shown["next_start"] = ago(datetime.fromtimestamp(process["next_start_at"], UTC))
     return shown
-
-
-def duration(seconds: float) -> str:
-    """Return a duration, in tenths of a second if it was brief."""
-    if seconds < 0.1:
-        return "less than 0.1 s"
-    return f"{seconds:.1f} s" if seconds < _BRIEF_SECONDS else uptime(seconds)

@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db import models
+from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from daemon_programs.admin.base import attempt
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
@@ -39,7 +41,18 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # t
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
-        return fieldsets(obj, read_only=obj is not None and not self.has_change_permission(request, obj))
+        read_only = obj is not None and not self.has_change_permission(request, obj)
+        return fieldsets(obj or _template(request), read_only=read_only)
+
+    def add_view_from(self, request: HttpRequest, template: Program) -> HttpResponse:
+        """Show the form of a new program, filled in as a program that is not stored."""
+        request.template = template  # type: ignore[attr-defined]
+        return self.add_view(request, form_url=reverse("admin:daemon_programs_program_add"))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the values that the form of a new program is filled in with."""
+        template = _template(request)
+        return model_to_dict(template) if template else super().get_changeform_initial_data(request)
 
     def get_form(
         self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
@@ -78,3 +91,7 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # t
         program = self.get_object(request, unquote(object_id))
         if program is not None:
             attempt(request, program, settle)
+
+
+def _template(request: HttpRequest) -> Program | None:
+    return getattr(request, "template", None)
