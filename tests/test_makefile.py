@@ -54,6 +54,23 @@ def test_environment_is_made_once(copied: Path) -> None:
     assert make(copied) == f"runs in {copied}/.venv\n"
 
 
+def test_command_line_is_installed_beside_python(copied: Path) -> None:
+    shutil.copytree(PROJECT / "daemonctl", copied / "daemonctl")
+    launcher = copied / ".venv" / "bin" / "daemonctl"
+    interpreter, *code = launcher.read_text().splitlines()
+    assert interpreter.endswith("/.venv/bin/python")
+    assert os.access(launcher, os.X_OK)
+    # The copy's packages are those of the tests: its own environment has none.
+    launcher.write_text("\n".join([f"#!{sys.executable}", *code]).replace(str(_made_of(code)), str(copied)))
+    shown = subprocess.run([launcher, "--help"], cwd="/", capture_output=True, text=True, timeout=60)
+    assert shown.stdout.startswith("Usage: daemonctl "), shown.stderr
+
+
+def _made_of(code: list[str]) -> str:
+    """The folder that the launcher imports from."""
+    return code[1].split('"')[1]
+
+
 def moved(folder: Path) -> Path:
     return folder.rename(folder.with_name("moved"))
 

@@ -1,0 +1,5 @@
+"""``python -m daemonctl``."""
+
+from daemonctl.cli import main
+
+main(prog_name="daemonctl")

@@ -1,0 +1,70 @@
+"""The command line: its options, and the commands, whose modules are imported when they are called."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+_COMMANDS = {
+    "status": "status",
+    "start": "verbs",
+    "stop": "verbs",
+    "restart": "verbs",
+    "reload": "verbs",
+    "signal": "verbs",
+    "enable": "verbs",
+    "disable": "verbs",
+    "rm": "verbs",
+    "describe": "programs",
+    "logs": "logs",
+    "events": "events",
+    "run": "run",
+    "wait": "wait",
+    "add": "programs",
+    "edit": "programs",
+    "attach": "programs",
+    "top": "status",
+    "context": "context",
+    "completion": "completion",
+}
+
+
+class _Commands(click.Group):
+    """Import a command when it is needed, so that `status` does not pay for the others."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"daemonctl.commands.{_COMMANDS[name]}"), name)
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:  # of what follows until then
+            sys.exit(130)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--context", metavar="NAME", help="The daemon to speak to, instead of the one in use.")
+def main(context: str | None) -> None:
+    """Run and watch the programs of a daemon.
+
+    A SELECTOR is a name, a glob ('web*'), an id, a label (team=web) or a state (@fatal). Quote globs.
+
+    Without a context it is the stack of this folder (DAEMON_STATE_DIR, DAEMON_BIND), or the daemon that
+    DAEMONCTL_URL names, with DAEMONCTL_TOKEN or DAEMONCTL_TOKEN_FILE.
+
+    \b
+    Exit codes:
+      0  all done
+      1  refused by the API, failed, or not in time
+      2  the command line is wrong
+      3  a program that was named does not exist, or does not run
+      4  the daemon can't be reached
+    `run` has the exit code of its command.
+    """

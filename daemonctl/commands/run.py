@@ -1,0 +1,123 @@
+"""``run``: a temporary program in the foreground, as if it ran in this terminal."""
+
+import getpass
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from daemonctl import follow, options
+from daemonctl.client import Client
+from daemonctl.problems import Absent, Refused, Unreachable
+
+_CANNOT_RUN = 127  # as shells have it
+_INTERRUPTED = 130
+_PAUSE_SECONDS = 1.0
+_STREAMS = ("stdout", "stderr")
+
+Answer = TypeVar("Answer")
+
+
+@click.command(context_settings={"allow_interspersed_args": False})  # options may be the command's
+@click.option("--user", help="The system user; by default the one who calls.")
+@click.option("--dir", "directory", help="The folder that it runs in; by default the user's home.")
+@click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="A variable.")
+@click.option("--ttl", type=click.IntRange(1, 86400), metavar="SECONDS", help="Stop it after so long.")
+@click.option("-d", "--detach", is_flag=True, help="Print its id, and leave it running.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def run(
+    context: click.Context,
+    user: str | None,
+    directory: str | None,
+    environment: tuple[str, ...],
+    ttl: int | None,
+    detach: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Run a COMMAND once, and show what it prints: `daemonctl run -- make test`.
+
+    Ctrl-C interrupts it; a second one leaves it to the daemon to end it. The exit code is that of the
+    command, 128 and the number of a signal that ended it, or 127 if it could not be run. It goes on while the
+    connection is lost.
+    """
+    client = options.client(context)
+    wanted: dict[str, Any] = {
+        "command": shlex.join(command),
+        "user": user or getpass.getuser(),
+        "directory": directory and str(Path(directory).absolute()),
+        "environment": _variables(environment),
+        "ttl": ttl,
+        "autorestart": "false",
+        "start_seconds": 0,  # no run is too short to count
+        "stop_signal": "INT",  # what Ctrl-C sends
+    }
+    launched = client.post("quick-start", {key: value for key, value in wanted.items() if value is not None})
+    id = launched["temporary_id"]
+    if detach:
+        click.echo(id)
+        return
+    sys.exit(_foreground(client, f"quick-start/{id}"))
+
+
+def _variables(texts: tuple[str, ...]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise click.UsageError(f"'{text}' is not NAME=VALUE.")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _foreground(client: Client, route: str) -> int:
+    """Show the output of a temporary program until it has ended, and return its exit code."""
+    interrupts = 0
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            raise KeyboardInterrupt
+        stop = threading.Thread(target=lambda: _insist(lambda: _stop(client, route)), daemon=True)
+        stop.start()
+
+    signal.signal(signal.SIGINT, interrupt)
+    sources = [follow.Source(f"{route}/logs/stream", {"type": stream, "lines": 10000}) for stream in _STREAMS]
+    outputs = [sys.stdout.buffer, sys.stderr.buffer]
+    for number, event in follow.merged(client, sources, lambda sentence: click.echo(sentence, err=True)):
+        if event.name == "line":
+            outputs[number].write(event.data["line"].encode() + b"\n")
+            outputs[number].flush()
+    return _exit_code(_insist(lambda: client.get(f"{route}/status")))
+
+
+def _stop(client: Client, route: str) -> None:
+    try:
+        client.post(f"{route}/stop")
+    except (Absent, Refused) as problem:  # it has ended meanwhile, or takes its time
+        click.echo(problem.message, err=True)
+
+
+def _insist(call: Callable[[], Answer]) -> Answer:
+    """Call until the daemon can be reached."""
+    while True:
+        try:
+            return call()
+        except Unreachable:
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _exit_code(status: dict[str, Any]) -> int:
+    ended = status.get("last_run") or {}
+    if ended.get("exit_code") is not None:
+        return int(ended["exit_code"])
+    if ended.get("signal"):
+        return 128 + signal.Signals[ended["signal"]].value
+    if ended.get("error"):
+        click.echo(ended["error"], err=True)
+        return _CANNOT_RUN
+    return _INTERRUPTED  # it was stopped before it ran

@@ -1,0 +1,39 @@
+"""What several commands share: the client, selectors and their completion."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from daemonctl import contexts, selection
+from daemonctl.client import Client
+from daemonctl.problems import Problem
+
+Command = Callable[..., Any]
+
+
+def client(context: click.Context) -> Client:
+    """Return the client of the daemon that the command line names."""
+    return Client(contexts.find(context.find_root().params.get("context")))
+
+
+def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Return the names of programs and the states that begin with what is typed."""
+    try:
+        names = [program.name for program in selection.programs(client(context))]
+    except Problem:  # a prompt is no place for errors
+        return []
+    words = [*names, *(f"@{state}" for state in selection.STATES)] if typed.startswith("@") else names
+    return [CompletionItem(word) for word in words if word.startswith(typed)]
+
+
+selectors = click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell_complete=complete)
+everything = click.option("--all", "everything", is_flag=True, help="All programs.")
+program = click.argument("name", metavar="NAME", shell_complete=complete)
+
+
+def required(selectors: tuple[str, ...], everything: bool) -> None:
+    """Refuse a command that names neither programs nor all of them."""
+    if bool(selectors) == everything:
+        raise click.UsageError("Name programs, or give --all.")
