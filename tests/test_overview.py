@@ -102,7 +102,7 @@ def test_instances_with_one_problem_are_one_line() -> None:
 @pytest.mark.parametrize(("minutes", "is_stale"), [(1, False), (4, True), (None, True)])
 def test_queue_that_finishes_nothing_is_stale(minutes: int | None, is_stale: bool) -> None:
     if minutes is not None:
-        at = NOW - timedelta(minutes=minutes)
+        at = datetime.now(UTC) - timedelta(minutes=minutes)
         Task.objects.create(id="a" * 32, name="t", func="f", started=at, stopped=at, success=True)
     found = list(problems.of_stack(report()))
     assert [each.word for each in found] == (["stale"] if is_stale else [])
@@ -132,7 +132,7 @@ def test_deliveries_that_fail_are_told() -> None:
     )
 
     def deliver(number: int, state: str, tries: int = 0, hours: float = 0) -> None:
-        queued = NOW - timedelta(hours=hours)
+        queued = datetime.now(UTC) - timedelta(hours=hours)
         fields = {"state": state, "tries": tries, "queued_at": queued, "url": "https://a.example/"}
         Delivery.objects.create(event=event, program_id=1, webhook_id=str(number), **fields)
 

@@ -9,7 +9,6 @@ from daemon_programs.history import restarts
 from daemon_programs.history.restarts import Flapping, flapping, restarts_since
 from daemon_programs.models import Event
 
-NOW = datetime.now(UTC)
 Record = Callable[..., None]
 
 
@@ -20,7 +19,7 @@ def record(db: None) -> Record:
     def starts(*ago: float, id: int = 1, by: str = "supervisord", port: int | None = None) -> None:
         Event.objects.bulk_create(
             Event(
-                at=NOW - timedelta(seconds=seconds),
+                at=datetime.now(UTC) - timedelta(seconds=seconds),
                 group=f"program-{id}",
                 name="web",
                 port=port,
@@ -36,14 +35,14 @@ def record(db: None) -> Record:
 
 def count(rounds: int, ago: float, id: int = 1) -> None:
     """Record the event that stands for the rounds of a loop."""
-    at = NOW - timedelta(seconds=ago)
+    at = datetime.now(UTC) - timedelta(seconds=ago)
     Event.objects.create(
         at=at, group=f"program-{id}", name="web", from_state="exited", state="backoff", rounds=rounds
     )
 
 
 def since(seconds: float) -> dict[str, int]:
-    return restarts_since(NOW - timedelta(seconds=seconds))
+    return restarts_since(datetime.now(UTC) - timedelta(seconds=seconds))
 
 
 def test_restarts_of_a_program_and_its_instances_are_counted_since_a_time(record: Record) -> None:
@@ -96,4 +95,4 @@ def test_number_of_queries_does_not_grow_with_the_programs(
     for id in range(1, 30):
         record(1, 2, 3, id=id)
     with django_assert_num_queries(2):  # type: ignore[attr-defined]
-        assert len(restarts.restarts_since(NOW - timedelta(minutes=1))) == 29
+        assert len(restarts.restarts_since(datetime.now(UTC) - timedelta(minutes=1))) == 29

@@ -28,8 +28,8 @@ def test_run_from_the_form_to_the_exit_code_again_and_kept(page: Page, api: Api,
     expect(live.locator(".live-head .state")).to_have_text("running")
     expect(page).to_have_title(re.compile("^running · quick_sh_"))
     expect(live.locator("time.until")).to_have_text(re.compile(r"^9:\d\d$"))
-    expect(live.locator(".log-stdout pre")).to_contain_text("hello there")
-    expect(live.get_by_role("button")).to_have_text(["Stop"])
+    expect(live.locator(".log-line").last).to_have_text("hello there")
+    expect(live.locator(".live-head").get_by_role("button")).to_have_text(["Stop"])
     expect(live.locator(".live-outcome")).to_have_text(
         re.compile(r"^exited with code 3 after [3-9]\.\d s$"), timeout=20_000
     )
