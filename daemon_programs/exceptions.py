@@ -6,6 +6,7 @@
     ├── ProgramNotFound
     ├── DeliveryNotFound
     ├── Refused
+    │   └── DidNotStart
     ├── InputFull
     ├── LogUnreadable
     ├── SupervisorUnavailable
@@ -58,6 +59,10 @@ class Refused(DaemonError):
     """The program or its state doesn't allow what was requested. The message says why."""
 
     code = "refused"
+
+
+class DidNotStart(Refused):
+    """A process was started as requested, and has failed or was stopped before it was running."""
 
 
 class InputFull(DaemonError):

@@ -201,6 +201,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "hoody_site.console.errors.forged"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -302,6 +303,7 @@ if not HTTPS:  # plain HTTP, by default on loopback only (docs/security.md)
 BODY_MAX_BYTES = 1024 * 1024  # docs/contract.md, section 1: larger bodies are answered with 413
 # An admin form may hold a program of that size; form encoding takes up to three bytes for one.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * BODY_MAX_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # the page that asks whether to delete programs names each of them
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

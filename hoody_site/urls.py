@@ -14,6 +14,9 @@ from hoody_site.metrics.views import MetricsViewSet
 admin.autodiscover()
 ask_for_view_first(admin.site)
 
+handler403 = "hoody_site.console.errors.forbidden"
+handler404 = "hoody_site.console.errors.not_found"
+
 urlpatterns = [
     path("", HomeView.as_view(), name="home"),
     path("api/v1/daemon/health", HealthView.as_view(), name="health"),

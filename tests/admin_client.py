@@ -148,6 +148,18 @@ def messages_of(response: requests.Response) -> list[str]:
     return [text_of(item) for item in re.findall(r"<li[^>]*>(.*?)</li>", block[1], re.S)] if block else []
 
 
+def summary_of(response: requests.Response) -> str:
+    """Return the summary of what has become of the chosen programs, without its details."""
+    (summary,) = re.findall(r'<span class="batch-summary">(.*?)</span>', response.text, re.S)
+    return text_of(summary)
+
+
+def details_of(response: requests.Response) -> list[str]:
+    """Return the lines of its details, as text."""
+    (details,) = re.findall(r'<details class="batch-details">(.*?)</details>', response.text, re.S)
+    return [text_of(line.replace("<dd>", " – ")) for line in re.findall(r"<dt>.*?</dd>", details, re.S)]
+
+
 def errors_of(response: requests.Response) -> list[str]:
     """Return the errors of a form, as text."""
     blocks = re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', response.text, re.S)
@@ -156,7 +168,7 @@ def errors_of(response: requests.Response) -> list[str]:
 
 def row_of(page: str, id: int) -> str:
     """Return the row of a program in the list, as text."""
-    rows = re.findall(r"<tr>(.*?)</tr>", page, re.S)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", page, re.S)
     return next(text_of(row) for row in rows if f"/{id}/change/" in row)
 
 

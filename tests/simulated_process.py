@@ -121,7 +121,7 @@ class Simulated(ProgramProcess):
             "autorestart": RestartWhenExitUnexpected,
         }
         group = SimpleNamespace(
-            config=SimpleNamespace(name="program-1"),
+            config=SimpleNamespace(name="program-1", spec={}),
             wake=nothing,
             announce=nothing,
             look_at_dependencies=list,

@@ -20,10 +20,12 @@ from tests.admin_client import (
     TOKENS,
     AdminClient,
     create_users,
+    details_of,
     errors_of,
     live_html,
     messages_of,
     row_of,
+    summary_of,
     text_of,
 )
 from tests.stack import OWN_USER, Api, Stack, eventually
@@ -66,21 +68,21 @@ def test_list_shows_the_live_state_of_each_program(api: Api, boss: AdminClient) 
     api.post(f"programs/{failed}/start", {"wait": True})
     api.ok(f"programs/{instances}/start", {"port": 21004, "wait": True})
     page = boss.page(PROGRAMS)
-    assert re.search(r"runs ?running 0:00:", row_of(page, running))
-    assert re.search(r"fails ?exited it ended with exit code 3", row_of(page, failed))
+    assert re.search(r"running 0:00:\d\d ?runs", row_of(page, running))
+    assert re.search(r"exited exit code 3 ?fails", row_of(page, failed))
     assert "running 1 of 10" in row_of(page, instances)
     assert "21000–21009" in row_of(page, instances)
-    assert "stopped" in row_of(page, disabled)
+    assert "stopped disabled" in row_of(page, disabled)
 
 
 def test_list_shows_that_all_instances_have_failed(api: Api, boss: AdminClient) -> None:
     id = api.add("false", port_range={"start": 21010, "end": 21011}, start_retries=0)
     api.ok(f"programs/{id}/start", {"port": 21010})
     eventually(lambda: api.status(id, port=21010)["instance"]["status"] == "fatal")
-    assert "stopped 0 of 2" in row_of(boss.page(PROGRAMS), id)
+    assert "stopped 0 of 2, 1 fatal" in row_of(boss.page(PROGRAMS), id)
     api.ok(f"programs/{id}/start", {"port": 21011})
     eventually(lambda: api.status(id, port=21011)["instance"]["status"] == "fatal")
-    assert "fatal 0 of 2" in row_of(boss.page(PROGRAMS), id)
+    assert "fatal 0 of 2, 2 fatal" in row_of(boss.page(PROGRAMS), id)
     listed = {each["id"]: each["status"]["status"] for each in api.get("status").json()["statuses"]}
     assert listed[id] == "fatal"
 
@@ -130,16 +132,16 @@ def test_list_survives_any_address(boss: AdminClient, query: dict[str, str]) -> 
 
 def test_actions_do_one_verb_to_each_chosen_program(api: Api, boss: AdminClient) -> None:
     one, two = api.add(name="one"), api.add(name="two")
-    assert messages_of(boss.act("start", one, two)) == ["Started: one, two."]
+    assert summary_of(boss.act("start", one, two)) == "2 started"
     pids = [api.until(id, "running")["status"]["pid"] for id in (one, two)]
-    assert messages_of(boss.act("restart", one)) == ["Restarted: one."]
+    assert summary_of(boss.act("restart", one)) == "1 restarted"
     eventually(lambda: api.word(one) == "running" and api.pid(one) != pids[0], what="one runs again")
     assert api.pid(two) == pids[1]
-    assert messages_of(boss.act("stop", one, two)) == ["Stopped: one, two."]
+    assert summary_of(boss.act("stop", one, two)) == "2 stopped"
     assert [api.word(one), api.word(two)] == ["stopped", "stopped"]
-    assert messages_of(boss.act("disable", one, two)) == ["Disabled: one, two."]
+    assert summary_of(boss.act("disable", one, two)) == "2 disabled"
     assert not api.get(f"programs/{one}").json()["program"]["enabled"]
-    assert messages_of(boss.act("enable", two)) == ["Enabled: two."]
+    assert summary_of(boss.act("enable", two)) == "1 enabled"
     assert api.get(f"programs/{two}").json()["program"]["enabled"]
 
 
@@ -157,10 +159,15 @@ def test_action_that_fails_for_one_program_is_done_to_the_others(api: Api, boss:
         api.add("/no/such/file", name="missing"),
         api.add(name="fine"),
     )
-    said = messages_of(boss.act("start", disabled, missing, fine))
-    assert said[0] == f"“disabled one”: Program with ID {disabled} is disabled"
-    assert said[1].startswith(f"“missing”: Program with ID {missing} can't be started")
-    assert said[2] == "Started: fine."
+    answer = boss.act("start", disabled, missing, fine)
+    assert len(re.findall('class="batch-summary"', answer.text)) == 1
+    why = "can't be started: command not found: /no/such/file"
+    assert summary_of(answer) == f"1 started, 1 skipped: disabled, 1 failed: {why}"
+    assert details_of(answer) == [
+        "1 started – fine",
+        "1 skipped: disabled – disabled one",
+        f"1 failed: {why} – missing",
+    ]
     api.until(fine, "running")
 
 
@@ -183,7 +190,7 @@ def test_deleting_chosen_programs_asks_first_then_stops_whole_trees(
     assert "Are you sure" in asked.text
     assert [api.word(id) for id in ids] == ["running", "running"]
     done = boss.act("delete_selected", *ids, post="yes")
-    assert messages_of(done)[0].startswith("Deleted: ")
+    assert summary_of(done) == "2 deleted"
     assert not any(process.is_running() for tree in trees for process in tree)
     assert [api.get(f"programs/{id}").status_code for id in (*ids, kept)] == [404, 404, 200]
     assert not any((stack.folder / "conf.d" / f"program-{id}.json").exists() for id in ids)
@@ -222,6 +229,7 @@ def test_viewer_sees_everything_and_can_do_nothing(api: Api, viewer: AdminClient
         viewer.act(action, id, post="yes")
     for path, data in (
         (f"{PROGRAMS}{id}/operate/", {"start": "all"}),
+        *((f"{PROGRAMS}batch/", {"verb": verb, "id": id}) for verb in ("start", "stop", "disable")),
         (f"{PROGRAMS}{id}/change/", {"name": "changed"}),
         (f"{PROGRAMS}{id}/delete/", {"post": "yes"}),
         (f"{PROGRAMS}add/", {"name": "added", "command": "true", "user": OWN_USER}),
@@ -246,8 +254,13 @@ def test_actions_are_those_that_the_person_may_do(
     admin = AdminClient(staffed, person)
     assert actions_of(admin.page(PROGRAMS)) == actions
     buttons = set(re.findall(r'name="(\w+)" value="all"', admin.page(f"{PROGRAMS}{id}/change/")))
-    assert buttons == actions & {"start", "stop", "restart"}
-    assert admin.post(f"{PROGRAMS}{id}/operate/", {"start": "all"}).status_code == (302 if buttons else 403)
+    assert buttons == actions & {"start", "disable"}  # of one that is enabled and does not run
+    for button in ("start", "disable", "enable"):
+        answer = admin.post(f"{PROGRAMS}{id}/operate/", {button: "all"})
+        assert answer.status_code == (302 if button in actions else 403), button
+    buttons = set(re.findall(r'name="(\w+)" value="all"', admin.page(f"{PROGRAMS}{id}/change/")))
+    fitting = {"start", "disable"} if "enable" in actions else {"stop", "restart"}
+    assert buttons - {"signal"} == actions & fitting
     admin.act("disable", id)
     assert api.get(f"programs/{id}").json()["program"]["enabled"] is ("disable" not in actions)
 
@@ -270,15 +283,23 @@ def test_every_permission_but_those_to_view_opens_no_page_and_does_nothing(
         key = {PROGRAMS: id, LAUNCHES: record[1]}.get(place, 1)
         for path in ("", "add/", f"{key}/change/", f"{key}/delete/", f"{key}/history/"):
             answer = desk.session.get(f"{desk.url}{place}{path}", allow_redirects=False, timeout=60)
-            expected = (302, 403) if path.endswith("/history/") else (403,)  # 302: there is none
-            assert answer.status_code in expected, f"{place}{path}"
+            assert answer.status_code == 403, f"{place}{path}"
             if not path.endswith("/history/"):
                 assert desk.post(f"{place}{path}", {"post": "yes", "name": "x"}).status_code == 403, path
         for name in ("delete_selected", "start", "stop", "enable", "disable", "purge", "rotate", "redeliver"):
             data = {"action": name, "_selected_action": key, "post": "yes"}
             assert desk.post(place, data).status_code == 403, name
-    for path in (f"{PROGRAMS}{id}/operate/", f"{PROGRAMS}{id}/webhook-secret/", "auth/user/1/password/"):
-        assert desk.post(path, {"start": "all"}).status_code == 403, path
+    for path in (
+        *(f"{PROGRAMS}{id}/operate/", f"{PROGRAMS}{id}/webhook-secret/", "auth/user/1/password/"),
+        f"{PROGRAMS}batch/",
+    ):
+        assert desk.post(path, {"start": "all", "verb": "start", "id": id}).status_code == 403, path
+    for path in (f"{PROGRAMS}rows/", f"{PROGRAMS}ids/"):
+        assert desk.get(path, id=id).status_code == 403, path
+    for path in (f"{LAUNCHES}rows/", *(f"{LAUNCHES}{record[1]}/{page}/" for page in ("live", "keep"))):
+        assert desk.get(path).status_code == 403, path
+    assert desk.get("daemon_programs/event/rows/").status_code == 403
+    assert desk.post(f"{LAUNCHES}{record[1]}/operate/", {"action": "stop"}).status_code == 403
     assert api.word(id) == "stopped"
     assert quick.status(temporary)["status"] == "running"
     assert AdminClient(staffed).get("auth/user/1/change/").status_code == 200
@@ -286,7 +307,8 @@ def test_every_permission_but_those_to_view_opens_no_page_and_does_nothing(
 
 def test_admin_requires_a_login(stack: Stack) -> None:
     anonymous = stack.client(None).session
-    for path in ("", PROGRAMS, f"{PROGRAMS}1/change/", TOKENS):
+    parts = [f"{PROGRAMS}{part}/" for part in ("1/change", "rows", "ids", "batch")]
+    for path in ("", PROGRAMS, *parts, TOKENS):
         answer = anonymous.get(f"{stack.url}/admin/{path}", allow_redirects=False, timeout=60)
         assert answer.status_code == 302, path
         assert "/admin/login/" in answer.headers["Location"]
@@ -316,9 +338,10 @@ def test_without_supervisord_the_admin_says_so_and_changes_nothing(own_stack: St
         added = admin.add(name="new", command="true", user=OWN_USER)
         assert "supervisord can't be reached; nothing was changed" in errors_of(added)
         refusal = ["“kept”: supervisord can't be reached; nothing was changed"]
+        failure = "1 failed: supervisord can't be reached; nothing was changed"
         for action in ("start", "stop", "restart", "enable", "disable"):
-            assert messages_of(admin.act(action, id))[0] == refusal[0], action
-        assert messages_of(admin.act("delete_selected", id, post="yes"))[0] == refusal[0]
+            assert summary_of(admin.act(action, id)) == failure, action
+        assert summary_of(admin.act("delete_selected", id, post="yes")) == failure
         assert (
             messages_of(admin.post(f"{PROGRAMS}{id}/delete/", {"post": "yes"}, follow=True))[0] == refusal[0]
         )

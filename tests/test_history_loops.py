@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.admin.event import change as shown_change
+from daemon_programs.admin.presentation.loops import folded
 from daemon_programs.history import store
 from daemon_programs.history import stream as event_stream
 from daemon_programs.models import Delivery, Event
@@ -94,6 +95,29 @@ def test_ten_rounds_are_kept_and_one_row_counts_the_others(history: History) -> 
     assert store.event_document(last)["repeated"] == 40
     assert "repeated" not in store.event_document(Event.objects.order_by("id")[0])
     assert "40 rounds of a loop" in shown_change(last)
+
+
+def test_loops_are_one_row_each_on_a_page_of_the_history(history: History) -> None:
+    history.round(CRASH[:1], by="admin:alice")
+    history.round(CRASH[1:])
+    for _ in range(14):
+        history.round()
+        history.round(id=2, port=8000)
+    history.round(CRASH[:2])
+    shown = folded(Event.objects.order_by("-id"))
+    loops = [(event.group, getattr(event, "times", 1)) for event in shown]
+    assert [each for each in loops if each[1] > 1] == [("program-2", 14), ("program-1", 14)]
+    assert [event.state for event in shown if event.group == "program-1"] == [
+        *("running", "starting"),  # under way
+        "backoff",
+        *("backoff", "exited", "running", "starting"),  # what a person began is no round of the loop
+    ]
+
+
+def test_rounds_that_differ_are_not_one_row(history: History) -> None:
+    for exit_code in (1, 2, 1):
+        history.round(exit_code=exit_code)
+    assert len(folded(Event.objects.order_by("-id"))) == 12
 
 
 def test_rounds_of_one_batch_are_counted_too(history: History) -> None:
@@ -220,11 +244,11 @@ def test_stream_shows_nothing_that_the_history_does_not_have(
         for part in (CRASH[:2], CRASH[2:]):
             history.round(part)
             recent.expire()
-            block = [id for id, _ in recent.after(shown[-1] if shown else 0)]
+            block = [each.id for each in recent.after(shown[-1] if shown else 0)]
             assert set(block) <= set(Event.objects.values_list("pk", flat=True))
             shown += block
     assert shown == sorted(set(shown))
-    again = [id for id, _ in recent.after(0)]
+    again = [each.id for each in recent.after(0)]
     assert again == list(Event.objects.order_by("id").values_list("pk", flat=True))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.models.fields import DEFAULT_PORT_PARAM, PROGRAM_FIELDS, TEMPORARY_FIELDS
-from tests.admin_client import AdminClient, create_users, messages_of
+from tests.admin_client import AdminClient, create_users, messages_of, summary_of
 from tests.processes import started
 from tests.stack import OWN_USER, Api, Stack
 from tests.temporary_programs import Quick
@@ -95,6 +95,6 @@ def test_admin_says_that_a_program_runs_already(api: Api, stack: Stack) -> None:
     id, other = api.add(name="runs"), api.add(name="does not")
     pid = started(api, id)
     assert messages_of(boss.press(id, "start")) == ["“runs” runs already."]
-    assert messages_of(boss.act("start", id, other)) == ["“runs” runs already.", "Started: does not."]
+    assert summary_of(boss.act("start", id, other)) == "1 started, 1 ran already"
     assert api.pid(id) == pid
     assert "Started" not in boss.page(f"daemon_programs/program/{id}/history/")

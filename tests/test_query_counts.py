@@ -150,3 +150,78 @@ def test_route_asks_the_database_as_often_as_ever(
     # Streams are only served by the stack's own server, which is found out last.
     assert answer.status_code == (503 if route.endswith("-stream") else 200), answer.content
     assert len(queries) == count, [each["sql"][:100] for each in queries.captured_queries]
+
+
+# The list of the admin and its parts: a session and its user take two. Each makes one call to supervisord.
+ADMIN_COUNTS = {"changelist": 16, "rows": 16, "ids": 14}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ADMIN_COUNTS)
+def test_list_of_the_admin_asks_as_often_for_three_programs_as_for_150(
+    fake: FakeSupervisord, client: Client, page: str
+) -> None:
+    client.force_login(User.objects.create_superuser("boss"))
+    counts = []
+    for first in (0, 3):
+        Program.objects.bulk_create(
+            [Program(name=f"{number}", labels={"a": "b"}, **LONE) for number in range(first, 50 * first + 3)]
+        )
+        address = reverse(f"admin:daemon_programs_program_{page}")
+        query = {"id": Program.objects.values_list("pk", flat=True)[:100]} if page == "rows" else {}
+        fake.calls.clear()
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address, query).status_code == 200
+        assert fake.calls == ["states"]
+        counts.append(len(queries))
+    assert counts == [ADMIN_COUNTS[page]] * 2, [each["sql"][:100] for each in queries.captured_queries]
+
+
+# The parts of a program's page that are asked for again and again. Two queries are the session and its user.
+PAGE_COUNTS = {"live": 10, "processes": 3, "instances": 3}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("part", PAGE_COUNTS)
+def test_parts_of_a_page_ask_as_often_however_many_programs(
+    fake: FakeSupervisord, ids: dict[str, Any], settings: Any, part: str
+) -> None:
+    settings.SESSION_HOSTS = ["testserver"]
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    url = reverse(f"admin:daemon_programs_program_{part}", args=[ids["id"]])
+    client.get(url)  # looks up the content type
+    Program.objects.bulk_create([Program(name=f"other {number}", **LONE) for number in range(50)])
+    fake.calls.clear()
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(url)
+    assert answer.status_code == 200
+    assert fake.calls == ["state"]
+    assert len(queries) == PAGE_COUNTS[part], [each["sql"][:100] for each in queries.captured_queries]
+
+
+@pytest.mark.django_db
+def test_lists_of_records_cost_as_much_however_many_there_are(fake: FakeSupervisord) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    counts = []
+    for _ in range(2):
+        for number in range(15):
+            temporary = EphemeralProgram(name=f"{number}", **LONE)
+            temporary.assign_identity()
+            EphemeralProgram.objects.bulk_create([temporary])
+            Event.objects.create(
+                at=timezone.now(),
+                group=temporary.group,
+                name="t",
+                from_state="stopped",
+                state="starting",
+                by="x",
+            )
+        fake.calls.clear()
+        with CaptureQueriesContext(connection) as queries:
+            for page in ("quick_start_ephemeralprogram_rows", "daemon_programs_event_rows"):
+                assert client.get(reverse(f"admin:{page}")).status_code == 200
+        counts.append((len(queries), fake.calls[:]))
+    assert counts[0] == counts[1]
+    assert counts[0][1] == ["states"]

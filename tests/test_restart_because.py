@@ -26,6 +26,7 @@ def test_unplanned_restart_has_a_pause(simulate: Simulate) -> None:
         "exit_code": None,
         "reason": "unhealthy",
         "requested": False,
+        "seconds": 6.0,
     }
 
 

@@ -3,30 +3,25 @@
 An error becomes a message with the same sentence that the API returns.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
-from django.db import DatabaseError
 from django.db.models import QuerySet
+from django.forms import Script
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
+from daemon_programs.admin.log_page import LogPages
 from daemon_programs.admin.presentation.badges import badge
 from daemon_programs.admin.usage import usage_view
 from daemon_programs.exceptions import DaemonError, WaitTimedOut
 from daemon_programs.programs import waiting
+from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.supervisor.states import ProgramState
-
-logger = logging.getLogger(__name__)
-
-# The errors that become messages; others are bugs.
-REPORTED_ERRORS = (DaemonError, ValidationError, DatabaseError, OSError)
 
 Verb = Callable[[Any], object]
 
@@ -35,25 +30,26 @@ class NothingToDo(Exception):
     """A verb that has nothing to do raises it with what is so already, such as "runs already"."""
 
 
-def error_message(problem: Exception) -> str:
-    """Return the message for one of ``REPORTED_ERRORS``; log what the message does not explain."""
-    if isinstance(problem, ValidationError):
-        return " ".join(problem.messages)
-    if isinstance(problem, DaemonError):
-        return str(problem)
-    logger.error("A change in the admin failed", exc_info=problem)
-    return "The state of the daemon can't be written or read at the moment"
+class Unsuccessful(Exception):
+    """A verb that has not led to what was asked for raises it with a message that says it all."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message  # may be safe HTML
 
 
-def attempt(request: HttpRequest, program: Any, verb: Verb) -> bool:
+def attempt(request: HttpRequest, program: Any, verb: Verb, label: str = "") -> bool:
     """Call a verb with a program, or another record, and return whether it has changed something.
 
-    An error is shown as a message, so that an action can go on with the next record.
+    An error is shown as a message, so that an action can go on with the next record. ``label`` is what a part
+    of a program is called, such as an instance.
     """
     try:
         verb(program)
     except NothingToDo as reason:
-        messages.info(request, f"“{program}” {reason}.")
+        messages.info(request, f"{label or f'“{program}”'} {reason}.")
+    except Unsuccessful as problem:
+        messages.warning(request, problem.message)
     except WaitTimedOut as problem:
         messages.warning(request, f"“{program}”: {problem}")
     except REPORTED_ERRORS as problem:
@@ -95,12 +91,12 @@ class LiveChangeList(ChangeList):
             program.live = model_admin.summary(program, states.get(program.group))
 
 
-class LiveAdmin(admin.ModelAdmin):
-    """An admin whose list shows the live state of each program."""
+class LiveAdmin(LogPages):
+    """An admin whose list shows the live state of each program, and whose pages show logs."""
 
     class Media:
-        css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "forms")]}
-        js = ["daemon_programs/live_log.js"]
+        css = {"all": [f"daemon_programs/css/{name}.css" for name in ("program", "logs", "ansi", "forms")]}
+        js = [Script("daemon_programs/logs/main.js", type="module")]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the usage that the page's chart shows."""

@@ -4,12 +4,16 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+
+from daemon_programs.text import printable
 
 
 class ViewFirst(admin.ModelAdmin):
-    """A mixin that asks for the permission to view first.
+    """A mixin that asks for the permission to view first, also to learn what is not there.
 
     Django's own pages show records to users who may change them, and let users delete what they may not see.
     """
@@ -28,6 +32,15 @@ class ViewFirst(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_view_permission(request, obj) and super().has_delete_permission(request, obj)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Answer a stale link with 404. Django would lead to the first page, with a message."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown = printable(unquote(object_id))
+        raise Http404(f"There is no {opts.verbose_name} with the id “{shown}”: perhaps it was removed")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request) and super().has_module_permission(request)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from daemon_programs.exceptions import NotRegistered, ProgramNotFound, Refused
+from daemon_programs.exceptions import DidNotStart, NotRegistered, ProgramNotFound, Refused
 from daemon_programs.models import Program
 from daemon_programs.models.rows import rows
 from daemon_programs.programs import registration, standard_input, waiting
@@ -175,7 +175,7 @@ def stop_program(program: Program, *, key: Key | None = None, all_instances: boo
     Stopping what is stopped is a success.
     """
     names = select_processes(program, key, all_instances, verb="stop")
-    _stop_processes(program, [ALL] if all_instances else names)
+    stop_processes(program, [ALL] if all_instances else names)
 
 
 def write_input(program: Program, *, text: str, close: bool, key: Key | None = None) -> None:
@@ -187,7 +187,7 @@ def write_input(program: Program, *, text: str, close: bool, key: Key | None = N
     standard_input.write(program.group, name, label(program, key), text=text, close=close)
 
 
-def _stop_processes(program: Program, names: list[str]) -> None:
+def stop_processes(program: Program, names: list[str]) -> None:
     """Stop processes with their whole trees, and wait until they have ended."""
     for name in names:
         try:
@@ -267,7 +267,7 @@ def awaited(program: Program) -> str:
 
 
 def has_started(program: Program, key: Key | None, process: ProcessState) -> bool:
-    """Return whether a process runs (and is ready), or has ended successfully; raise Refused if it failed."""
+    """Return whether a process runs (and is ready), or has ended successfully; raise DidNotStart if not."""
     state = process["state"]
     if process.get("queued") or state in ("starting", "backoff", "stopping"):
         return False
@@ -275,9 +275,9 @@ def has_started(program: Program, key: Key | None, process: ProcessState) -> boo
         return True
     if state in ("exited", "fatal"):
         reason = statuses.describe_outcome(process.get("last_run"))
-        raise Refused(f"{label(program, key)} did not start: {reason}")
+        raise DidNotStart(f"{label(program, key)} did not start: {reason}")
     if state == "stopped":
-        raise Refused(f"{label(program, key)} was stopped while it was starting")
+        raise DidNotStart(f"{label(program, key)} was stopped while it was starting")
     return process.get("ready", True)
 
 

@@ -15,6 +15,8 @@ from daemon_programs.supervisor.instances import PORT, Key, KeyKind
 RELOAD_SECONDS = 30  # that the command of a reload may take
 # For fields that name the program, or take effect at its next start or stop.
 _RESTARTS_NOTHING = {"restarts": False}
+# For those of them that a process takes no notice of before its next start.
+_AT_NEXT_START = {**_RESTARTS_NOTHING, "at_next_start": True}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Specification:
     autostart: bool = field(default=False, metadata=_RESTARTS_NOTHING)
     autorestart: str = field(default="unexpected", metadata=_RESTARTS_NOTHING)
     priority: int = field(default=999, metadata=_RESTARTS_NOTHING)
-    delay_seconds: int = field(default=0, metadata=_RESTARTS_NOTHING)
+    delay_seconds: int = field(default=0, metadata=_AT_NEXT_START)
     stop_grace_seconds: int = field(default=10, metadata=_RESTARTS_NOTHING)
     start_seconds: int = field(default=1, metadata=_RESTARTS_NOTHING)
     start_retries: int | None = field(default=3, metadata=_RESTARTS_NOTHING)  # None: without end
@@ -58,13 +60,13 @@ class Specification:
     # What a reload does: {"signal": name} or {"argv": [...]}, with placeholders of the key.
     reload: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
     # What is run before each start: {"argv": [...], "timeout": seconds}, with placeholders of the key.
-    before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
+    before_start: list[dict[str, Any]] = field(default_factory=list, metadata=_AT_NEXT_START)
     memory_limit_bytes: int | None = field(default=None, metadata=_RESTARTS_NOTHING)
     stdin: str = "null"  # or "pipe"
     ready: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)  # see `supervisor.probes`
     health: dict[str, Any] | None = field(default=None, metadata=_RESTARTS_NOTHING)
     # What each start waits for: names of programs, and conditions
-    depends_on: list[dict[str, str]] = field(default_factory=list, metadata=_RESTARTS_NOTHING)
+    depends_on: list[dict[str, str]] = field(default_factory=list, metadata=_AT_NEXT_START)
     terminal: bool = False  # a pseudo terminal takes the place of the pipes
     temporary: bool = False  # run once, at once, and not when supervisord is started again
     expires_at: float | None = None  # when it is stopped, in seconds since the epoch
@@ -88,6 +90,9 @@ DEFAULTS: dict[str, Any] = {
 WITHOUT_RESTART = frozenset(
     each.name for each in fields(Specification) if not each.metadata.get("restarts", True)
 )
+
+# Those of them that count from the next start on.
+AT_NEXT_START = tuple(each.name for each in fields(Specification) if each.metadata.get("at_next_start"))
 
 
 def digest_of(text: bytes) -> str:

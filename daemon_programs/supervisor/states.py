@@ -22,6 +22,7 @@ class LastRun(Outcome):
     ended_at: float
     requested: bool  # it was stopped on request, rather than ended by itself
     reason: NotRequired[str]  # why it was stopped without a request, to be started again
+    seconds: NotRequired[float]  # how long the process was there, by a clock that nothing sets back
 
 
 class ReloadState(TypedDict):
@@ -54,6 +55,7 @@ class ProcessState(TypedDict):
     orphans: NotRequired[list[int]]  # pids of descendants that supervisord has adopted
     last_run: NotRequired[LastRun]
     reload: NotRequired[ReloadState]
+    outdated: NotRequired[list[str]]  # fields that were changed since its start, and count from the next on
     queued: NotRequired[bool]  # a start was requested and has not begun
     waiting_for: NotRequired[list[Unmet]]  # before it starts
     ready: NotRequired[bool]  # of a program that says when it is ready

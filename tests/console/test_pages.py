@@ -1,14 +1,10 @@
 """The pages in a real browser: what people click works, and nothing is asked of other hosts."""
 
-from pathlib import Path
-
 from playwright.sync_api import Browser, Page, expect
 
 from tests.admin_client import PROGRAMS
 from tests.console.chromium import open_page
-from tests.processes import shell
-from tests.stack import OWN_USER, Api, Stack, eventually, free_port
-from tests.temporary_programs import Quick
+from tests.stack import OWN_USER, Api, Stack, free_port
 
 
 def open_program(page: Page, id: int) -> None:
@@ -21,6 +17,7 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
     page.fill("#id_name", " by  hand ")
     page.fill("#id_command", f"python3 -u -m http.server {port} --bind 127.0.0.1")
     page.fill("#id_user", OWN_USER)
+    page.get_by_role("button", name="Edit as JSON: Environment").click()
     page.fill("#id_environment", '{"GREETING": " hello\\nworld "}')
     page.locator("summary", has_text="Readiness").click()
     page.fill("#id_ready_port", str(port))
@@ -35,7 +32,7 @@ def test_program_is_added_started_watched_changed_and_deleted_by_hand(page: Page
     live.get_by_role("button", name="Start", exact=True).click()
     expect(live.locator(".live-head .state")).to_have_text("running")
     expect(live).to_contain_text(f"ready on port {port}")
-    expect(live.locator(".log-stdout pre")).to_contain_text("Serving HTTP")
+    expect(live.locator(".log-box")).to_contain_text("Serving HTTP")
     pid = api.pid(id)
     live.get_by_role("button", name="Restart").click()
     expect(page.locator(".messagelist")).to_contain_text("restarted")
@@ -96,70 +93,14 @@ def test_error_in_a_folded_group_unfolds_it(page: Page, api: Api) -> None:
     expect(page.locator("#id_stdout_logfile")).to_be_hidden()
 
 
-def test_log_opens_at_its_newest_lines(page: Page, api: Api) -> None:
-    id = api.add("sh -c 'seq 1 200; exec sleep 1000'", boot=True)
-    eventually(lambda: api.logs(id).endswith("200"))
-    open_program(page, id)
-    box = page.locator(".log-stdout .log-end")
-    expect(box.locator("pre")).to_contain_text("151")
-    measured = box.evaluate("e => [e.scrollHeight, e.clientHeight, e.scrollTop]")
-    assert measured[0] > measured[1] > 100
-    assert measured[2] == 0  # a reversed box counts from its end
-    bottoms = box.evaluate(
-        "e => [e.getBoundingClientRect().bottom, e.firstChild.getBoundingClientRect().bottom]"
-    )
-    assert 0 <= bottoms[0] - bottoms[1] < 20
-
-
-def test_log_goes_on_while_one_looks_at_it(page: Page, api: Api) -> None:
-    nasty = "<img src=x onerror=alert(1)>"
-    id = api.add(shell("echo first; exec sleep 1000"), boot=True)
-    eventually(lambda: api.logs(id) == "first")
-    log = Path(api.get(f"programs/{id}").json()["program"]["stdout_logfile"])
-    open_program(page, id)
-    shown = page.locator(".log-stdout pre")
-    expect(page.locator(".log-stdout .log-mark")).to_have_text("live")
-    with log.open("a") as file:
-        file.write(f"\x1b[31m{nasty}\x1b[0m\n")
-    expect(shown).to_have_text(f"first\n{nasty}")
-    with log.open("a") as file:
-        file.write("".join(f"{number}\n" for number in range(5000)))
-    expect(shown).to_contain_text("4999")
-    assert len(shown.text_content().split("\n")) == 2000
-    box = page.locator(".log-stdout .log-end")
-    assert box.evaluate("e => e.scrollTop") == 0  # at its newest lines
-
-    page.click(".log-stdout summary")
-    expect(page.locator(".log-stdout .log-mark")).to_have_text("")
-    page.click(".log-stderr summary")
-    expect(page.locator(".log-stderr")).to_contain_text("Nothing yet.")
-    log.with_name("stderr.log").write_text("an error\n")
-    expect(page.locator(".log-stderr pre")).to_have_text("an error")
-    page.click(".log-stdout summary")
-    with log.open("a") as file:
-        file.write("after a pause\n")
-    expect(shown).to_contain_text("4999\nafter a pause")
-
-
-def test_log_of_a_temporary_program_goes_on_to_its_end(page: Page, quick: Quick) -> None:
-    id = quick.run(shell("echo first; exec sleep 1000"))
-    eventually(lambda: quick.logs(id) == "first")
-    page.goto("/admin/quick_start/ephemeralprogram/")
-    page.click(f"text={quick.status(id)['name']}")
-    expect(page.locator(".log-stdout .log-mark")).to_have_text("live")
-    quick.stop(id)
-    expect(page.locator(".log-stdout .log-mark")).to_have_text("ended")
-    expect(page.locator(".log-stdout pre")).to_have_text("first")
-
-
 def test_instances_of_a_port_range_have_buttons_of_their_own(page: Page, api: Api) -> None:
     id = api.add("sh -c 'exec sleep 1000'", port_range={"start": 23200, "end": 23209})
     open_program(page, id)
-    page.fill("#live input[name=start]", "23204")
-    page.click("text=Start instance")
+    page.locator("input.tile[value='23204']").check()
+    page.get_by_role("button", name="Start selected", exact=True).click()
     row = page.locator("#live form tr", has_text="23204")
     expect(row.locator(".state")).to_have_text("running")
-    row.get_by_role("button", name="Stop").click()
+    row.get_by_role("button", name="Stop 23204").click()
     expect(page.locator("#live form tr", has_text="23204")).to_have_count(0)
     expect(page.locator(".messagelist")).to_contain_text("port 23204: stopped")
 
@@ -172,7 +113,7 @@ def test_action_of_the_list_stops_the_chosen_programs(page: Page, api: Api) -> N
     page.check(f"input[name=_selected_action][value='{ids[0]}']")
     page.select_option("select[name=action]", "stop")
     page.get_by_role("button", name="Go").click()
-    expect(page.locator(".messagelist")).to_contain_text("Stopped")
+    expect(page.locator(".batch-summary")).to_have_text("1 stopped")
     assert [api.word(id) for id in ids] == ["stopped", "running"]
 
 
@@ -184,7 +125,9 @@ def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> N
         expect(page.locator("select[name=action]")).to_have_count(0)
         open_program(page, id)
         expect(page.locator("#live .live-head .state")).to_have_text("stopped")
-        expect(page.locator("#content button:visible, #content input[type=submit]")).to_have_count(0)
+        expect(
+            page.locator("#content :is(button:visible:not(.log-button), input[type=submit])")
+        ).to_have_count(0)
 
 
 def test_documentation_is_served_from_this_host(page: Page) -> None:

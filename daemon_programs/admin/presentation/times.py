@@ -19,7 +19,7 @@ def ago(at: datetime) -> SafeString:
     return format_html(
         '<time class="ago" datetime="{}" title="{} UTC">{}</time>',
         at.astimezone(UTC).isoformat(timespec="milliseconds"),
-        timestamps.milliseconds(at).replace("T", " ").removesuffix("Z"),
+        _full(at),
         text,
     )
 
@@ -33,6 +33,38 @@ def since(started_at: float) -> SafeString:
         at.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00"),
         timestamps.uptime(time.time() - started_at),
     )
+
+
+def until(at: datetime) -> SafeString:
+    """Return the time that is left until a time to come, such as "3:20"."""
+    return format_html(
+        '<time class="until" datetime="{}" title="until {} UTC">{}</time>',
+        at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        _full(at),
+        countdown(at.timestamp() - time.time()),
+    )
+
+
+def countdown(seconds: float) -> str:
+    """Return a rest of time as "3:20", or with hours as "1:03:20"."""
+    minutes, rest = divmod(max(int(seconds), 0), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took, in at most two units: "20 ms", "0.4 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 0.1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _full(at: datetime) -> str:
+    return timestamps.milliseconds(at).replace("T", " ").removesuffix("Z")
 
 
 def _words(seconds: float) -> str:

@@ -1,103 +1,172 @@
-"""The list of programs: its columns, filters and actions."""
+"""The page of the list of programs: its order, and what is known of the programs that it shows."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.actions import delete_selected
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils.safestring import SafeString
+from django.contrib import messages
+from django.contrib.admin.templatetags.admin_list import items_for_result, result_headers
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.db.models import CharField, F, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Concat, StrIndex
+from django.http import HttpRequest
 
-from daemon_programs.admin.base import LiveAdmin, action, attempt
-from daemon_programs.admin.presentation.badges import program_badge
-from daemon_programs.admin.program import operations
+from daemon_programs.admin.presentation.standings import Standing
+from daemon_programs.admin.program.filters import StandingFilter
+from daemon_programs.admin.program.overall import overall_of
+from daemon_programs.history.restarts import restarts_since
 from daemon_programs.models import Program
-from daemon_programs.programs import services
+from daemon_programs.models.program import PROGRAM_PREFIX
+from daemon_programs.programs.observed import samples
+from daemon_programs.programs.observed.samples import Sample
 from daemon_programs.supervisor.states import ProgramState
-from daemon_programs.validators.labels import parse_selector
+
+# The columns that the database does not have, and that it is sorted by all the same.
+LIVE_COLUMNS = ("state", "cpu", "memory", "restarts")
 
 
-class HasPortsFilter(admin.SimpleListFilter):
-    """Filter programs by whether they have a port range."""
+@dataclass
+class Live:
+    """What is known of a program in the list beside its row in the database."""
 
-    title = "port range"
-    parameter_name = "ports"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Program]) -> QuerySet[Program]:
-        if self.value() not in ("yes", "no"):
-            return queryset
-        return queryset.filter(port_start__isnull=self.value() == "no")
-
-
-class LabelFilter(admin.SimpleListFilter):
-    """Filter programs by one of the labels that there are."""
-
-    title = "label"
-    parameter_name = "label"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        used = {
-            f"{key}={value}"
-            for labels in Program.objects.exclude(labels={}).values_list("labels", flat=True)
-            for key, value in labels.items()
-        }
-        return [(label, label) for label in sorted(used)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Program]) -> QuerySet[Program]:
-        selector = parse_selector(self.value() or "")
-        if selector is None:
-            return queryset
-        labelled = Program.objects.exclude(labels={}).values_list("pk", "labels")
-        return queryset.filter(pk__in=[pk for pk, labels in labelled if selector.selects(labels)])
+    standing: Standing = Standing.UNKNOWN
+    state: ProgramState | None = None
+    loop: Any = None
+    restarts: int = 0  # without a request, in the last hour
+    sample: Sample | None = None
+    trend: list[float | None] = field(default_factory=list)
+    verbs: list[str] = field(default_factory=list)
+    address: str = ""  # of its verbs
 
 
-class ProgramList(LiveAdmin):
-    """The list of programs, with their states, and the verbs as actions."""
+class ProgramChangeList(ChangeList):
+    """One page of the list, whose states come from one call to supervisord, for all programs."""
 
-    list_display = ["name", "state", "enabled", "boot", "user", "instances"]
-    list_filter = ["enabled", "boot", HasPortsFilter, LabelFilter, "autorestart", "user"]
-    search_fields = ["name", "description", "command"]
-    actions = [
-        action("start", "Started", "operate", lambda program: operations.start(program, all_instances=True)),
-        action(
-            "stop", "Stopped", "operate", lambda program: services.stop_program(program, all_instances=True)
-        ),
-        action(
-            "restart",
-            "Restarted",
-            "operate",
-            lambda program: services.restart_program(program, all_instances=True),
-        ),
-        action("enable", "Enabled", "change", lambda program: services.set_enabled(str(program.pk), True)),
-        action("disable", "Disabled", "change", lambda program: services.set_enabled(str(program.pk), False)),
-        "delete_selected",
-    ]
+    def __init__(self, request: HttpRequest, *args: Any) -> None:
+        self.request = request
+        super().__init__(request, *args)
+        self.title = "Programs"
 
-    def summary(self, program: Program, state: ProgramState | None) -> SafeString:
-        return program_badge(program, state)
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Return the filters, folded but for that by state."""
+        specs, *others = super().get_filters(request)
+        for spec in specs:
+            if not isinstance(spec, StandingFilter):
+                spec.template = "admin/daemon_programs/program/list_filter.html"
+        return specs, *others
 
-    @admin.display(description="instances", ordering="port_start")
-    def instances(self, program: Program) -> str | None:
-        """Return the first and the last port or number."""
-        keys = program.keys
-        return f"{keys.first}–{keys.last}" if keys else None
+    # The order
 
-    @admin.action(description="Delete selected programs", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, programs: QuerySet[Program]) -> HttpResponse | None:
-        """Let Django's action ask for confirmation, then stop and delete each program."""
-        if not request.POST.get("post"):
-            return delete_selected(self, request, programs)
-        removed = [program for program in programs if self.remove(request, program)]
-        if removed:
-            messages.success(request, f"Deleted: {', '.join(map(str, removed))}.")
-        return None
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Program]) -> Any:
+        """Return the order that the address asks for; problems first by default."""
+        if request.method != "GET":
+            return ["pk"]  # an action, which shows no rows
+        if ORDER_VAR not in self.params:
+            return [self.get_ordering_field("state")]
+        return super().get_ordering(request, queryset)
 
-    def remove(self, request: HttpRequest, program: Program) -> bool:
-        """Stop and delete a program, log that, and return whether it is done."""
-        done = attempt(request, program, lambda program: services.remove_program(str(program.pk)))
-        if done:
-            self.log_deletions(request, [program])  # type: ignore[arg-type]  # as Django does
-        return done
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Return what the database is to sort by for a column."""
+        if field_name in LIVE_COLUMNS:
+            return _in_order(self._sorted_by(field_name))
+        return super().get_ordering_field(field_name)
+
+    def get_ordering_field_columns(self) -> Any:
+        """Return the columns that the list is sorted by."""
+        if ORDER_VAR in self.params:
+            return super().get_ordering_field_columns()
+        return {self.list_display.index("state"): "asc"}
+
+    def _sorted_by(self, column: str) -> list[int]:
+        """Return the ids of all programs, sorted by a column; those that are equal by their standing."""
+        ids = list(overall_of(self.request).standings)
+        if column == "restarts":
+            return sorted(ids, key=lambda pk: self.restarts.get(_group(pk), 0))
+        if column in ("cpu", "memory"):
+            return sorted(ids, key=lambda pk: _usage(pk, column))
+        return ids
+
+    # The rows
+
+    @cached_property
+    def restarts(self) -> dict[str, int]:
+        """Return the restarts without a request in the last hour, by group."""
+        return restarts_since(datetime.now(UTC) - timedelta(hours=1))
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the programs of the page, and set ``live`` of each to what is known of it."""
+        super().get_results(request)
+        if request.method != "GET":
+            return
+        model_admin: Any = self.model_admin
+        overall = overall_of(request)
+        chosen = getattr(request, "rows", None)
+        if chosen is not None:  # a part of the page, to be brought up to date
+            self.result_list = self.root_queryset.filter(pk__in=chosen)
+        elif overall.problem:
+            messages.warning(request, f"The states of the programs are unknown: {overall.problem}")
+        for program in self.result_list:
+            group = program.group
+            state, loop = overall.states.get(group), overall.loops.get(group)
+            standing = overall.standings.get(program.pk, Standing.UNKNOWN)
+            program.live = Live(standing, state, loop, self.restarts.get(group, 0))
+            program.live.sample, program.live.trend = samples.latest(group), samples.sparkline(group)
+            model_admin.add_verbs(request, program)
+
+    def headers(self) -> list[dict[str, Any]]:
+        """Return the headings of the table."""
+        return list(result_headers(self))
+
+    def rows(self) -> Iterator[tuple[Program, list[Any]]]:
+        """Yield each program of the page with its cells."""
+        for program in self.result_list:
+            yield program, list(items_for_result(self, program, None))
+
+    # What concerns all programs
+
+    @property
+    def page_title(self) -> str:
+        """Return the title of the page: how many programs have a problem comes first."""
+        problems = overall_of(self.request).problems
+        site = self.model_admin.admin_site.site_title
+        return f"({problems}) {self.title} | {site}" if problems else f"{self.title} | {site}"
+
+    @property
+    def depends_on_state(self) -> bool:
+        """Return whether a row may have to move, or leave the list, when its state changes."""
+        columns = list(self.get_ordering_field_columns())
+        is_sorted = columns[:1] == [self.list_display.index("state")]
+        return is_sorted or StandingFilter.parameter_name in self.params
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """Return the choices of the filter by state, with their counts."""
+        return [
+            choice
+            for spec in self.filter_specs
+            if isinstance(spec, StandingFilter)
+            for choice in spec.choices(self)
+        ]
+
+
+def _group(id: int) -> str:
+    return f"{PROGRAM_PREFIX}{id}"
+
+
+def _usage(id: int, column: str) -> float:
+    sample = samples.latest(_group(id))
+    if sample is None:
+        return -1.0
+    return sample.cpu_percent if column == "cpu" else sample.memory_rss_bytes
+
+
+def _in_order(ids: list[int]) -> Combinable:
+    """Return what sorts rows as these ids are sorted: the place of each in one text.
+
+    A thousand conditions would be slower, and more than SQLite takes.
+    """
+    text = f",{','.join(map(str, ids))},"
+    return StrIndex(Value(text), Concat(Value(","), Cast(F("pk"), CharField()), Value(",")))

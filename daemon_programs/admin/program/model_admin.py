@@ -9,21 +9,25 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db import models
+from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.urls import reverse
 
-from daemon_programs.admin.base import REPORTED_ERRORS, attempt, error_message
+from daemon_programs.admin.base import attempt
 from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
-from daemon_programs.admin.program.changelist import ProgramList
+from daemon_programs.admin.program.listing import ProgramList
+from daemon_programs.admin.program.names import ProgramNames
 from daemon_programs.admin.program.page import ProgramPage
+from daemon_programs.admin.program.removal import ProgramRemoval
 from daemon_programs.models import Program
 from daemon_programs.programs import waiting
+from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.transactions import write_transaction
 
 
 @admin.register(Program)
-class ProgramAdmin(ProgramPage, ProgramList):
-    """The list, the page and the form of programs."""
+class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # type: ignore[misc]  # Media
+    """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
     formfield_overrides = {
@@ -31,14 +35,24 @@ class ProgramAdmin(ProgramPage, ProgramList):
         models.TextField: {"strip": False, "widget": PlainText},
         models.JSONField: {
             "form_class": JsonField,
-            "widget": PlainText,
             "show_hidden_initial": False,
         },
     }
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
-        return fieldsets(obj)
+        read_only = obj is not None and not self.has_change_permission(request, obj)
+        return fieldsets(obj or _template(request), read_only=read_only)
+
+    def add_view_from(self, request: HttpRequest, template: Program) -> HttpResponse:
+        """Show the form of a new program, filled in as a program that is not stored."""
+        request.template = template  # type: ignore[attr-defined]
+        return self.add_view(request, form_url=reverse("admin:daemon_programs_program_add"))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the values that the form of a new program is filled in with."""
+        template = _template(request)
+        return model_to_dict(template) if template else super().get_changeform_initial_data(request)
 
     def get_form(
         self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
@@ -78,11 +92,6 @@ class ProgramAdmin(ProgramPage, ProgramList):
         if program is not None:
             attempt(request, program, settle)
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Ask for confirmation, then stop and delete the program."""
-        program = self.get_object(request, unquote(object_id))
-        if request.method != "POST" or not program or not self.has_delete_permission(request, program):
-            return super().delete_view(request, object_id, extra_context)
-        if self.remove(request, program):
-            return self.response_delete(request, str(program), program.pk)
-        return redirect("admin:daemon_programs_program_changelist")
+
+def _template(request: HttpRequest) -> Program | None:
+    return getattr(request, "template", None)

@@ -1,111 +1,138 @@
-"""The page of one program above its form: what it shows, and its buttons."""
+"""The page of one program above its form, and the parts of it that are asked for again."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
 
 from daemon_programs.admin import delivery as delivery_admin
-from daemon_programs.admin import event as event_admin
-from daemon_programs.admin.base import LiveAdmin, attempt
+from daemon_programs.admin.presentation.instances import rows
 from daemon_programs.admin.presentation.live import live
-from daemon_programs.admin.program.operations import (
-    BUTTON_TIMEOUT_SECONDS,
-    OPERATIONS,
-    WAITING,
-    key_from,
-    kind_of,
-)
-from daemon_programs.exceptions import Refused
+from daemon_programs.admin.presentation.logs import log_tails
+from daemon_programs.admin.presentation.processes import process_rows
+from daemon_programs.admin.program.activity import changes_of, events_of
+from daemon_programs.admin.program.buttons import ProgramButtons
+from daemon_programs.admin.program.operations import key_from
+from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Program
-from daemon_programs.programs import signalling
-from daemon_programs.supervisor.processes.signals import SIGNALS
+from daemon_programs.programs import waiting
+from daemon_programs.supervisor.instances import Key
+
+_FRAGMENTS = "admin/daemon_programs/program/"
 
 
-class ProgramPage(LiveAdmin):
+class ProgramPage(ProgramButtons):
     """The live part of a program's page."""
+
+    class Media:
+        css = {"all": ["daemon_programs/css/tiles.css"]}
+        js = [Script(f"daemon_programs/console/{name}.js", type="module") for name in ("fragments", "tiles")]
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the live section, the last events and the deliveries, as far as the user may see them."""
+        """Add the live section, as far as the user may see it."""
         program = kwargs.get("obj")
         # `program` may have values that were typed and refused.
         stored = program and Program.objects.filter(pk=program.pk).first()
         if stored:
-            may_operate = self.has_operate_permission(request)
-            key = key_from(stored, request.GET.get(kind_of(stored).name, ""))
-            context["live"] = live(stored, key, may_operate=may_operate)
-            if request.user.has_perm("daemon_programs.view_event"):
-                context["live"]["events"] = event_admin.summary_for_program(stored)
-            if request.user.has_perm("daemon_programs.view_delivery"):
-                may_change = self.has_change_permission(request, stored)
-                context["live"]["webhooks"] = delivery_admin.summary_for_program(
-                    stored, may_change=may_change
-                )
+            context["live"] = self._live(request, stored)
+            key = context["live"]["key"]
+            context["live"]["logs"] = log_tails(stored, reverse("program-log-stream", args=[stored.pk]), key)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def _live(self, request: HttpRequest, program: Program) -> dict[str, Any]:
+        """Return the template context of what is refreshed."""
+        may_change = self.has_change_permission(request, program)
+        shown = live(program, may_operate=self.has_operate_permission(request), may_change=may_change)
+        key = _chosen_key(request, program, shown)
+        address = reverse("admin:daemon_programs_program_live", args=[program.pk])
+        shown |= {
+            "key": key,
+            "address": f"{address}?{urlencode({key.kind.name: key.value})}" if key else address,
+            "title": f"{shown['title']} · {program} | {self.admin_site.site_title}",
+            "changes": changes_of(program, shown.get("since")),
+        }
+        if request.user.has_perm("daemon_programs.view_event"):
+            shown["events"] = events_of(program)
+        if request.user.has_perm("daemon_programs.view_delivery"):
+            shown["webhooks"] = delivery_admin.summary_for_program(program, may_change=may_change)
+        return shown
+
+    # The addresses
+
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of the buttons."""
-        operate = path(
-            "<path:object_id>/operate/",
-            self.admin_site.admin_view(self.operate_view),
-            name="daemon_programs_program_operate",
-        )
-        rotate_secret = path(
-            "<path:object_id>/webhook-secret/",
-            self.admin_site.admin_view(partial(delivery_admin.rotate_secret_view, self)),
-            name="daemon_programs_program_webhook_secret",
-        )
-        return [operate, rotate_secret, *super().get_urls()]
+        """Add the addresses of the buttons and of the parts that are refreshed or shown on demand."""
+        views: dict[str, Callable[..., HttpResponse]] = {
+            "live": self.live_view,
+            "processes": self.processes_view,
+            "instances": self.instances_view,
+            "operate": self.operate_view,
+            "webhook-secret": partial(delivery_admin.rotate_secret_view, self),
+        }
+        own = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"daemon_programs_program_{name.replace('-', '_')}",
+            )
+            for name, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
 
-    def operate_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Handle a button: its name is that of an operation, its value a key or ``all``."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_operate_permission(request):
+    def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Render what is refreshed on the page of a program."""
+        program = self._seen(request, object_id)
+        if program is None:
+            return self._gone(request)
+        shown = self._live(request, program)
+        return TemplateResponse(request, f"{_FRAGMENTS}head.html", {"live": shown, "is_fragment": True})
+
+    def processes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Render the process trees of a program."""
+        program = self._seen(request, object_id)
+        if program is None:
+            return self._gone(request)
+        return TemplateResponse(request, f"{_FRAGMENTS}processes.html", process_rows(program))
+
+    def instances_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Render the table of the instances that are not stopped."""
+        program = self._seen(request, object_id)
+        if program is None:
+            return self._gone(request)
+        may_operate = self.has_operate_permission(request) and program.enabled
+        try:
+            found = rows(program, waiting.state_of(program), may_operate=may_operate)
+        except DaemonError as problem:
+            return HttpResponse(str(problem), content_type="text/plain")
+        shown = {"program": program, "instances": found, "key": None}
+        return TemplateResponse(request, f"{_FRAGMENTS}instances.html", {"live": shown})
+
+    def _seen(self, request: HttpRequest, object_id: str) -> Program | None:
+        """Return the program of an address if the user may view it; None if there is none."""
+        if not self.has_view_permission(request):
             raise PermissionDenied
-        program = self.get_object(request, unquote(object_id))
-        name = next((name for name in (*OPERATIONS, "signal") if name in request.POST), None)
-        if program is None or name is None:
-            return HttpResponseBadRequest("The program or the button does not exist")
-        if name == "signal":
-            self._signal(request, program)
-        else:
-            self._operate(request, program, name, request.POST[name])
-        page = reverse("admin:daemon_programs_program_change", args=[program.pk])
-        key = key_from(program, request.POST[name])
-        return redirect(f"{page}?{key.kind.name}={key.value}" if key else page)
+        return self.get_object(request, unquote(object_id))
 
-    def _operate(self, request: HttpRequest, program: Program, name: str, target: str) -> None:
-        verb, done = OPERATIONS[name]
-        key = key_from(program, target)
-        wait = {"wait": True, "timeout": BUTTON_TIMEOUT_SECONDS} if name in WAITING else {}
+    def _gone(self, request: HttpRequest) -> HttpResponse:
+        """Tell a page that is still open that its program is not there any more."""
+        return TemplateResponse(request, f"{_FRAGMENTS}gone.html")
 
-        def operate(program: Program) -> None:
-            if target not in ("", "all") and key is None:
-                raise Refused(f"The {kind_of(program).name} must be a number")
-            verb(program, key=key, all_instances=target == "all", **wait)
 
-        if attempt(request, program, operate):
-            label = f"“{program}”, {key.kind.name} {key.value}" if key else f"“{program}”"
-            self.log_change(request, program, f"{done.capitalize()}: {label}.")
-            messages.success(request, f"{label}: {done}.")
-
-    def _signal(self, request: HttpRequest, program: Program) -> None:
-        """Send the chosen signal to all that runs of a program."""
-        name = request.POST.get("signal_name", "")
-
-        def signal(program: Program) -> None:
-            if name not in SIGNALS:
-                raise Refused("The signal does not exist")
-            signalling.signal_program(program, name, all_instances=True)
-
-        if attempt(request, program, signal):
-            self.log_change(request, program, f"SIG{name} sent.")
-            messages.success(request, f"“{program}”: SIG{name} sent.")
+def _chosen_key(request: HttpRequest, program: Program, shown: dict[str, Any]) -> Key | None:
+    """Return the key of the instance whose logs are shown: the chosen one, or the first that runs."""
+    keys = program.keys
+    if keys is None:
+        return None
+    key = key_from(program, request.GET.get(keys.kind.name, ""))
+    if key is not None and key in keys:
+        return key
+    first: Key = shown["instances"][0]["key"] if shown.get("instances") else next(iter(keys))
+    return first

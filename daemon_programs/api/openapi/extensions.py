@@ -4,13 +4,13 @@ What it can't express (that a user exists, that a name is free, that two fields 
 descriptions.
 """
 
-import re
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 
 from daemon_programs.models import Program
 from daemon_programs.models.fields import FIELD, ProgramField
+from daemon_programs.models.fields.webhooks import WEBHOOK_PROPERTIES
 from daemon_programs.serializers.fields import (
     RequiredString,
     StrictObject,
@@ -19,7 +19,6 @@ from daemon_programs.serializers.fields import (
     StrictStringMap,
 )
 from daemon_programs.serializers.program import AutorestartField, SupervisedProgramSerializer
-from daemon_programs.validators import webhook_config
 
 # The content of character classes, in a notation that all dialects of regular expressions share.
 _NUL = r"\u0000"
@@ -37,17 +36,6 @@ def _visible_text(forbidden: str) -> str:
     return f"^[^{forbidden}]*[^{forbidden}{_BLANKS}][^{forbidden}]*$"
 
 
-def _in_any_case(*words: str) -> str:
-    letters = (
-        "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else re.escape(c) for c in word) for word in words
-    )
-    return f"^({'|'.join(letters)})$"
-
-
-def _between(limits: tuple[int, int], default: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": limits[0], "maximum": limits[1], "default": default}
-
-
 _LOG_FILE = f"^(/[^{_CONTROLS}]*[^/{_CONTROLS}])?$"
 
 # The patterns of string fields by name. They match the empty text where it means that a field is not set.
@@ -61,25 +49,6 @@ PATTERNS = {
     "stderr_logfile": _LOG_FILE,
     "umask": "^0?[0-7]{3}$",
     "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
-}
-
-_EVENT = {"type": "string", "pattern": _in_any_case(*webhook_config.EVENTS, *webhook_config.ALL)}
-_WEBHOOKS: dict[str, Any] = {
-    "enabled": {"type": "boolean", "default": True},
-    "urls": {
-        "type": "array",
-        "maxItems": webhook_config.MAX_URLS,
-        "items": {"type": "string", "maxLength": 2048},
-        "description": "At least one if `enabled`. https only, and not to a private address.",
-    },
-    "events": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}], "default": "*"},
-    "headers": {
-        "type": "object",
-        "maxProperties": webhook_config.MAX_HEADERS,
-        "additionalProperties": {"type": "string", "pattern": r"^[\t\u0020-\u007e]*$", "maxLength": 4096},
-    },
-    "timeout": _between(webhook_config.TIMEOUT, default=10),
-    "retry": _between(webhook_config.RETRY, default=3),
 }
 
 _IGNORED = {"description": "Ignored, so that a response may be sent back."}
@@ -121,7 +90,7 @@ def _constrain(schema: dict[str, Any], name: str, field: Any) -> None:
     elif isinstance(field, StrictStringMap):
         schema["additionalProperties"] = {"type": "string", "pattern": _text(_NUL)}
     elif isinstance(field, StrictObject):
-        schema.update(properties=_WEBHOOKS, additionalProperties=False)
+        schema.update(properties=WEBHOOK_PROPERTIES, additionalProperties=False)
     elif isinstance(field, AutorestartField):
         words = {"type": "string", "enum": list(field.choices)}
         schema.clear()

@@ -27,7 +27,6 @@ DEFAULT_PORT_PARAM = "--port"
 # of its fields is used.
 SECTIONS: list[tuple[str | None, str, bool]] = [
     (None, "", False),
-    ("What runs", "", False),
     ("When it runs", "", False),
     ("Restarts", "", True),
     ("Process", "", True),

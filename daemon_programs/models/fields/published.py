@@ -38,7 +38,6 @@ PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
         Kind.REQUIRED_TEXT,
         "Split into arguments as a shell would, but run without one: quotes must be balanced.",
         example="python3 -m http.server 9000",
-        section="What runs",
         help_text="Split into arguments as a shell would, but run without one.",
     ),
     ProgramField(
@@ -76,7 +75,6 @@ PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
         Kind.REQUIRED_TEXT,
         "The system user that it runs as; it must exist.",
         example="www-data",
-        section="What runs",
         help_text="The system user that it runs as.",
     ),
     ProgramField(
@@ -85,15 +83,13 @@ PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
         "Variables by name. A name has letters, digits and _, at most 128, and no digit first.",
         example={"SITE": "a"},
         default={},
-        section="What runs",
-        help_text='Variables, as JSON: {"NODE_ENV": "production"}',
+        help_text="Variables by name.",
     ),
     ProgramField(
         "directory",
         Kind.TEXT,
         "The working directory: absolute, and it must exist. Empty or null: the user's home.",
         example="/var/www",
-        section="What runs",
         help_text="Absolute. Empty: the user's home.",
         nullable=True,
     ),
@@ -198,7 +194,8 @@ PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
         "Whether the shell of the terminal session stays after the command. Null: depends on the command.",
         example=False,
         section="Display and terminal",
-        help_text="Yes: the shell stays when the command has ended. Unknown: the command decides.",
+        help_text="Whether the shell stays when the command has ended. Automatic: after a shell or an "
+        "interpreter without arguments, except in tmux.",
         nullable=True,
     ),
     ProgramField(
@@ -207,7 +204,7 @@ PUBLISHED_FIELDS: tuple[ProgramField, ...] = (
         "Where state changes are delivered. An edit merges the object by key.",
         example={"urls": ["https://example.com/hook"], "events": "*"},
         section="Webhooks",
-        help_text='Whom to tell of state changes: {"urls": ["https://example.com/hook"], "events": "*"}',
+        help_text="Whom to tell of state changes.",
         nullable=True,
         restarts=False,
         temporary=False,

@@ -49,7 +49,7 @@ STOPPING_FIELDS: tuple[ProgramField, ...] = (
         "directory, with its environment and `MAINPID`.",
         example={"signal": "HUP"},
         section="Stopping",
-        help_text='What a reload does: {"signal": "HUP"}, or {"command": "nginx -s reload"}',
+        help_text="What a reload does.",
         nullable=True,
         restarts=False,
         temporary=False,

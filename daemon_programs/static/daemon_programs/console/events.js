@@ -8,11 +8,13 @@ const RETRY_MILLISECONDS = 2000;
 const onEvent = new Set();
 const onRefresh = new Set();
 let source = null;
-let wasLost = false;
+let isWanted = false;
+let isStarted = false;
 
 /* Call back with each event, as `GET events` shows it. */
 export function subscribe(callback) {
     onEvent.add(callback);
+    start();
 }
 
 /* Call back when events may have been missed: everything on the page is to be refreshed. */
@@ -25,12 +27,19 @@ export function hasEvents() {
     return address() !== null;
 }
 
-/* Open the stream now, and whenever the page becomes visible again. */
+/* Open the stream now, and whenever the page becomes visible again; a page that subscribes to nothing has none. */
 export function connect() {
-    if (!hasEvents() || (onEvent.size === 0 && onRefresh.size === 0)) return;
+    isWanted = true;
+    start();
+}
+
+/* The scripts of a page may subscribe after `connect`. */
+function start() {
+    if (!isWanted || isStarted || !hasEvents() || onEvent.size === 0) return;
+    isStarted = true;
     document.addEventListener("visibilitychange", () => {
         if (document.hidden) close();
-        else if (source === null) { open(); refresh(); }
+        else if (source === null) open();
     });
     if (!document.hidden) open();
 }
@@ -42,8 +51,7 @@ function address() {
 function open() {
     source = new EventSource(address());
     source.addEventListener("open", () => {
-        if (wasLost) refresh();
-        wasLost = false;
+        refresh(); // what happened since the page was rendered, or while the connection was lost, was missed
         show("open");
     });
     source.addEventListener("state", (message) => {
@@ -52,7 +60,6 @@ function open() {
     });
     source.addEventListener("reset", refresh);
     source.addEventListener("error", () => {
-        wasLost = true;
         show("lost");
         // A browser gives up after a response that is no stream, as of a proxy whose server is away.
         if (source.readyState === EventSource.CLOSED) { close(); setTimeout(reopen, RETRY_MILLISECONDS); }

@@ -2,6 +2,7 @@
 
    <div data-live="ADDRESS">              its content is that of ADDRESS, an HTML fragment
         data-live-program="7"             only events of this program concern it
+        data-live-temporary="quick_7"     only events of this temporary program, or with "any" of all of them
         data-live-seconds="10"            refresh it also so often, as for figures that no event tells
    Within it, `data-keep` marks elements that scripts fill, and `data-key` tells rows apart.
    A fragment may begin with <template data-title="…">, the new title of the page. */
@@ -16,6 +17,7 @@ class Region {
     constructor(element) {
         this.element = element;
         this.program = element.dataset.liveProgram ?? null;
+        this.temporary = element.dataset.liveTemporary ?? null;
         this.isScheduled = false;
         this.isAsking = false;
         this.isStale = false;
@@ -23,6 +25,8 @@ class Region {
     }
 
     concerns(event) {
+        if (this.temporary === "any") return "temporary_id" in event;
+        if (this.temporary !== null) return event.temporary_id === this.temporary;
         return this.program === null || String(event.program_id) === this.program;
     }
 

@@ -1,7 +1,8 @@
 /* Count times on once a second, by the server's clock: <time class="since"> as in `uptime`, <time class="ago"> as
-   in "3 minutes ago" (see presentation/times.py). */
+   in "3 minutes ago", <time class="until"> down to a time to come (see presentation/times.py). */
 
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const TEXTS = { since: uptime, ago, until: (passed) => countdown(-passed) };
 
 export function startTimes() {
     const served = Date.parse(document.querySelector("meta[name='daemon-time']")?.content ?? "");
@@ -10,17 +11,26 @@ export function startTimes() {
 }
 
 function update(now) {
-    for (const element of document.querySelectorAll("time.since, time.ago")) {
-        const passed = (now - Date.parse(element.dateTime)) / 1000;
-        const text = element.classList.contains("since") ? uptime(passed) : ago(passed);
-        if (element.textContent !== text) element.textContent = text;
+    for (const [name, inText] of Object.entries(TEXTS)) {
+        for (const element of document.querySelectorAll(`time.${name}`)) {
+            const text = inText((now - Date.parse(element.dateTime)) / 1000);
+            if (element.textContent !== text) element.textContent = text;
+        }
     }
 }
 
 function uptime(seconds) {
     const whole = Math.max(Math.floor(seconds), 0);
-    const two = (number) => String(number).padStart(2, "0");
     return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
+function countdown(seconds) {
+    const whole = Math.max(Math.floor(seconds), 0);
+    return whole >= 3600 ? uptime(whole) : `${Math.floor(whole / 60)}:${two(whole % 60)}`;
+}
+
+function two(number) {
+    return String(number).padStart(2, "0");
 }
 
 export function ago(passed) {

@@ -19,6 +19,7 @@ It differs from stock supervisord's where docs/contract.md, sections 3 to 6, ask
 import math
 import os
 import time
+from typing import Any
 
 from supervisor.datatypes import RestartUnconditionally
 from supervisor.options import (
@@ -38,6 +39,7 @@ from daemon_programs.supervisor.plugin.programs.runs.ending import LOOK_AGAIN_SE
 from daemon_programs.supervisor.plugin.programs.runs.preparation import FailedStart, Preparation
 from daemon_programs.supervisor.plugin.programs.runs.stopping import SUPERVISORD, StoppableRun
 from daemon_programs.supervisor.processes import signals
+from daemon_programs.supervisor.spec import AT_NEXT_START
 from daemon_programs.supervisor.states import ProcessState
 
 # What causes a change of state that was not requested: see `daemon_programs.actors`.
@@ -49,6 +51,7 @@ class ProgramProcess(StoppableRun):
     """Replaces supervisord's process class."""
 
     spawnerr: str | None
+    launched_with: dict[str, Any] | None = None  # the program's file, as of the start of the run
 
     # Starting
 
@@ -119,6 +122,7 @@ class ProgramProcess(StoppableRun):
         self._note(pid)
         self.watch_memory()
         self.launched_at = time.monotonic()
+        self.launched_with = self.group.config.spec
         self._observe()
         self.context.wakeup.at(self.launched_at + self.config.startsecs)
         return pid
@@ -244,6 +248,8 @@ class ProgramProcess(StoppableRun):
         }
         if self.restart_reason:
             self.last_run["reason"] = self.restart_reason
+        if self.has_own_process:
+            self.last_run["seconds"] = round(time.monotonic() - self.launched_at, 3)
 
     # The loop's turn
 
@@ -362,6 +368,14 @@ class ProgramProcess(StoppableRun):
         """Whether nothing of it runs or will run by itself."""
         return not (self.pid or self.ending or self.wanted or self.state == ProcessStates.STOPPING)
 
+    @property
+    def _outdated_fields(self) -> list[str]:
+        """The fields that have another value by now, which counts from the next start on."""
+        spec = self.group.config.spec
+        if self.launched_with is None or self.launched_with is spec:
+            return []
+        return [name for name in AT_NEXT_START if spec[name] != self.launched_with[name]]
+
     def _is_due(self, now: float) -> bool:
         """Return whether a process that is down is to be started now."""
         if self.pid or self.ending or self.state == ProcessStates.STOPPING:
@@ -377,6 +391,8 @@ class ProgramProcess(StoppableRun):
             shown["pid"] = self.pid
             shown["started_at"] = self.laststart
             shown["uptime"] = time.monotonic() - self.launched_at
+            if outdated := self._outdated_fields:
+                shown["outdated"] = outdated
         if self.ending:
             shown["ending"] = True
         if self.restarts:
