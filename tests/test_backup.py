@@ -222,3 +222,11 @@ def test_mirror_that_knows_less_is_not_kept(source: tuple[Stack, Path], own_stac
     (own_stack.folder / "programs.json").write_text('{"programs": []}')
     own_stack.start()
     assert list((own_stack.folder / "backups").glob("programs-*.json")) == []
+
+
+def test_samples_of_the_replaced_programs_are_removed(source: tuple[Stack, Path], own_stack: Stack) -> None:
+    done(own_stack, "restore", source[1])
+    samples = own_stack.folder / "samples"
+    samples.write_bytes(b"of other programs with the same ids")
+    done(own_stack, "restore", source[1])
+    assert not samples.exists()

@@ -82,6 +82,7 @@ def finish_restore() -> Path | None:
             _move_away(name, kept)
             restored.rename(settings.STATE_DIR / name)
     _move_away(settings.PROGRAMS_FILE.name, kept)  # the mirror of the replaced database
+    settings.SAMPLES_FILE.unlink(missing_ok=True)  # the ids in it may be those of other programs now
     sync_folder(settings.STATE_DIR)
     settings.RESTORE_FOLDER.rmdir()
     return kept if kept.exists() else None

@@ -14,7 +14,7 @@ from tests.console.chromium import open_page
 from tests.stack import Api, Stack
 from tests.temporary_programs import Quick
 
-# Where a canvas has strong colours, how wide the widest gap between them is, and the most frequent colour.
+# Where a canvas has strong colours, how wide the widest gap between them is, and their most frequent.
 DRAWN = """canvas => {
     const {data, width, height} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const columns = new Set(), colors = {};
