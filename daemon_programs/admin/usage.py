@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import (
-    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBadRequest,
@@ -25,11 +24,10 @@ def usage_view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpRe
     program = model_admin.get_object(request, unquote(object_id))
     if not model_admin.has_view_permission(request, program):
         raise PermissionDenied
-    if program is None:
-        raise Http404("The program does not exist")
     span: Any = request.GET.get("span", "hour")
     if span not in _SECONDS:
         return HttpResponseBadRequest("The span must be hour or day")
-    points = samples.history(program.group, span)
+    # A page may still be open when its program is removed: it gets nothing, rather than an error.
+    points = samples.history(program.group, span) if program else []
     columns = [[point[column] for point in points] for column in range(3)]
     return JsonResponse({"seconds": _SECONDS[span], "columns": columns})

@@ -29,6 +29,7 @@ PAGES = {
     "running program": f"/admin/{PROGRAMS}{{running}}/change/",
     "fatal program": f"/admin/{PROGRAMS}{{fatal}}/change/",
     "port range": f"/admin/{PROGRAMS}{{range}}/change/",
+    "log": f"/admin/{PROGRAMS}{{running}}/log/",
     "new program": f"/admin/{PROGRAMS}add/",
     "deletion of a program": f"/admin/{PROGRAMS}{{running}}/delete/",
     "audit of a program": f"/admin/{PROGRAMS}{{running}}/history/",
@@ -37,6 +38,8 @@ PAGES = {
     "deliveries": "/admin/daemon_programs/delivery/",
     "temporary programs": f"/admin/{EPHEMERAL}",
     "temporary program": f"/admin/{EPHEMERAL}{{temporary}}/change/",
+    "log of a temporary program": f"/admin/{EPHEMERAL}{{temporary}}/log/",
+    "run something": f"/admin/{EPHEMERAL}add/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -78,7 +81,7 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
     events = api.get("events", limit=1).json()["events"]
     with Quick(staffed) as quick:
         name = quick.status(quick.run("sleep 1000"))["name"]
-        link = re.search(rf'/(\d+)/change/">{name}<', AdminClient(staffed).page(EPHEMERAL))
+        link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
         assert link
         yield {**ids, "event": events[0]["id"], "temporary": link[1]}
     for id in ids.values():

@@ -126,7 +126,7 @@ def test_viewer_gets_no_buttons(browser: Browser, staffed: Stack, api: Api) -> N
         open_program(page, id)
         expect(page.locator("#live .live-head .state")).to_have_text("stopped")
         expect(
-            page.locator("#content :is(button:visible:not(.log-button), input[type=submit])")
+            page.locator("#content :is(button:visible:not(.log-button, [data-span]), input[type=submit])")
         ).to_have_count(0)
 
 
