@@ -350,5 +350,5 @@ def test_program_that_is_gone_is_said_to_be_gone(api: Api, boss: AdminClient) ->
     api.ok(f"programs/remove/{id}")
     for path in (f"{PROGRAMS}{id}/change/", f"{PROGRAMS}{id}/delete/"):
         answer = boss.post(path, {"name": "x", "post": "yes"}, follow=True)
-        assert any("doesn’t exist" in message for message in messages_of(answer)), path
+        assert answer.status_code == 404, path
     eventually(lambda: api.get(f"programs/{id}").status_code == 404)

@@ -126,7 +126,9 @@ def test_page_of_an_ended_one_shows_the_result_and_the_logs(
 ) -> None:
     id = quick.launch(shell("echo one; exit 3"), autorestart=False, wait="exit")["temporary_id"]
     html = page(boss, stack, id)
-    ended = r"exited exited with code 3 after \d+(\.\d)? m?s Run again Keep as a program Purge"
+    ended = (
+        r"exited exited with code 3 after \d+(\.\d)? m?s Run again Keep as a program Purge Last hour Last day"
+    )
     assert re.search(f"{ended} stdout .* one stderr", live_of(html))
     assert buttons(html) == ["purge"]
 

@@ -145,7 +145,7 @@ def test_lines_are_found_filtered_and_wrapped(page: Page, api: Api, id: int) -> 
 
 
 def test_both_streams_are_merged_by_time(page: Page, api: Api) -> None:
-    script = "for i in 1 2 3; do echo out $i; sleep 0.02; echo err $i >&2; sleep 0.02; done; exec sleep 1000"
+    script = "for i in 1 2 3; do echo out $i; sleep 0.5; echo err $i >&2; sleep 0.5; done; exec sleep 1000"
     id = api.add(shell(script), boot=True, log_timestamps=True)
     eventually(lambda: "err 3" in api.logs(id, type="stderr"))
     box = open_log(page, id)

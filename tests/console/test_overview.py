@@ -34,7 +34,7 @@ def test_crash_is_told_within_a_second(page: Page, api: Api) -> None:
     os.kill(api.pid(id), signal.SIGKILL)
     expect(problems.locator("li", has_text="sentinel")).to_contain_text("it was ended by SIGKILL")
     assert page.evaluate("window.seenAt") / 1000 - killed < 5  # 0.3 s on an idle machine
-    expect(problems.locator(".severity-bad")).to_contain_text("failed")
+    expect(problems.locator("li", has_text="sentinel").locator(".severity-bad")).to_have_text("failed")
     expect(page).to_have_title("(1) Overview | Daemon API")
     page.click(".overview-problems >> text=sentinel")
     expect(page).to_have_url(f"http://{page.url.split('/')[2]}/admin/daemon_programs/program/{id}/change/")
