@@ -15,7 +15,7 @@ _PATH = "/api/v1/daemon/"
 _CONNECT_SECONDS = 10
 # A call may wait 300 seconds for a start, or as long as a grace period for a stop.
 _ANSWER_SECONDS = 330
-# A stream has a comment every 15 seconds. One that is silent for longer is lost, though nobody has said so.
+# A stream has a comment every 15 seconds. One that is silent for longer is lost, without any notice.
 _SILENCE_SECONDS = 40
 _PAUSE_SECONDS = 1.0  # before the next attempt to connect
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of
+from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of, text_of
 from tests.faults import no_configuration_folder
 from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
@@ -351,4 +351,5 @@ def test_program_that_is_gone_is_said_to_be_gone(api: Api, boss: AdminClient) ->
     for path in (f"{PROGRAMS}{id}/change/", f"{PROGRAMS}{id}/delete/"):
         answer = boss.post(path, {"name": "x", "post": "yes"}, follow=True)
         assert answer.status_code == 404, path
+        assert f"There is no program with the id “{id}”: perhaps it was removed" in text_of(answer.text), path
     eventually(lambda: api.get(f"programs/{id}").status_code == 404)

@@ -239,7 +239,7 @@ class World:
             self.sampler._try_to_look()
 
     def restarted(self, after: float = 0.0) -> Sampler:
-        """The sampler of the next process, some seconds later; its clock begins anew."""
+        """The sampler of the next process, some seconds later; its clock begins again."""
         clock = SteppedClock()
         clock.passed = self.clock.passed + after
         again = Sampler(self.states, self.file, clock)

@@ -16,7 +16,7 @@ def outcome(record: EphemeralProgram) -> str:
         return ""
     took = duration((record.ended_at - record.created_at).total_seconds())
     if record.error:
-        # Nobody has seen when a lost program ended.
+        # The time of a lost program's end is not known.
         return record.error if record.error == LOST else f"{record.error}, after {took}"
     if record.signal:
         return f"ended by {record.signal} after {took}"

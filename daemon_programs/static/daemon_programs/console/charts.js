@@ -130,7 +130,7 @@ class UsageChart {
 
     resize() {
         for (const plot of this.plots) {
-            const width = plot.root.parentElement?.clientWidth ?? 0; // none once it was drawn anew
+            const width = plot.root.parentElement?.clientWidth ?? 0; // it is not on the page once another one replaces it
             if (width > 0 && width !== plot.width) plot.setSize({ width, height: HEIGHT });
         }
     }

@@ -1,7 +1,7 @@
 /* Editors: each shows a value of a shape (see admin/forms/shapes.py) and says what JSON has become of it.
 
-   An editor is { element, json() }: `json` returns the text of the value, or "" if nothing is filled in. What nobody
-   has touched is written as it was, so that a value survives that its controls can't show exactly (CR LF). */
+   An editor is { element, json() }: `json` returns the text of the value, or "" if nothing is filled in. What was not
+   touched is written as it was, so that a value survives that its controls can't show exactly (CR LF). */
 import { button, focusFirst, make, newId, tellOfChange } from "./elements.js";
 import { hideSecret } from "./secrets.js";
 import { boolean, choice, fixed, number, options, set, text } from "./scalars.js";
