@@ -21,6 +21,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+# What a page shows follows real processes, which take their time on a loaded machine: how quick a page is
+# is measured where it matters, and never by this limit.
+expect.set_options(timeout=30_000)
+
 
 @contextmanager
 def open_page(
