@@ -84,6 +84,7 @@ class LaunchAdmin(FormPage):
     """The form of a launch, in the place of the form that adds a record."""
 
     form = LaunchForm
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may launch programs; the mixin of all pages asks for the one to view."""
         return admin.ModelAdmin.has_add_permission(self, request)

@@ -28,6 +28,7 @@ class ProgramAdmin(FormPage, ProgramPage, ProgramRemoval, ProgramNames, ProgramL
     """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
+
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
         read_only = obj is not None and not self.has_change_permission(request, obj)
