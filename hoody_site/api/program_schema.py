@@ -94,10 +94,7 @@ def _component(schema: dict[str, Any]) -> dict[str, Any]:
         if name not in ProgramSerializer.ignored_keys
     }
     whole = {**schema, "properties": properties} if properties else schema
-    converted = _converted({name: each for name, each in whole.items() if name != "description"})
-    if "required" in converted and "command" in converted["required"]:
-        converted["required"] = [name for name in converted["required"] if name not in _REQUIRED]
-    return converted
+    return _converted({name: each for name, each in whole.items() if name != "description"})
 
 
 def _converted(node: dict[str, Any]) -> dict[str, Any]:
