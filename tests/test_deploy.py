@@ -237,3 +237,11 @@ def test_unit_is_valid(tmp_path: Path) -> None:
 def test_container_runs_the_daemon_as_process_1() -> None:
     """The form with brackets has no shell between."""
     assert 'ENTRYPOINT ["hoody-daemon"]\nCMD ["run"]\n' in read("Containerfile")
+
+
+def test_each_line_of_the_unit_is_explained() -> None:
+    table = (PROJECT / "docs" / "deploy.md").read_text()
+    set_in_unit = set(re.findall(r"^([A-Z][A-Za-z]+)=", read("hoody-daemon.service"), re.MULTILINE))
+    explained = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+                 for name in re.findall(r"`([A-Z][A-Za-z]+)=", row)}  # fmt: skip
+    assert explained == set_in_unit - {"Description"}

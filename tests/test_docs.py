@@ -92,7 +92,7 @@ def test_checks_table_lists_every_check_and_no_other() -> None:
 # Commands
 
 
-COMMAND = r"(?:manage\.py|hoody[-_]daemon) ([a-z_]+)"
+COMMAND = r"(?<!/)(?:manage\.py|hoody[-_]daemon) ([a-z_]+)"
 
 
 def own_commands() -> set[str]:
