@@ -48,6 +48,7 @@ schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests comp
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 wheel: $(VENV)/.installed-dev ## Build the wheel and the source distribution into dist/
+	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
 bench: $(VENV)/.installed-dev ## Measure this project beside its alternatives (BENCH=--write, see docs/benchmarks.md)
