@@ -18,6 +18,11 @@ def command() -> str:
     return "manage.py" if is_clone() else "hoody-daemon"
 
 
+def fixtures() -> Path:
+    """Return the folder of the files that a first start loads; the wheel has it inside this package."""
+    return PROJECT / "fixtures" if is_clone() else Path(__file__).with_name("fixtures")
+
+
 def default_state_folder() -> Path:
     """Return the state folder that is used unless DAEMON_STATE_DIR names another.
 

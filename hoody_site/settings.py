@@ -159,7 +159,7 @@ RESTORE_FOLDER = STATE_DIR / "restoring"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SAMPLES_FILE = STATE_DIR / "samples"
-SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "hoody_site" / "stack" / "programs.default.json"
+SHIPPED_DEFAULT_PROGRAMS_FILE = installation.fixtures() / "programs.default.json"
 
 # Logs are created with the permissions of the stack's user. A user who may choose any path could overwrite
 # that user's files.

@@ -86,7 +86,9 @@ def files_below(folder: Path) -> dict[Path, int]:
 
 def test_wheel_holds_each_file_of_the_packages_and_no_other(wheel: Path) -> None:
     held = {name for name in contents(wheel) if ".dist-info/" not in name}
-    files = {path for package in PACKAGES for path in (PROJECT / package).rglob("*") if path.is_file()}
+    held = {name.replace("hoody_daemon/fixtures/", "fixtures/") for name in held}
+    folders = (*PACKAGES, "fixtures")
+    files = {path for folder in folders for path in (PROJECT / folder).rglob("*") if path.is_file()}
     assert held == {str(path.relative_to(PROJECT)) for path in files if path.suffix != ".pyc"}
 
 
