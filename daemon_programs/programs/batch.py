@@ -66,7 +66,7 @@ def run(
         try:
             states = waiting.states()
         except SupervisorUnavailable as problem:
-            return [_failure(program, problem) for program in programs]
+            return [failure(program, problem) for program in programs]
     verb = VERBS[name]
     is_brief = not any(verb.waits(program, options) for program in programs)
     with changes.watch(*(program.group for program in programs), brief=is_brief) as watch:
@@ -78,7 +78,7 @@ def run(
         )
     for program, error in zip(awaited, errors, strict=True):
         if error is not None:
-            steps.results[program.pk] = _failure(program, error)
+            steps.results[program.pk] = failure(program, error)
     return [steps.results[program.pk] for program in programs]
 
 
@@ -163,9 +163,10 @@ def _result(program: Program, step: Callable[[], None], success: Outcome) -> Res
     except Skipped as reason:
         return Result(program, Outcome.SKIPPED, reason.code, str(reason))
     except REPORTED_ERRORS as problem:
-        return _failure(program, problem)
+        return failure(program, problem)
     return Result(program, success)
 
 
-def _failure(program: Program, problem: Exception) -> Result:
+def failure(program: Program, problem: Exception) -> Result:
+    """Return the result of a program with which something has failed."""
     return Result(program, Outcome.FAILED, error_code(problem), error_message(problem))

@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema
 
 from daemon_programs.api.openapi import (
     examples,
-    extensions,  # noqa: F401  (registered by being imported)
+    extensions,
 )
 from daemon_programs.api.openapi.parameters import (
     BOOLEAN_SCHEMA,
@@ -18,6 +18,7 @@ from daemon_programs.api.openapi.parameters import (
 from daemon_programs.api.openapi.responses import (
     STATUS_ANSWER,
     AddAnswer,
+    BatchAnswer,
     ListAnswer,
     LogAnswer,
     ProgramAnswer,
@@ -27,6 +28,7 @@ from daemon_programs.api.openapi.responses import (
     StatusesAnswer,
     Success,
 )
+from daemon_programs.serializers.batch import BatchSerializer
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.verbs import (
     InputSerializer,
@@ -39,11 +41,6 @@ from daemon_programs.serializers.verbs import (
 )
 from daemon_programs.validators import labels
 
-# A prefix of the key, the key, the value.
-_LABEL = (
-    r"^([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?/)?"
-    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?)?$"
-)
 _PROGRAMS, _STATUS, _LOGS = ["programs"], ["status"], ["logs"]
 
 
@@ -60,7 +57,11 @@ list_programs = extend_schema(
         query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
         query(
             "label",
-            {"type": "array", "maxItems": labels.MAX_LABELS, "items": {"type": "string", "pattern": _LABEL}},
+            {
+                "type": "array",
+                "maxItems": labels.MAX_LABELS,
+                "items": {"type": "string", "pattern": extensions.LABEL},
+            },
             "Only programs with this label, as `key=value`, or with any label of this `key`. Repeatable: "
             "they must have all of them.",
             explode=True,
@@ -115,6 +116,20 @@ remove_program = extend_schema(
     request=NoFieldsSerializer,
     responses=RemoveAnswer,
     examples=examples.REMOVE_PROGRAM,
+)
+batch = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="batchPrograms",
+    summary="Do something with many programs",
+    description=(
+        "Does the action with each program that `select` chooses, side by side, as its own route would, and "
+        "returns what has become of each; of a program with instances it means all. Each part of `select` "
+        "narrows the choice. Needs the permission of the action. Nothing is begun if the call returns an "
+        "error."
+    ),
+    request=BatchSerializer,
+    responses=BatchAnswer,
+    examples=examples.BATCH,
 )
 reset_programs = extend_schema(
     tags=_PROGRAMS,

@@ -11,6 +11,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_seri
 from rest_framework import serializers
 
 from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
+from daemon_programs.programs.batch import Outcome
 from daemon_programs.programs.observed.statuses import STATUSES
 from daemon_programs.supervisor.instances import KINDS
 from daemon_programs.supervisor.probes import CONDITIONS
@@ -207,6 +208,33 @@ class RemoveAnswer(Success):
     """The id of the removed program."""
 
     id = serializers.IntegerField()
+
+
+class BatchResult(serializers.Serializer):
+    """What has become of one program of a batch."""
+
+    id = serializers.IntegerField(required=False, help_text="Left out for a name that no program has.")
+    name = serializers.CharField(required=False, help_text="Left out for an id that no program has.")
+    result = serializers.ChoiceField(choices=list(Outcome), help_text="`planned` with `dry_run`.")
+    reason = serializers.CharField(required=False, help_text="Why it was skipped, as a sentence.")
+    error = serializers.CharField(required=False, help_text="Why it failed, as a sentence.")
+    code = serializers.CharField(required=False, help_text="Why it was skipped or failed, as a stable word.")
+
+
+class BatchCounts(serializers.Serializer):
+    """How many programs have each result."""
+
+    done = serializers.IntegerField()
+    planned = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
+class BatchAnswer(Success):
+    """What has become of each program of a batch."""
+
+    results = BatchResult(many=True)
+    counts = BatchCounts()
 
 
 @extend_schema_serializer(many=False)
