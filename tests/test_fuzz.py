@@ -42,7 +42,7 @@ from tests.stack import OWN_USER, Stack, temporary_stack
 BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
     r"|must be given together|must not be greater than|is required, unless|at most 64 KiB"
-    r"|needs all: true and wait: true"
+    r"|needs all: true and wait: true|must be the 'next' of"
 )
 
 

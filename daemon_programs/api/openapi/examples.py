@@ -110,6 +110,14 @@ LIST_PROGRAMS = [
         },
         response_only=True,
     ),
+    OpenApiExample(
+        "A page with three fields",
+        {
+            "programs": [{"id": 1, "name": "web", "status": RUNNING}],
+            "next": "WyJuYW1lIiwgIndlYiIsIDFd",
+        },
+        response_only=True,
+    ),
 ]
 PROGRAM = [response_example("A program", program=WEB)]
 ADD_PROGRAM = [

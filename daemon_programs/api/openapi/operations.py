@@ -13,6 +13,8 @@ from daemon_programs.api.openapi.parameters import (
     LOG_QUERY,
     PORT,
     PORT_SCHEMA,
+    TEXT,
+    list_query,
     query,
 )
 from daemon_programs.api.openapi.responses import (
@@ -28,8 +30,10 @@ from daemon_programs.api.openapi.responses import (
     StatusesAnswer,
     Success,
 )
+from daemon_programs.programs.selection import STATES
 from daemon_programs.serializers.batch import BatchSerializer
 from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.serializers.queries import LISTED_FIELDS, SORTS
 from daemon_programs.serializers.verbs import (
     InputSerializer,
     NoFieldsSerializer,
@@ -48,13 +52,16 @@ list_programs = extend_schema(
     tags=_PROGRAMS,
     operation_id="listPrograms",
     summary="List programs",
-    description="In id order. The filters are combined with AND.",
+    description=(
+        "In id order, unless `sort` is given. The filters are combined with AND. By `cpu` and `memory` "
+        "programs that don't run come first, in reverse order last."
+    ),
     parameters=[
         query("enabled", BOOLEAN_SCHEMA, "Registered with supervisord."),
         query("boot", BOOLEAN_SCHEMA, "Started when the daemon starts."),
         query("lazy_load", BOOLEAN_SCHEMA, "Instances are only started on demand."),
         query("hoody_kit", BOOLEAN_SCHEMA, "Whether the directory lies below the root of the kits."),
-        query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
+        query("name", {"type": "string", "pattern": TEXT}, "Exactly this name."),
         query(
             "label",
             {
@@ -71,6 +78,7 @@ list_programs = extend_schema(
         query("port_to", PORT_SCHEMA, "With `port_from`."),
         query("include_status", BOOLEAN_SCHEMA, "Add `status`."),
         query("include_stats", BOOLEAN_SCHEMA, "Add `status` and `stats`."),
+        *list_query(STATES, SORTS, LISTED_FIELDS),
     ],
     responses=ListAnswer,
     examples=examples.LIST_PROGRAMS,

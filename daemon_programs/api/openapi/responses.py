@@ -169,7 +169,7 @@ class Program(serializers.Serializer):
 
 @extend_schema_serializer(component_name="ListedProgram")
 class ListedProgram(Program):
-    """A program with its status and its stats, if asked for."""
+    """A program with its status and its stats, if asked for. With `fields` it has only these."""
 
     status = PolymorphicProxySerializer(
         component_name="ListedStatus",
@@ -179,11 +179,24 @@ class ListedProgram(Program):
     stats = Stats(required=False, help_text="Instances have stats of their own.")
 
     def get_fields(self) -> Any:
-        """Return the fields with those optional that are only present on request."""
+        """Return the fields, all of them optional: ``fields`` of the query may leave any of them out."""
         fields = super().get_fields()
-        fields["status"].required = False
-        fields["stats"] = Stats(required=False)
+        fields["stats"] = Stats()
+        for field in fields.values():
+            field.required = False
         return fields
+
+
+class NextCursor(serializers.CharField):
+    """The ``next`` of a list."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            required=False,
+            allow_null=True,
+            help_text="With `limit` or `cursor`: the `cursor` of the next page, null on the last one.",
+            **options,
+        )
 
 
 class Success(serializers.Serializer):
@@ -242,6 +255,7 @@ class ListAnswer(serializers.Serializer):
     """The programs."""
 
     programs = ListedProgram(many=True)
+    next = NextCursor()
 
 
 class RestartAnswer(Success):
