@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from daemon_programs.api.base import OPERATE, VIEW
+from daemon_programs.api.batch import _permitted
+from daemon_programs.exceptions import NotPermitted
+from daemon_programs.models import Program
 from tests.processes import LONG_RUNNING, shell
 from tests.stack import Api, Stack, eventually
 from tests.test_access import FORGET_USERS, MAKE_USERS
@@ -250,6 +254,24 @@ def test_action_takes_its_own_permission(api: Api, users: dict[str, Api]) -> Non
             assert sentence == "You do not have the permission to do this"
     assert api.word(id) != "stopped"
     assert batch(users["operator"], "remove", ids(id)) == {"p": DONE}
+
+
+class Person:
+    """A user who may see all programs, and operate those with even ids."""
+
+    def has_perm(self, permission: str, program: Program | None = None) -> bool:
+        return permission in VIEW or (program is not None and program.pk % 2 == 0)
+
+    def has_perms(self, permissions: list[str], program: Program | None = None) -> bool:
+        return all(self.has_perm(permission, program) for permission in permissions)
+
+
+def test_permission_may_be_for_some_programs() -> None:
+    programs = [Program(pk=number) for number in (1, 2, 3, 4)]
+    assert _permitted(Person(), OPERATE, programs) == [programs[1], programs[3]]
+    assert _permitted(Person(), VIEW, programs) == programs
+    with pytest.raises(NotPermitted):
+        _permitted(Person(), OPERATE, programs[:1])
 
 
 @pytest.mark.parametrize("name", ["viewer", "blind", "none"])

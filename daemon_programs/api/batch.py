@@ -58,9 +58,9 @@ class BatchViewSet(DaemonViewSet):
 
 
 def _permitted(user: Any, permissions: list[str], programs: list[Program]) -> list[Program]:
-    """Return the programs that a user has permissions for, by being given them for all or for each.
+    """Return the programs that a user has permissions for; raise NotPermitted if there is none.
 
-    Raise NotPermitted if there is none.
+    Django's own backend gives them for all programs. Another one may give them for some.
     """
     if user.has_perms(permissions):
         return programs

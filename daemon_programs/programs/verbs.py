@@ -13,6 +13,7 @@ from daemon_programs.exceptions import DidNotStart, NotRegistered
 from daemon_programs.models import Program
 from daemon_programs.programs import registration, services, signalling, waiting
 from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.selected import is_alive
 from daemon_programs.programs.targets import select_processes
 from daemon_programs.programs.waiting import Awaited
 from daemon_programs.supervisor.client import ALL
@@ -155,14 +156,8 @@ def _skip_if_disabled(program: Program) -> None:
 
 def _skip_if_idle(program: Program, state: ProgramState | None) -> None:
     """Skip a program of which nothing runs, is to run, or is still ending."""
-    if not any(map(_is_alive, state["processes"].values() if state else ())):
+    if not any(map(is_alive, state["processes"].values() if state else ())):
         raise Skipped("not_running", str(signalling.not_running(program)))
-
-
-def _is_alive(process: ProcessState) -> bool:
-    """Return whether a stop would end something, be it a start that was only requested."""
-    is_over = statuses.status_of(process) in ("stopped", "exited", "fatal", "unknown")
-    return not is_over or bool(process.get("ending"))
 
 
 def _has_started(program: Program, process: ProcessState) -> bool:
