@@ -16,6 +16,7 @@ CHANGING = (
     "programs/remove/{}",
     "programs/reset",
     "programs/apply",
+    "programs/batch",
     "programs/{}/enable",
     "programs/{}/disable",
     "programs/{}/start",
@@ -60,6 +61,8 @@ def users(stack: Stack) -> Iterator[dict[str, Api]]:
 
 
 def send(client: Api, method: str, route: str, id: int, **options: Any) -> requests.Response:
+    if (method, route) == ("post", "programs/batch"):
+        options.setdefault("json", {"action": "start", "select": {"ids": [id]}})
     return client.session.request(method, f"{client.base}/{route.format(id)}", timeout=60, **options)
 
 

@@ -40,6 +40,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-add", "post"): (6, {"name": "b", **LONE}),
     ("program-edit", "post"): (9, {"description": "another"}),
     ("program-remove", "post"): (8, {}),
+    ("programs-batch", "post"): (2, {"action": "stop", "select": {"all": True}}),
     ("programs-reset", "post"): (14, {}),
     ("programs-apply", "post"): (13, {"programs": [{"name": "b", **LONE}]}),
     ("program-enable", "post"): (8, {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon_programs.exceptions import Conflict, DaemonError, DidNotStart, NotRegistered, WaitTimedOut
 from daemon_programs.maintenance.sets import changes, planning
-from daemon_programs.maintenance.sets.awaiting import Awaited, NotReady
+from daemon_programs.maintenance.sets.awaiting import AwaitedPrograms, NotReady
 from daemon_programs.maintenance.sets.changes import Change
 from daemon_programs.maintenance.sets.planning import Plan, Wish
 from daemon_programs.models import Program, WebhookSecret
@@ -125,9 +125,9 @@ class _Made:
 
 def _wait(made: _Made, watch: Watch, options: Options) -> None:
     """Wait until everything is ready; otherwise raise the error that says what is not, and was done."""
-    awaited = Awaited(made.plan)
+    awaited = AwaitedPrograms(made.plan)
     try:
-        waiting.watch_all_until(watch, awaited.is_decided, timeout=options.timeout, timeout_message="")
+        waiting.watch_every_until(watch, awaited.is_decided, options.timeout)
     except WaitTimedOut:
         raise _not_ready(made, awaited.pending, options, WaitTimedOut) from None
     if awaited.failed:

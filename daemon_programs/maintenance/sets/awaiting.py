@@ -28,7 +28,7 @@ class NotReady:
         return {"name": self.program.name, "id": self.program.pk, "reason": self.reason}
 
 
-class Awaited:
+class AwaitedPrograms:
     """The programs that are to run after a plan was made: those that it starts, and those that ran before.
 
     ``failed`` are those that have failed, ``pending`` those that may still become ready.

@@ -27,7 +27,10 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family({"programs": "All programs"}, ["program-add", "programs-apply", "programs-reset"]),
+    Family(
+        {"programs": "All programs"},
+        ["program-add", "programs-apply", "programs-batch", "programs-reset"],
+    ),
     Family({"quick-start": "All temporary programs"}, ["quick-start"]),
     Family(
         {
