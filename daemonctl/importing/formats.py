@@ -1,0 +1,43 @@
+"""The formats by name, and which one a file is of."""
+
+import re
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from daemonctl.importing.program import Imported, Wishes, text_of
+from daemonctl.problems import Problem
+
+FORMATS = ("supervisord", "procfile", "pm2", "process-compose", "systemd")
+_SCRIPTS = (".js", ".cjs", ".mjs", ".json")
+
+
+def read(files: Sequence[Path], form: str | None, wishes: Wishes) -> Imported:
+    """Return the programs of files of one format, which is guessed if it is not given."""
+    form = form or guess(files[0])
+    reader: Callable[[Sequence[Path], Wishes], Imported] = import_module(
+        f"daemonctl.importing.{form.replace('-', '_')}"
+    ).read
+    return reader(files, wishes)
+
+
+def guess(file: Path) -> str:
+    """Return the format of a file by its name, or else by its content; raise Problem if it is neither."""
+    name = file.name.lower()
+    if "procfile" in name:
+        return "procfile"
+    if name.endswith(".service"):
+        return "systemd"
+    if name.endswith(_SCRIPTS) or name.startswith("ecosystem."):
+        return "pm2"
+    text = text_of(file)
+    for form, pattern in (
+        ("systemd", r"^\[Service\]"),
+        ("supervisord", r"^\[(program:.+|supervisord)\]"),
+        ("process-compose", r"^[\"']?processes[\"']?:"),
+        ("pm2", r"^[\"']?apps[\"']?:"),
+        ("procfile", r"\A(\s*(#.*)?\n)*[A-Za-z0-9_-]+:[ \t]*\S"),
+    ):
+        if re.search(pattern, text, re.MULTILINE):
+            return form
+    raise Problem(f"{file} is of no known format; name it: --from {', --from '.join(FORMATS)}")
