@@ -1,6 +1,7 @@
 """Files of pm2 as data: JSON and YAML are read, JavaScript is evaluated by node."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,15 +66,16 @@ def _evaluated(file: Path) -> Any:
         raise Problem(f"{file}: node did not evaluate it within {_SECONDS} seconds") from None
     except ValueError:
         raise Problem(f"{file}: node evaluated it to something that is not data") from None
-    raise Problem(f"{file}: node can't evaluate it: {_reason(ran.stderr)}")
+    raise Problem(f"{file}{_line(ran.stderr, file)}: node can't evaluate it: {_reason(ran.stderr)}")
 
 
 def _reason(output: str) -> str:
-    """Return the place and the sentence of an error of node's."""
+    """Return the sentence of an error of node's."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    sentence = next((line for line in lines if "Error" in line), lines[-1] if lines else "no reason given")
-    place = next((line for line in lines if ":" in line and line.rpartition(":")[2].isdecimal()), "")
-    if not place:
-        frame = next((line for line in lines if line.startswith("at ") and "file:" in line), "")
-        place = frame.rpartition("file://")[2].strip("()")
-    return f"{sentence} ({place})" if place and place not in sentence else sentence
+    return next((line for line in lines if "Error" in line), lines[-1] if lines else "no reason given")
+
+
+def _line(output: str, file: Path) -> str:
+    """Return the line of the file that an error of node's is about, as `:3`; nothing if it names none."""
+    found = re.search(rf"{re.escape(file.name)}(:[0-9]+)", output)
+    return found[1] if found else ""

@@ -52,7 +52,7 @@ class Execution(NamedTuple):
         found = given[:1]
         for word in given[1:]:
             if whole := _WHOLE.fullmatch(word):
-                found += words(Value(environment.get(whole[1], ""), self.where))
+                found += _split(environment.get(whole[1], ""))
             else:
                 found.append(_VARIABLE.sub(lambda each: _value(each, environment), word))
         return found
@@ -63,7 +63,7 @@ class Execution(NamedTuple):
         The shell becomes the command, so the arguments are the same.
         """
         name = self.words[1] if "@" in self.prefixes else None
-        if is_known or not self.has_variables:
+        if is_known or not self.variables:
             arguments = self.arguments(environment)
             if name is None:
                 return command_line(arguments)
@@ -75,9 +75,12 @@ class Execution(NamedTuple):
         return command_line(["sh", "-c", f"set -f; exec {script}"])
 
     @property
-    def has_variables(self) -> bool:
-        """Whether a variable stands in its arguments."""
-        return ":" not in self.prefixes and any(_VARIABLE.search(word) for word in self.words[1:])
+    def variables(self) -> set[str]:
+        """The variables in its arguments."""
+        if ":" in self.prefixes:
+            return set()
+        found = (each for word in self.words[1:] for each in _VARIABLE.finditer(word))
+        return {each["braced"] or each["bare"] for each in found if each["braced"] or each["bare"]}
 
     def _without_own_name(self) -> list[str]:
         """Return the words without the name that `@` has the process called by."""
@@ -110,6 +113,14 @@ def executions(value: Value, fill: Callable[[Value], str]) -> list[Execution]:
 def _raw_words(value: Value) -> list[str]:
     """Return the words, with an escaped semicolon as it is written: a bare one separates commands."""
     return words(Value(re.sub(r"(?<!\S)\\;(?!\S)", r"\\\\;", value.text), value.where))
+
+
+def _split(text: str) -> list[str]:
+    """Return the words of a variable that stands alone."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def _value(found: re.Match[str], environment: dict[str, str]) -> str:

@@ -156,19 +156,19 @@ class _App:
         return max(cores + count, 1)
 
     def _environment(self) -> dict[str, str]:
-        chosen = self.app.get("env", {})
         wished = self.wishes.environment
-        if wished and f"env_{wished}" in self.app:
-            chosen = {**chosen, **self.app[f"env_{wished}"]}
+        given, chosen = self.app.get("env", {}), self.app.get(f"env_{wished}", {})
+        if not isinstance(given, dict) or not isinstance(chosen, dict):
+            raise Problem(f"{self.where}: env is not an object")
         others = sorted(key for key in self.app if key.startswith("env_") and key != f"env_{wished}")
         if others:
             name = others[0].removeprefix("env_")
             self.result.note(f"Not used: {', '.join(others)}; for it call with --env {name}", "environment")
-        if not isinstance(chosen, dict):
-            raise Problem(f"{self.where}: env is not an object")
         if "port" in self.app:
-            chosen = {**chosen, "PORT": self.app["port"]}
-        return {key: _as_variable(value) for key, value in chosen.items() if value is not None}
+            given = {**given, "PORT": self.app["port"]}
+        # As pm2 does, which makes text of objects and null in `env`, and leaves them out in `env_NAME`.
+        left_out = {key for key, value in chosen.items() if value is None or isinstance(value, dict | list)}
+        return {key: _as_variable(value) for key, value in {**given, **chosen}.items() if key not in left_out}
 
     def _arguments(self, script: str, environment: dict[str, str]) -> list[str]:
         """Return the arguments of the process."""

@@ -72,7 +72,8 @@ class _Project:
         self.dotenv_file = file.absolute().parent / ".env"
         self.dotenv = as_dotenv(text_of(self.dotenv_file)) if self.dotenv_file.exists() else {}
         text = text_of(file)
-        document = self._load(text if _disables_expansion(text) else self._expanded(text))
+        text = text if _disables_expansion(text) else self._expanded(text)
+        document = self._load(text)
         if not isinstance(document.get("processes"), dict) or not document["processes"]:
             raise Problem(f"{file} has no processes")
         self.processes: dict[str, Any] = document["processes"]
@@ -134,12 +135,13 @@ class _Process:
         self.fields: dict[str, Any] = {"name": name}
         self.result = ImportedProgram(self.fields)
         self.count = self._integer(self.process, "replicas", 1) or 1
-        self.folder = os.path.normpath(os.path.join(project.folder, self._text("working_dir", "")))  # noqa: PTH118
+        folder = self._filled(self._text("working_dir", ""))
+        self.folder = os.path.normpath(os.path.join(project.folder, folder))  # noqa: PTH118
 
     def program(self) -> ImportedProgram:
         """Return the program."""
         fields, process, program = self.fields, self.process, self.result
-        fields["description"] = self._text("description", "")[:500]
+        fields["description"] = self._filled(self._text("description", ""))[:500]
         fields["command"] = self._command()
         fields["user"] = self.project.wishes.default_user
         fields["directory"] = self.folder
@@ -164,7 +166,8 @@ class _Process:
     def _command(self) -> str:
         process = self.process
         if process.get("command"):
-            return command_line(self._in_shell(self._filled(self._text("command", ""))))
+            # Without line breaks at the end, which mean nothing to a shell.
+            return command_line(self._in_shell(self._filled(self._text("command", "")).rstrip("\n")))
         entrypoint = process.get("entrypoint")
         if not isinstance(entrypoint, list) or not entrypoint:
             raise Problem(f"{self.where} has no command")
@@ -183,13 +186,13 @@ class _Process:
         filled = _TEMPLATE.sub(lambda found: str(values.get(found[1], found[0])), text)
         if "{{" in filled:
             self.result.note(
-                "A template that is more than the name of a variable is left as it is", "command"
+                f"A template that is more than a name in `vars` is left as it is: {filled.strip()}"
             )
         return filled
 
     def _set_environment(self) -> None:
         own = environment_of(self.process.get("environment"), self.where)
-        environment = {**self.project.environment, **own}
+        environment = self.project.environment | {key: self._filled(value) for key, value in own.items()}
         text = self.fields["command"]
         if "PC_PROC_NAME" in text:
             environment.setdefault("PC_PROC_NAME", self.name)
@@ -343,8 +346,8 @@ class _Process:
     def _set_logs(self) -> None:
         location = self._text("log_location", "")
         if location:
-            path = location.replace("{PC_REPLICA_NUM}", "{instance}")
-            self.fields["stdout_logfile"] = os.path.normpath(os.path.join(self.project.folder, path))  # noqa: PTH118
+            path = os.path.join(self.project.folder, self._filled(location))  # noqa: PTH118
+            self.fields["stdout_logfile"] = os.path.normpath(path)
             self.fields["redirect_stderr"] = True
         rotation = self._map(
             self._map(self.process.get("log_configuration"), "log_configuration").get("rotation"), ""

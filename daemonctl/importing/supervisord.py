@@ -134,6 +134,8 @@ class _Reader:
             self.configuration, section, {**self.shared, "program_name": name, "group_name": group}
         )
         count, first = values.integer("numprocs", 1), values.integer("numprocs_start", 0)
+        if count > 1 and "%(process_num)" not in values.raw("process_name", ""):
+            raise Problem(f"{values.where}: process_name needs %(process_num)d when numprocs is above 1")
         numbers = range(first, first + count)
         processes = [self._program(values, title, number, count) for number in numbers]
         if count > 1:
@@ -161,8 +163,6 @@ class _Reader:
     ) -> None:
         for program, number in zip(processes, numbers, strict=True):
             name = values.expanded("process_name", "%(program_name)s", number, len(processes))
-            if "%(process_num)" not in values.raw("process_name", ""):
-                raise Problem(f"{values.where}: process_name needs %(process_num)d when numprocs is above 1")
             program.fields["name"] = name if name not in (title, "") else f"{title}_{number}"
             program.set_label("program", title)
             program.note(

@@ -45,6 +45,8 @@ _EXIT_CODES = {
     "NOUSER": 67, "NOHOST": 68, "UNAVAILABLE": 69, "SOFTWARE": 70, "OSERR": 71, "OSFILE": 72,
     "CANTCREAT": 73, "IOERR": 74, "TEMPFAIL": 75, "PROTOCOL": 76, "NOPERM": 77, "CONFIG": 78,
 }  # fmt: skip
+# Variables that a process gets without Environment=, from systemd as from the daemon.
+_OF_MANAGER = {"HOME", "USER", "LOGNAME", "SHELL", "PATH"}
 _STOP_SECONDS, _RESTART_SECONDS = 90.0, 0.1
 _START_BURST, _START_INTERVAL = 5, 10.0
 _LONGEST_COMMAND = 3600  # seconds
@@ -106,8 +108,8 @@ class _Service:
     def __init__(self, unit: Unit, wishes: Wishes) -> None:
         self.unit = unit
         # Services of the system run as root, those of a user as that user.
-        is_of_user = "/systemd/user" in str(unit.file.absolute())
-        manager = wishes.default_user if is_of_user else "root"
+        self.is_of_user = "/systemd/user" in str(unit.file.absolute())
+        manager = wishes.default_user if self.is_of_user else "root"
         self.default_user = wishes.user or manager
         self.specifiers = Specifiers(unit, manager, _home_of(manager) or f"/home/{manager}")
         self.result = ImportedProgram({"name": unit.name})
@@ -214,16 +216,17 @@ class _Service:
         line = self._line(execution, "before_start")
         if execution.may_fail:
             line = f"sh -c '\"$@\" || :' sh {line}"
-        return {"command": line, "timeout": int(min(max(math.ceil(timeout), 1), _LONGEST_COMMAND))}
+        return {"command": line, "timeout": math.ceil(min(max(timeout, 1), _LONGEST_COMMAND))}
 
     def _line(self, execution: Execution, field: str) -> str:
         if execution.is_privileged:
             self.result.note(
                 f"{execution.words[0]} runs as the program's user; its prefix is {execution.prefixes}", field
             )
-        if not self.env_files and execution.has_variables:
+        is_known = not self.env_files and not execution.variables & _OF_MANAGER
+        if is_known and execution.variables:
             self.result.note("The variables in it have their values of Environment=", field)
-        return execution.line(self.environment, is_known=not self.env_files)
+        return execution.line(self.environment, is_known=is_known)
 
     def _executions(self, option: str) -> list[Execution]:
         return [each for value in self._values(option) for each in executions(value, self.specifiers.fill)]
@@ -250,7 +253,7 @@ class _Service:
             self.result.note("A file is named as it is, without wildcards", "env_file")
 
     def _set_directory(self) -> None:
-        directory = self._text("WorkingDirectory", "/")
+        directory = self._text("WorkingDirectory", "~" if self.is_of_user else "/")
         path = directory.removeprefix("-")
         if path != directory:
             self.result.note("It must exist", "directory")

@@ -1,43 +1,13 @@
 """Write what was imported as the file that `daemonctl apply` reads, with notes as comments."""
 
-import re
 import textwrap
 from typing import Any
 
-import yaml
-
-from daemonctl.importing.commands import has_variables, variables_written
+from daemonctl.importing.commands import variables_written
 from daemonctl.importing.program import Imported, ImportedProgram
+from daemonctl.manifest import write
 
 _WIDTH = 100  # of comments; values are never broken
-_ANY_WIDTH = 100_000
-# A dollar that a reader of the file would take for the beginning of a variable.
-_DOLLAR = re.compile(r"\$(?=[${])")
-# Texts that some reader of YAML takes for a number or a time.
-_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_.:eE+-]*")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Write lists inside of maps indented, and texts in quotes that could be taken for something else."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    escaped = _DOLLAR.sub("$$", text)
-    style = None
-    if has_variables(text):
-        style = '"'  # without them the value of a variable may be taken for a number
-    elif _LIKE_A_NUMBER.fullmatch(text):
-        style = "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", escaped, style)
-
-
-_Dumper.add_representer(str, _write_text)
 
 
 def to_yaml(imported: Imported, set_name: str | None = None) -> str:
@@ -80,5 +50,4 @@ def _comment(text: str) -> list[str]:
 
 
 def _dumped(document: dict[str, Any]) -> list[str]:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_ANY_WIDTH)
-    return variables_written(text).rstrip("\n").split("\n")
+    return variables_written(write.to_yaml(document)).rstrip("\n").split("\n")
