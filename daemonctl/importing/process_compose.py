@@ -170,7 +170,8 @@ class _Process:
             return command_line(self._in_shell(self._filled(self._text("command", "")).rstrip("\n")))
         entrypoint = process.get("entrypoint")
         if not isinstance(entrypoint, list) or not entrypoint:
-            raise Problem(f"{self.where} has no command")
+            why = ", and what it extends is not looked at" if "extends" in process else ""
+            raise Problem(f"{self.where} has no command{why}")
         return command_line([self._filled(str(word)) for word in entrypoint])
 
     def _in_shell(self, command: str) -> list[str]:
@@ -336,7 +337,8 @@ class _Process:
             if condition not in _CONDITIONS:
                 raise Problem(f"{self.where}: depends_on '{name}' has an unknown condition '{condition}'")
             if name not in self.project.processes:
-                raise Problem(f"{self.where}: depends_on names an unknown process '{name}'")
+                self.result.note(f"'{name}' is in another file, and not waited for", "depends_on")
+                continue
             found.append({"program": str(name), "condition": _CONDITIONS[condition]})
             if condition == "process_completed":
                 self.result.note(f"'{name}' must end with one of its exit_codes, not just end", "depends_on")
