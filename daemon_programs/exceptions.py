@@ -7,6 +7,7 @@
     ├── DeliveryNotFound
     ├── Refused
     │   └── DidNotStart
+    ├── Conflict
     ├── InputFull
     ├── LogUnreadable
     ├── SupervisorUnavailable
@@ -63,6 +64,12 @@ class Refused(DaemonError):
 
 class DidNotStart(Refused):
     """A process was started as requested, and has failed or was stopped before it was running."""
+
+
+class Conflict(DaemonError):
+    """What was requested does not fit what others have changed or own. Nothing was changed."""
+
+    code = "conflict"
 
 
 class InputFull(DaemonError):

@@ -41,6 +41,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-edit", "post"): (9, {"description": "another"}),
     ("program-remove", "post"): (8, {}),
     ("programs-reset", "post"): (14, {}),
+    ("programs-apply", "post"): (13, {"programs": [{"name": "b", **LONE}]}),
     ("program-enable", "post"): (8, {}),
     ("program-disable", "post"): (8, {}),
     ("program-start", "post"): (2, {"wait": True}),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("programs/edit/<str:id>", ProgramViewSet.as_view({"post": "edit"}), name="program-edit"),
     path("programs/remove/<str:id>", ProgramViewSet.as_view({"post": "remove"}), name="program-remove"),
     path("programs/reset", ProgramViewSet.as_view({"post": "reset"}), name="programs-reset"),
+    path("programs/apply", ProgramViewSet.as_view({"post": "apply"}), name="programs-apply"),
     path("programs/<str:id>", ProgramViewSet.as_view({"get": "retrieve"}), name="program"),
     path("programs/<str:id>/enable", ProgramViewSet.as_view({"post": "enable"}), name="program-enable"),
     path("programs/<str:id>/disable", ProgramViewSet.as_view({"post": "disable"}), name="program-disable"),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.conf import settings
 
@@ -16,6 +17,8 @@ from daemon_programs.programs import registration
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import changes, supervisor
 from daemon_programs.supervisor.states import ProgramState, States
+
+S = TypeVar("S")
 
 # A waiting request queries the state this often, in case the report of a change was missed.
 RECHECK_SECONDS = 2.0
@@ -67,9 +70,25 @@ def watch_until(
 
     Raise WaitTimedOut with ``timeout_message`` after ``timeout`` seconds.
     """
+    return _look_until(watch, lambda: _query(group), done, timeout=timeout, timeout_message=timeout_message)
+
+
+def watch_all_until(
+    watch: Watch, done: Callable[[dict[str, ProgramState]], bool], *, timeout: float, timeout_message: str
+) -> None:
+    """Sleep until ``done`` accepts the states of all programs by group; the watch is of every group.
+
+    Raise WaitTimedOut with ``timeout_message`` after ``timeout`` seconds.
+    """
+    _look_until(watch, _query_all, done, timeout=timeout, timeout_message=timeout_message)
+
+
+def _look_until(
+    watch: Watch, query: Callable[[], S], done: Callable[[S], bool], *, timeout: float, timeout_message: str
+) -> S:
     began = time.monotonic()
     deadline = began + timeout
-    while not done(state := _query(group)):
+    while not done(state := query()):
         ended = time.monotonic()
         if ended >= deadline:
             raise WaitTimedOut(timeout_message)
@@ -82,8 +101,19 @@ def watch_until(
 
 
 def _query(group: str) -> ProgramState | None:
-    try:
+    with _after_a_change():
         return supervisor.state(group)
+
+
+def _query_all() -> dict[str, ProgramState]:
+    with _after_a_change():
+        return states()
+
+
+@contextmanager
+def _after_a_change() -> Iterator[None]:
+    try:
+        yield
     except SupervisorUnavailable as problem:
         raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
