@@ -18,7 +18,7 @@ _KEEPS = ["-c", "sleep 100000; :"]
 
 
 class Started:
-    """Imports a file, adds its programs, and starts some of them."""
+    """Imports a file, applies it, and starts some of its programs."""
 
     def __init__(self, api: Api, ctl: Ctl, folder: Path) -> None:
         self.folder = folder
@@ -27,16 +27,18 @@ class Started:
         self.ids: dict[str, int] = {}
 
     def programs(self, *names: str, **variables: str) -> dict[str, dict[str, Any]]:
-        """Return the programs that were added, by name. None of them is started by that."""
+        """Return the programs that were applied, by name. None of them is started by that."""
         ran = self._ctl("import", "--user", OWN_USER, *(str(self.folder / name) for name in names))
         assert (ran.returncode, ran.stderr) == (0, "")
-        programs = {program["name"]: program for program in parse(ran.stdout, variables)["programs"]}
-        while programs.keys() - self.ids.keys():
-            for name, program in programs.items():
-                needed = {each["program"] for each in program.get("depends_on", [])}
-                if name not in self.ids and needed <= self.ids.keys():
-                    self.ids[name] = self._api.ok("programs/add", {**program, "boot": False})["id"]
-        return programs
+        document = parse(ran.stdout, variables)
+        for program in document["programs"]:
+            program["boot"] = False
+        self._api.ok("programs/apply", document)
+        again = self._api.ok("programs/apply", document)
+        assert again["counts"]["unchanged"] == len(document["programs"])
+        added = self._api.get("programs").json()["programs"]
+        self.ids = {program["name"]: program["id"] for program in added}
+        return {program["name"]: program for program in document["programs"]}
 
     def processes(self, name: str) -> list["Run"]:
         """Start all of a program, and return its processes once they have become what they are to be."""
