@@ -55,6 +55,6 @@ def refer(program: ImportedProgram, file: Path, parse: Parser) -> dict[str, str]
     if values == as_dotenv(text):
         fields.setdefault("env_file", []).append(str(file.absolute()))
     else:
-        fields["environment"] = {**values, **fields.get("environment", {})}
+        program.set_environment({**values, **fields.get("environment", {})})
         program.note(f"Copied from {file.name}, which env_file would read differently", "environment")
     return values

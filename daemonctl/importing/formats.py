@@ -8,7 +8,14 @@ from pathlib import Path
 from daemonctl.importing.program import Imported, Wishes, text_of
 from daemonctl.problems import Problem
 
-FORMATS = ("supervisord", "procfile", "pm2", "process-compose", "systemd")
+_READERS = {
+    "supervisord": "supervisord.programs",
+    "procfile": "procfile",
+    "pm2": "pm2.apps",
+    "process-compose": "process_compose.processes",
+    "systemd": "systemd.services",
+}
+FORMATS = tuple(_READERS)
 _SCRIPTS = (".js", ".cjs", ".mjs", ".json")
 
 
@@ -16,7 +23,7 @@ def read(files: Sequence[Path], form: str | None, wishes: Wishes) -> Imported:
     """Return the programs of files of one format, which is guessed if it is not given."""
     form = form or guess(files[0])
     reader: Callable[[Sequence[Path], Wishes], Imported] = import_module(
-        f"daemonctl.importing.{form.replace('-', '_')}"
+        f"daemonctl.importing.{_READERS[form]}"
     ).read
     return reader(files, wishes)
 

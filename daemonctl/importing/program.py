@@ -2,7 +2,8 @@
 
 import getpass
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,11 @@ DEFAULTS: dict[str, Any] = {
     "depends_on": None,
     "labels": {},
 }
+# Variables that the daemon sets itself.
+_RESERVED = frozenset(
+    f"SUPERVISOR_{name}" for name in ("ENABLED", "SERVER_URL", "GROUP_NAME", "PROCESS_NAME")
+)
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 STOP_SIGNALS = ("TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "KILL")
 _ORDER = (
     "name",
@@ -105,6 +111,17 @@ class ImportedProgram:
         if used != value:
             self.note(f"{source}: {used} is the nearest that is possible", field)
         self.fields[field] = used
+
+    def set_environment(self, variables: Mapping[str, str]) -> None:
+        """Set the variables, but for those that a program can't have."""
+        taken = {
+            name: text
+            for name, text in variables.items()
+            if _VARIABLE_NAME.fullmatch(name) and name not in _RESERVED
+        }
+        for name in variables.keys() - taken.keys():
+            self.note(f"{name} can't be set, and is left out", "environment")
+        self.fields["environment"] = taken
 
     def set_stop_signal(self, name: str, source: str) -> None:
         """Set the first signal of a stop, if there can be such a one."""

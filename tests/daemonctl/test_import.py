@@ -14,9 +14,10 @@ from daemon_programs.models.fields import PROGRAM_FIELDS
 from daemon_programs.supervisor.processes.signals import RELOAD_SIGNALS
 from daemon_programs.text import split_words
 from daemon_programs.validators import instances, processes, restarts, rules, world
-from daemonctl.importing import durations, formats, program, systemd, writer
+from daemonctl.importing import formats, program, writer
 from daemonctl.importing.commands import command_line, variable
 from daemonctl.importing.program import Imported, ImportedProgram, Wishes
+from daemonctl.importing.systemd import durations, services
 from daemonctl.manifest.read import parse
 from daemonctl.problems import Problem
 from tests.daemonctl.conftest import Ctl
@@ -70,8 +71,8 @@ def test_ranges_are_those_of_the_daemon() -> None:
         "log_max_bytes": rules.LOG_MAX_BYTES,
         "log_backups": rules.LOG_BACKUPS,
     }
-    assert set(systemd._RELOAD_SIGNALS) == set(RELOAD_SIGNALS)
-    assert systemd._MAX_COMMANDS == processes.MAX_COMMANDS
+    assert set(services._RELOAD_SIGNALS) == set(RELOAD_SIGNALS)
+    assert services._MAX_COMMANDS == processes.MAX_COMMANDS
 
 
 def test_defaults_are_those_of_the_daemon() -> None:
@@ -191,6 +192,7 @@ def test_what_is_of_no_format_is_refused(tmp_path: Path) -> None:
         ("[program:a]\ncommand=a 'b\n", 2, "command can't be split: no closing quotation"),
         ("[program:a]\ncommand=\n", 2, "command is empty"),
         ("[program:a]\ncommand=a\nnumprocs=two\n", 3, "numprocs is not a number: 'two'"),
+        ("[program:a]\ncommand=a\nnumprocs=9999\n", 3, "numprocs is not a number from 0 to 1000: 9999"),
         ("[program:a]\ncommand=a\nautostart=maybe\n", 3, "autostart is not true or false: 'maybe'"),
         ("[program:a]\ncommand=a\nautorestart=maybe\n", 3,
          "autorestart is not true, false or unexpected: 'maybe'"),
@@ -316,7 +318,7 @@ def test_errors_of_process_compose(tmp_path: Path, text: str, where: str, senten
          "Environment has a word that is not NAME=value: 'A'"),
         ("[Service]\nExecStart=/bin/a\nSuccessExitStatus=ODD\n", 3,
          "'ODD' is neither an exit code nor a signal"),
-        ("[Service]\nExecStart=/bin/a\nUMask=9\n", 3, "UMask is not an octal number"),
+        ("[Service]\nExecStart=/bin/a\nUMask=9\n", 3, "UMask can't be read: '9'"),
         ("[Service]\nExecStart=/bin/a\nLimitNOFILE=many\n", 3, "LimitNOFILE can't be read: 'many'"),
     ],
 )  # fmt: skip
@@ -393,6 +395,26 @@ def test_supervisord_inherits_from_its_own_section(tmp_path: Path) -> None:
         "'logs/a.log' is taken to be in /srv",
     ):  # fmt: skip
         assert sentence in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "process-compose.yaml",
+            "processes: {a: {command: x, environment: ['A.B=1', SUPERVISOR_ENABLED=1, C=2]}}",
+        ),
+        ("a.service", "[Service]\nExecStart=/bin/x\nEnvironment=A.B=1 SUPERVISOR_ENABLED=1 C=2\n"),
+        ("ecosystem.json", '{"script": "x", "env": {"A.B": 1, "SUPERVISOR_ENABLED": 1, "C": 2}}'),
+    ],
+)
+def test_variables_that_programs_cannot_have_are_left_out(tmp_path: Path, name: str, text: str) -> None:
+    fields = only(tmp_path / name, text)
+    fields["environment"].pop("NODE_APP_INSTANCE", None)
+    assert fields["environment"] == {"C": "2"}
+    told = comments(written(tmp_path / name))
+    assert "A.B can't be set, and is left out" in told
+    assert "SUPERVISOR_ENABLED can't be set, and is left out" in told
 
 
 def test_a_program_in_two_groups_is_two(tmp_path: Path) -> None:

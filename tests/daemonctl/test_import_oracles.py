@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemonctl.importing.executions import executions
 from daemonctl.importing.program import DEFAULTS
-from daemonctl.importing.units import Value
+from daemonctl.importing.systemd.executions import executions
+from daemonctl.importing.systemd.units import Value
 from tests.daemonctl.foreign_tools import (
     FOREIGN,
     Process,

@@ -3,19 +3,17 @@
 import os
 import platform
 import pwd
-import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from daemonctl.importing.commands import MARKS, command_line, has_variables
-from daemonctl.importing.ini import Configuration, Option, expand
-from daemonctl.importing.program import Imported, ImportedProgram, Note, Wishes, only
+from daemonctl.importing.program import RANGES, Imported, ImportedProgram, Note, Wishes, only
+from daemonctl.importing.supervisord.ini import Configuration, Option, expand
+from daemonctl.importing.supervisord.values import Expansions, Values, boolean_of
 from daemonctl.problems import Problem
 
-_TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
-_UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _LOG_MAX_BYTES, _LOG_BACKUPS = 50 * 1024**2, 10
 # A number that no program has: where it is found, the number of a process was.
 _ANY_NUMBER = 918273645
@@ -27,16 +25,6 @@ _OF_PROGRAMS = {
     "environment", "directory", "umask",
 }  # fmt: skip
 _OF_SUPERVISORD = {"environment", "user", "umask", "directory"}  # those that programs inherit
-# Names that programs can't be given, since the daemon sets them itself.
-_RESERVED = (
-    "SUPERVISOR_ENABLED",
-    "SUPERVISOR_SERVER_URL",
-    "SUPERVISOR_GROUP_NAME",
-    "SUPERVISOR_PROCESS_NAME",
-)
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-
-Expansions = dict[str, str | int]
 
 
 def read(files: Sequence[Path], wishes: Wishes) -> Imported:
@@ -62,6 +50,7 @@ class _Reader:
         self.environment = self._shared_environment()
 
     def read(self) -> None:
+        """Add the programs, those of groups first."""
         configuration = self.configuration
         self._note_sections()
         grouped = set()
@@ -130,10 +119,14 @@ class _Reader:
         for sign in " :/":
             if sign in name:
                 raise Problem(f"{self.configuration.where(section)}: a name can't have '{sign}': '{name}'")
-        values = _Values(
+        values = Values(
             self.configuration, section, {**self.shared, "program_name": name, "group_name": group}
         )
         count, first = values.integer("numprocs", 1), values.integer("numprocs_start", 0)
+        if not 0 <= count <= RANGES["numprocs"][1]:
+            raise Problem(f"{values.where_of('numprocs')}: numprocs is not a number from 0 to 1000: {count}")
+        if count == 0:
+            self.imported.note(f"[{section}] has no process: numprocs is 0")
         if count > 1 and "%(process_num)" not in values.raw("process_name", ""):
             raise Problem(f"{values.where}: process_name needs %(process_num)d when numprocs is above 1")
         numbers = range(first, first + count)
@@ -149,7 +142,7 @@ class _Reader:
                     Note(note.text.replace(str(_ANY_NUMBER), "{instance}"), note.field)
                     for note in pattern.notes
                 ]
-                pattern.set_number("numprocs", count, f"numprocs = {count}")
+                pattern.fields["numprocs"] = count
                 processes = [pattern]
             else:
                 self._tell_apart(values, title, processes, numbers)
@@ -159,7 +152,7 @@ class _Reader:
             self.imported.add(program, self.configuration.where(section))
 
     def _tell_apart(
-        self, values: "_Values", title: str, processes: list[ImportedProgram], numbers: range
+        self, values: Values, title: str, processes: list[ImportedProgram], numbers: range
     ) -> None:
         for program, number in zip(processes, numbers, strict=True):
             name = values.expanded("process_name", "%(program_name)s", number, len(processes))
@@ -169,7 +162,7 @@ class _Reader:
                 "The processes of this program differ by more than a number from 0 on: each is a program now"
             )
 
-    def _program(self, values: "_Values", name: str, number: int, count: int) -> ImportedProgram:
+    def _program(self, values: Values, name: str, number: int, count: int) -> ImportedProgram:
         """Return one process of a program."""
         program = ImportedProgram({"name": name})
         option = values.option("command")
@@ -186,7 +179,7 @@ class _Reader:
         program.lacks(*sorted(unknown))
         return program
 
-    def _set_world(self, values: "_Values", program: ImportedProgram, own: dict[str, str]) -> None:
+    def _set_world(self, values: Values, program: ImportedProgram, own: dict[str, str]) -> None:
         user = values.text("user", "") or self._inherited("user")
         program.fields["user"] = _user_name(user, program) if user else self.wishes.default_user
         if not user:
@@ -202,12 +195,7 @@ class _Reader:
                 "Where no directory is named, programs run where supervisord was started; here it is the "
                 "home of their user"
             )
-        environment = {**self.environment, **own}
-        for key in list(environment):
-            if key in _RESERVED or not _VARIABLE_NAME.fullmatch(key):
-                program.note(f"{key} can't be set, and is left out", "environment")
-                del environment[key]
-        program.fields["environment"] = environment
+        program.set_environment({**self.environment, **own})
         umask = values.text("umask", "") or self._inherited("umask")
         if umask:
             program.fields["umask"] = f"{_octal(umask, values.where_of('umask')):03o}"
@@ -226,7 +214,7 @@ class _Reader:
         )
         return os.path.normpath(os.path.join(base, path))  # noqa: PTH118
 
-    def _set_logs(self, values: "_Values", program: ImportedProgram) -> None:
+    def _set_logs(self, values: Values, program: ImportedProgram) -> None:
         fields = program.fields
         fields["redirect_stderr"] = values.boolean("redirect_stderr", False)
         none = []
@@ -259,7 +247,7 @@ class _Reader:
             program.note("The same for both logs: stderr_logfile_backups is not used", "log_backups")
 
 
-def _set_policy(values: "_Values", program: ImportedProgram) -> None:
+def _set_policy(values: Values, program: ImportedProgram) -> None:
     """Set how a program is started, restarted and stopped."""
     fields = program.fields
     fields["boot"] = values.boolean("autostart", True)
@@ -289,85 +277,6 @@ def _set_policy(values: "_Values", program: ImportedProgram) -> None:
             raise Problem(f"{values.where_of('killasgroup')}: it can't be false when stopasgroup is true")
 
 
-class _Values:
-    """The options of a section, for one process after the other."""
-
-    def __init__(
-        self, configuration: Configuration, section: str, expansions: Mapping[str, str | int]
-    ) -> None:
-        self.section = section
-        self.where = configuration.where(section)
-        self.expansions: Expansions = {}
-        self._configuration = configuration
-        self._shared = dict(expansions)
-        self.set_process(0, 1)
-        # They are the same for all processes, so supervisord does not expand these numbers in them.
-
-    def set_process(self, number: int, count: int) -> None:
-        """Begin another process."""
-        self.expansions = {**self._shared, "process_num": number, "numprocs": count}
-
-    def option(self, name: str) -> Option | None:
-        """Return an option as it is written."""
-        return self._configuration.option(self.section, name)
-
-    def where_of(self, name: str) -> str:
-        """Return the file and line of an option, or of the section."""
-        option = self.option(name)
-        return option.where if option else self.where
-
-    def raw(self, name: str, default: str) -> str:
-        """Return the text of an option without expansions."""
-        option = self.option(name)
-        return option.text if option else default
-
-    def expanded(self, name: str, default: str, number: int, count: int) -> str:
-        """Return the text of an option for a process."""
-        self.set_process(number, count)
-        return self.text(name, default)
-
-    def text(self, name: str, default: str) -> str:
-        """Return the text of an option."""
-        return expand(self.option(name) or Option(default, self.where), self.expansions)
-
-    def integer(self, name: str, default: int) -> int:
-        """Return a number."""
-        return self._as(int, "a number", name, str(default))
-
-    def boolean(self, name: str, default: bool) -> bool:
-        """Return whether an option is on."""
-        return self._as(_boolean, "true or false", name, str(default))
-
-    def size(self, name: str, default: int) -> int:
-        """Return a number of bytes."""
-        return self._as(_bytes, "a size such as 50MB", name, str(default))
-
-    def _as(self, convert: Callable[[str], Any], what: str, name: str, default: str) -> Any:
-        text = self.text(name, default)
-        if has_variables(text):
-            for key, value in os.environ.items():
-                text = text.replace(_mark(key), value)
-        try:
-            return convert(text)
-        except ValueError:
-            raise Problem(f"{self.where_of(name)}: {name} is not {what}: '{text.strip(MARKS)}'") from None
-
-
-def _mark(name: str) -> str:
-    return f"{MARKS[0]}{name}{MARKS[1]}"
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in _TRUE + _FALSE:
-        raise ValueError(text)
-    return text.lower() in _TRUE
-
-
-def _bytes(text: str) -> int:
-    unit = _UNITS.get(text[-2:].lower())
-    return int(text[:-2]) * unit if unit else int(text)
-
-
 def _octal(text: str, where: str) -> int:
     try:
         return int(text, 8) & 0o777
@@ -380,7 +289,7 @@ def _autorestart(text: str, where: str) -> str:
     if word == "unexpected":
         return word
     try:
-        return str(_boolean(word)).lower()
+        return str(boolean_of(word)).lower()
     except ValueError:
         raise Problem(f"{where}: autorestart is not true, false or unexpected: '{text}'") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from daemonctl.importing.commands import command_line
-from daemonctl.importing.units import Value, words
+from daemonctl.importing.systemd.units import Value, words
 from daemonctl.problems import Problem
 
 _PREFIXES = "-@:+!|"

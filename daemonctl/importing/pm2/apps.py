@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemonctl.importing import ecosystem
 from daemonctl.importing.commands import command_line
+from daemonctl.importing.pm2 import ecosystem
 from daemonctl.importing.program import Imported, ImportedProgram, Wishes, only
 from daemonctl.problems import Problem
 
@@ -119,7 +119,7 @@ class _App:
         environment = self._environment()
         arguments = self._arguments(script, environment)
         fields["command"] = self._with_instance(arguments, environment)
-        fields["environment"] = environment
+        program.set_environment(environment)
         if "namespace" in app:
             program.set_label("namespace", self.text("namespace", ""))
         fields["boot"] = app.get("autostart", True) is not False
