@@ -152,7 +152,7 @@ def _answer(response: HTTPResponse) -> dict[str, Any]:
         raise Absent(sentence)
     if response.status != 200:
         problem = Refused(sentence)
-        problem.status = response.status
+        problem.status, problem.details = response.status, document
         raise problem
     return document
 

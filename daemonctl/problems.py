@@ -22,9 +22,13 @@ class Problem(click.ClickException):
 
 
 class Refused(Problem):
-    """The API refused a request, with an HTTP status."""
+    """The API refused a request, with an HTTP status; ``details`` is the whole answer."""
 
     status = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.details: dict[str, Any] = {}
 
 
 class Absent(Problem):

@@ -2,18 +2,19 @@
 
 from typing import Any, cast
 
+from django.core.exceptions import ValidationError
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from daemon_programs.models.fields import FIELD
 from daemon_programs.serializers.fields import (
     StrictBoolean,
     StrictInteger,
     StrictSerializer,
     StrictString,
 )
-from daemon_programs.serializers.program import ProgramSerializer, serializer_field
+from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.text import encodable, printable
+from daemon_programs.validators.labels import check_set
 
 MOST_PROGRAMS = 1000
 # Maps that a program adds to instead of replacing them, if the defaults have them too.
@@ -55,7 +56,7 @@ class ProgramsField(serializers.ListSerializer):
 
 
 class ProgramDefaultsSerializer(ProgramSerializer):
-    """Validate fields that count for each program of the list that does not have them itself."""
+    """The fields of each program of a list that does not have them itself."""
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Return the fields of a program, all of them optional, without those that programs don't share."""
@@ -83,7 +84,11 @@ class ApplySerializer(StrictSerializer):
         help_text="Fields of each program that does not have them itself. `environment`, `labels` and "
         "`limits` are merged by key.",
     )
-    set = serializer_field(FIELD["set"])
+    set = StrictString(
+        required=False,
+        allow_null=True,
+        help_text="The name of the set that the programs belong to. A program of another set is refused.",
+    )
     prune = StrictBoolean(
         default=False, help_text="Remove the programs of the set that are not in the list. Needs `set`."
     )
@@ -108,11 +113,19 @@ class ApplySerializer(StrictSerializer):
             data = {**data, "programs": whole}
         return super().to_internal_value(data)
 
+    def validate_set(self, name: str | None) -> str:
+        """Refuse what can't be the name of a set."""
+        try:
+            check_set(name or "")
+        except ValidationError as problem:
+            raise serializers.ValidationError(problem.messages) from None
+        return name or ""
+
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Check what needs what."""
         values = super().validate(values)
         values.pop("defaults", None)
-        values["set"] = values.get("set") or ""
+        values.setdefault("set", "")
         if values["prune"] and not values["set"]:
             raise serializers.ValidationError({"prune": ["Field 'prune' needs set: only its programs go"]})
         if values["rollback"] and not values["wait"]:

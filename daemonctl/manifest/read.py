@@ -20,6 +20,7 @@ from daemonctl.manifest.variables import Undefined, fill, has_variables
 from daemonctl.problems import Problem
 
 KEYS = ("set", "env_file", "defaults", "programs")
+_FOR_EDITORS = "$schema"
 STANDARD_INPUT = "-"
 
 _TEXT = "tag:yaml.org,2002:str"
@@ -51,7 +52,8 @@ def read(name: str, environment: Mapping[str, str] | None = None) -> dict[str, A
     except (OSError, UnicodeDecodeError) as problem:
         raise Problem(f"{name} can't be read: {getattr(problem, 'strerror', None) or problem}") from None
     folder = Path() if name == STANDARD_INPUT else Path(name).parent
-    return parse(text, os.environ if environment is None else environment, name=name, folder=folder)
+    shown = "standard input" if name == STANDARD_INPUT else name
+    return parse(text, os.environ if environment is None else environment, name=shown, folder=folder)
 
 
 def parse(
@@ -77,15 +79,14 @@ def parse(
         raise Problem(f"{name} is neither YAML nor JSON: {' '.join(str(problem).split())}") from None
     except RecursionError:
         raise Problem(f"{name} is nested too deeply") from None
-    document.pop("env_file", None)
-    return dict(document)
+    return {key: value for key, value in document.items() if key not in ("env_file", _FOR_EDITORS)}
 
 
 def _check_keys(node: MappingNode, name: str) -> None:
     """Refuse keys that a file does not have, and a file without programs."""
     keys = [key.value for key, _ in node.value]
     for key, _ in node.value:
-        if key.value not in KEYS:
+        if key.value not in (*KEYS, _FOR_EDITORS):
             known = ", ".join(KEYS)
             raise Problem(f"{_place(name, key)}: '{key.value}' is not one of {known}")
     if "programs" not in keys:

@@ -48,6 +48,11 @@ def to_yaml(document: Any) -> str:
     return re.sub(r"(?<!^programs:)\n(?=  - name:)", "\n\n", text, flags=re.MULTILINE)
 
 
+def schema_comment(url: str) -> str:
+    """Return the first line of a file, from which editors learn what it may have."""
+    return f"# yaml-language-server: $schema={url.rstrip('/')}/api/programs.schema.json\n"
+
+
 def escaped(value: Any) -> Any:
     """Return a value with `$$` in its texts where a reader would look for a variable."""
     if isinstance(value, str):

@@ -148,4 +148,5 @@ def _check_circles(changed: list[Program]) -> None:
         try:
             dependencies.check_circles(program.name, all_dependencies)
         except ValidationError as problem:
-            raise InvalidProgram(program, problem) from problem
+            located = ValidationError({"depends_on": problem.messages})
+            raise InvalidProgram(program, located) from problem

@@ -174,6 +174,26 @@ def _rehearse(change: Change, wanted: list[Program]) -> None:
     except InvalidProgram as invalid:
         position = next(number for number, each in enumerate(wanted) if each is invalid.program)
         raise _located(position, invalid) from invalid
+    _check_dependencies(change, wanted)
+
+
+def _check_dependencies(change: Change, wanted: list[Program]) -> None:
+    """Refuse names of programs that won't exist, unless a program names them already."""
+    named = {id(each): _dependencies_of(each) for each in change.wanted}
+    for former, program in change.change:
+        named[id(program)] = named[id(program)] - _dependencies_of(former)
+    if not any(named.values()):
+        return
+    removed = {program.name for program in change.remove}
+    exist = {*Program.objects.values_list("name", flat=True), *(each.name for each in wanted)} - removed
+    for position, program in enumerate(wanted):
+        for name in sorted(named.get(id(program), set()) - exist):
+            sentence = f"Field 'depends_on' names a program that does not exist: '{name}'"
+            raise _invalid(position, program, "depends_on", sentence)
+
+
+def _dependencies_of(program: Program) -> set[str]:
+    return {each["program"] for each in program.depends_on or ()}
 
 
 def _located(position: int, invalid: InvalidProgram) -> ValidationError:
