@@ -1,5 +1,6 @@
 """Files of other tools are imported and started: what runs has the arguments that it had with the tool."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -174,3 +175,14 @@ def test_systemd(started: Started, api: Api) -> None:
     api.ok(f"programs/edit/{started.ids['migrate']}", {"depends_on": None})
     (migrate,) = started.processes("migrate")
     assert migrate.argv == ["sleeper", "100000"]
+
+
+def test_import_and_apply_are_two_commands(api: Api, ctl: Ctl, tmp_path: Path) -> None:
+    folder = shutil.copytree(FOREIGN / "procfile", tmp_path / "procfile")
+    file = tmp_path / "programs.yaml"
+    file.write_text(ctl("import", "--user", OWN_USER, "--set", "shop", str(folder / "Procfile")).stdout)
+    applied = ctl("apply", "-f", str(file), "--yes", "--wait")
+    assert applied.returncode == 0, applied.stderr
+    assert "3 to create" in applied.stdout
+    [row] = json.loads(ctl("status", "-o", "json", "worker").stdout)
+    eventually(lambda: arguments(row["pid"])[-2:] == [b"-q", b"high,low"], what="it runs")
