@@ -25,7 +25,10 @@ def read(files: Sequence[Path], form: str | None, wishes: Wishes) -> Imported:
     reader: Callable[[Sequence[Path], Wishes], Imported] = import_module(
         f"daemonctl.importing.{_READERS[form]}"
     ).read
-    return reader(files, wishes)
+    try:
+        return reader(files, wishes)
+    except Problem as problem:
+        raise Problem(" ".join(problem.message.split())) from None  # what it quotes may have several lines
 
 
 def guess(file: Path) -> str:

@@ -336,6 +336,43 @@ def test_units_that_are_no_services_are_refused(tmp_path: Path) -> None:
     assert problem(empty) == f"{empty} has no ExecStart"
 
 
+_FILES = {
+    "supervisord/supervisord.conf": "supervisord", "supervisord/conf.d/workers.conf": "supervisord",
+    "procfile/Procfile": "procfile", "process_compose/process-compose.yaml": "process-compose",
+    "systemd/web.service": "systemd", "systemd/database.service": "systemd",
+}  # fmt: skip
+_BITS = (
+    "", "%", "'", '"', "\\", "{", "}", "$", "${", "=", ":", "[", "]", "-1", "1e999", "nan", "infinity", "true",
+    "[]", "{}", "\n", "\t", "%(x)s", "%(ENV_)s", "%(ENV_X)s", "%n", "{{.A}}", "- a", "a: b",
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(_FILES)),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1), st.integers(0, 10), st.sampled_from(_BITS)), min_size=1, max_size=3
+    ),
+)
+def test_any_file_is_imported_or_refused_with_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, name: str, changes: list[tuple[float, int, str]]
+) -> None:
+    text = (FOREIGN / name).read_text()
+    for position, length, bit in changes:
+        start = int(position * len(text))
+        text = text[:start] + bit + text[start + length :]
+    file = write(tmp_path_factory.mktemp("any") / Path(name).name, text)
+    try:
+        programs = written(file, form=_FILES[name])
+    except Problem as refused:
+        sentence = refused.message
+    else:
+        parse(programs, {"X": "x", "REGION": "eu", "DATABASE": "db", "PROJECT": "shop"})
+        return
+    assert sentence.startswith(str(file))
+    assert "\n" not in sentence
+
+
 # Notes
 
 

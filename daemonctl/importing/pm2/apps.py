@@ -85,7 +85,7 @@ def read(files: Sequence[Path], wishes: Wishes) -> Imported:
 
 
 def _without_aliases(app: dict[str, Any]) -> dict[str, Any]:
-    app = {key: value for key, value in app.items() if value is not None}
+    app = {str(key): value for key, value in app.items() if value is not None}
     for key, aliases in _ALIASES.items():
         for alias in aliases:
             if alias in app:

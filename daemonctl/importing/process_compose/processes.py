@@ -9,7 +9,7 @@ from typing import Any
 
 from daemonctl.importing.commands import command_line, has_variables
 from daemonctl.importing.env_files import as_dotenv, refer
-from daemonctl.importing.process_compose.project import Project, environment_of
+from daemonctl.importing.process_compose.project import Project, environment_of, with_texts_as_keys
 from daemonctl.importing.program import Imported, ImportedProgram, Wishes, only
 from daemonctl.problems import Problem
 
@@ -48,7 +48,7 @@ def read(files: Sequence[Path], wishes: Wishes) -> Imported:
     project = Project(file, wishes)
     for name in project.processes:
         imported = project.imported
-        imported.add(_Process(project, str(name)).program(), f"{file}:{project.line(str(name))}")
+        imported.add(_Process(project, name).program(), f"{file}:{project.line(name)}")
     return project.imported
 
 
@@ -88,7 +88,7 @@ class _Process:
             if process.get(key):
                 program.note(f"{key}: {sentence}")
         known = _CONVERTED | _ANSI | _WITHOUT_COUNTERPART.keys()
-        program.lacks(*(key for key in process if key not in known and not str(key).startswith("x-")))
+        program.lacks(*(key for key in process if key not in known and not key.startswith("x-")))
         return program
 
     def _command(self) -> str:
@@ -261,13 +261,13 @@ class _Process:
         dependencies = self._map(self.process.get("depends_on"), "depends_on")
         found = []
         for name, given in dependencies.items():
-            condition = self._map(given, "depends_on").get("condition", "process_started")
+            condition = str(self._map(given, "depends_on").get("condition", "process_started"))
             if condition not in _CONDITIONS:
                 raise Problem(f"{self.where}: depends_on '{name}' has an unknown condition '{condition}'")
             if name not in self.project.processes:
                 self.result.note(f"'{name}' is in another file, and not waited for", "depends_on")
                 continue
-            found.append({"program": str(name), "condition": _CONDITIONS[condition]})
+            found.append({"program": name, "condition": _CONDITIONS[condition]})
             if condition == "process_completed":
                 self.result.note(f"'{name}' must end with one of its exit_codes, not just end", "depends_on")
         if found:
@@ -293,7 +293,7 @@ class _Process:
             return {}
         if not isinstance(value, dict):
             raise Problem(f"{self.where}: {what} is not a map")
-        return value
+        return with_texts_as_keys(value)
 
     def _text(self, key: str, default: str) -> str:
         value = self.process.get(key)

@@ -36,7 +36,7 @@ class Project:
         document = self._load(text)
         if not isinstance(document.get("processes"), dict) or not document["processes"]:
             raise Problem(f"{file} has no processes")
-        self.processes: dict[str, Any] = document["processes"]
+        self.processes: dict[str, Any] = with_texts_as_keys(document["processes"])
         self.shell = {**_DEFAULT_SHELL, **(document.get("shell") or {})}
         self.vars = document.get("vars") or {}
         self.environment = environment_of(document.get("environment"), str(file))
@@ -46,7 +46,7 @@ class Project:
             "get only those that are named, HOME, USER, LOGNAME, SHELL and a PATH"
         )
         self.imported.note(f"process-compose runs as who calls it: user is '{wishes.default_user}' (--user)")
-        lacking = [key for key in document if key not in _OF_PROJECT and not str(key).startswith("x-")]
+        lacking = [key for key in document if key not in _OF_PROJECT and not key.startswith("x-")]
         if lacking:
             self.imported.note(f"No counterpart: {', '.join(lacking)}")
 
@@ -64,7 +64,7 @@ class Project:
             raise Problem(f"{self.file}: {' '.join(str(problem).split())}") from None
         if not isinstance(document, dict):
             raise Problem(f"{self.file} is not a map with the key 'processes'")
-        return document
+        return with_texts_as_keys(document)
 
     def _expanded(self, text: str) -> str:
         """Return the text with the variables of `.env`; others are left to who applies the file."""
@@ -82,6 +82,11 @@ class Project:
             return variable(name, default.lstrip(":").lstrip("-=") if default else "")
 
         return _VARIABLE.sub(value, text)
+
+
+def with_texts_as_keys(given: dict[Any, Any]) -> dict[str, Any]:
+    """Return a map of YAML, whose keys may be numbers, with texts as its keys."""
+    return {str(key): value for key, value in given.items()}
 
 
 def environment_of(value: Any, where: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ class _Expansions(dict[str, str | int]):
     """Leave the variables of who starts supervisord to who applies the file."""
 
     def __missing__(self, name: str) -> str:
-        if not name.startswith("ENV_"):
+        if not re.fullmatch("ENV_[A-Za-z_][A-Za-z0-9_]*", name):
             raise KeyError(name)
         return variable(name.removeprefix("ENV_"))
 

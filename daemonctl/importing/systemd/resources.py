@@ -56,7 +56,7 @@ def _limit(options: Options, program: ImportedProgram, option: str, name: str) -
         program.note(f"{option}={soft}:{hard}: both are the soft limit", "limits")
     if soft == "infinity":
         return "unlimited"
-    convert: Callable[[str], float] = durations.size if name in _LIMITS_OF_BYTES else float
+    convert: Callable[[str], float] = durations.size if name in _LIMITS_OF_BYTES else int
     if name == "cpu":
         convert = durations.seconds
     return math.ceil(options.converted(option, convert, soft))
