@@ -342,8 +342,8 @@ _FILES = {
     "systemd/web.service": "systemd", "systemd/database.service": "systemd",
 }  # fmt: skip
 _BITS = (
-    "", "%", "'", '"', "\\", "{", "}", "$", "${", "=", ":", "[", "]", "-1", "1e999", "nan", "infinity", "true",
-    "[]", "{}", "\n", "\t", "%(x)s", "%(ENV_)s", "%(ENV_X)s", "%n", "{{.A}}", "- a", "a: b",
+    "", "%", "'", '"', "\\", "{", "}", "$", "${", "=", ":", "[", "]", "-1", "1e999", "nan", "infinity",
+    "true", "[]", "{}", "\n", "\t", "%(x)s", "%(ENV_)s", "%(ENV_X)s", "%n", "{{.A}}", "- a", "a: b",
 )  # fmt: skip
 
 
