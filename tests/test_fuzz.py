@@ -43,6 +43,7 @@ BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
     r"|must be given together|must not be greater than|is required, unless|at most 64 KiB"
     r"|needs all: true and wait: true|needs set: only its programs go|needs wait: true"
+    r"|is required and must be a non-empty string"
 )
 
 
@@ -188,7 +189,10 @@ def lightened(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     few = ("name", "command", "user", "enabled", "labels", "set")
     lists = schemas["ApplyRequest"]["properties"]
-    for name, schema in (("programs", "ProgramRequest"), ("defaults", "PatchedProgramDefaultsRequest")):
+    for name, schema in (
+        ("programs", "AppliedProgramRequest"),
+        ("defaults", "PatchedProgramDefaultsRequest"),
+    ):
         fields = schemas[schema]["properties"]
         light = {**schemas[schema], "properties": {each: fields[each] for each in few if each in fields}}
         lists[name] = {"type": "array", "maxItems": 3, "items": light} if name == "programs" else light

@@ -38,7 +38,7 @@ def test_it_is_served_without_a_token(stack: Stack, schema: dict[str, Any]) -> N
 
 
 def test_it_describes_every_field(schema: dict[str, Any]) -> None:
-    fields = schema["$defs"]["ProgramRequest"]["properties"]
+    fields = schema["$defs"]["AppliedProgramRequest"]["properties"]
     assert set(fields) == {"id", *(field.name for field in WRITABLE_FIELDS)}
     for field in WRITABLE_FIELDS:
         assert fields[field.name]["description"] == field.description != ""

@@ -55,6 +55,10 @@ class ProgramsField(serializers.ListSerializer):
         return values
 
 
+class AppliedProgramSerializer(ProgramSerializer):
+    """A program of a list. What all programs need may also come from the defaults of the list."""
+
+
 class ProgramDefaultsSerializer(ProgramSerializer):
     """The fields of each program of a list that does not have them itself."""
 
@@ -75,7 +79,7 @@ class ApplySerializer(StrictSerializer):
     """Validate the body of ``apply``. The values have the programs with the defaults in them."""
 
     programs = ProgramsField(
-        child=ProgramSerializer(),
+        child=AppliedProgramSerializer(),
         help_text="Programs, told apart by name. A field that is left out has its default.",
     )
     defaults = ProgramDefaultsSerializer(

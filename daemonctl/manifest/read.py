@@ -27,6 +27,7 @@ _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 # Maps whose values are texts: an unquoted variable in them stays one, whatever it looks like.
 _MAPS_OF_TEXTS = ("environment", "labels")
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # An escape in JSON; a second one may make the first a whole character.
 _ESCAPE = re.compile(r"(?is)\\(?:(?P<code>u[0-9a-f]{4}(?:\\ud[c-f][0-9a-f]{2})?)|.)")
 
@@ -176,7 +177,8 @@ def _place(name: str, node: Node) -> str:
 def _plain_json(text: str) -> str:
     r"""Return JSON as YAML that means the same: without tabs, and with characters for most of its escapes.
 
-    YAML knows no halves of characters (`\ud83d\ude00`), and only keys of limited length.
+    YAML knows no halves of characters (`\ud83d\ude00`), takes others as they are only if they are escaped,
+    and has keys of limited length.
     """
 
     def character(escape: re.Match[str]) -> str:
@@ -184,4 +186,5 @@ def _plain_json(text: str) -> str:
         is_plain = meant.isprintable() and meant not in ("", '"', "\\")
         return meant if is_plain or meant > "\uffff" else escape[0]
 
-    return _ESCAPE.sub(character, text.replace("\t", " "))
+    text = _ESCAPE.sub(character, text.replace("\t", " "))
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

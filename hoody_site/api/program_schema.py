@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
@@ -30,6 +31,7 @@ _OWN_KEYS: dict[str, Any] = {
 _KEYS_OF_REQUEST = ("set", "defaults", "programs")
 
 
+@csrf_exempt  # so that a POST is refused for its method
 @require_safe
 def program_schema(request: HttpRequest) -> HttpResponse:
     """Return the schema. It says nothing that the OpenAPI document does not, and needs no token either."""
@@ -92,10 +94,7 @@ def _component(schema: dict[str, Any]) -> dict[str, Any]:
         if name not in ProgramSerializer.ignored_keys
     }
     whole = {**schema, "properties": properties} if properties else schema
-    converted = _converted({name: each for name, each in whole.items() if name != "description"})
-    if "required" in converted and "command" in converted["required"]:
-        converted["required"] = [name for name in converted["required"] if name not in _REQUIRED]
-    return converted
+    return _converted({name: each for name, each in whole.items() if name != "description"})
 
 
 def _converted(node: dict[str, Any]) -> dict[str, Any]:

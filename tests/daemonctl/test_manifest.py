@@ -48,8 +48,8 @@ def test_what_is_written_is_read(value: Any) -> None:
 @settings(max_examples=60, deadline=None)
 @given(value=_VALUES)
 def test_json_is_read_as_json(value: Any) -> None:
-    for indent in (None, "\t"):
-        text = json.dumps(escaped({"programs": value}), indent=indent)
+    for options in ({"indent": "\t"}, {"ensure_ascii": False}):
+        text = json.dumps(escaped({"programs": value}), **options)
         assert parse(text, {}) == {"programs": value}
 
 

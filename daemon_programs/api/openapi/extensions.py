@@ -11,7 +11,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from daemon_programs.models import Program
 from daemon_programs.models.fields import FIELD, ProgramField
 from daemon_programs.models.fields.webhooks import WEBHOOK_PROPERTIES
-from daemon_programs.serializers.applying import MOST_PROGRAMS, ProgramsField
+from daemon_programs.serializers.applying import MOST_PROGRAMS, AppliedProgramSerializer, ProgramsField
 from daemon_programs.serializers.fields import (
     RequiredString,
     StrictObject,
@@ -74,6 +74,8 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
         ignored = {"id"} if serializer.partial and "id" in properties else set()
         properties.update({name: dict(_IGNORED) for name in sorted(serializer.ignored_keys | ignored)})
         schema["additionalProperties"] = False
+        if isinstance(serializer, AppliedProgramSerializer):
+            schema["required"] = ["name"]  # the rest may be among the defaults
         if serializer.parent is None:
             schema.pop("description", None)  # a body is described by its operation
         return schema

@@ -27,7 +27,7 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family({"programs": "All programs"}, ["program-add", "programs-reset"]),
+    Family({"programs": "All programs"}, ["program-add", "programs-apply", "programs-reset"]),
     Family({"quick-start": "All temporary programs"}, ["quick-start"]),
     Family(
         {
@@ -56,7 +56,7 @@ FAMILIES = [
 ]
 # A stream has no page, since it does not end.
 STREAMS = {"program-log-stream", "event-stream", "launch-log-stream"}
-DESTRUCTIVE = {"program-remove", "programs-reset"}
+DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset"}
 
 
 class Link(NamedTuple):
