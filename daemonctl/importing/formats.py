@@ -22,6 +22,8 @@ _SCRIPTS = (".js", ".cjs", ".mjs", ".json")
 def read(files: Sequence[Path], form: str | None, wishes: Wishes) -> Imported:
     """Return the programs of files of one format, which is guessed if it is not given."""
     form = form or guess(files[0])
+    if wishes.environment is not None and form != "pm2":
+        raise Problem("Only files of pm2 have environments to choose by --env")
     reader: Callable[[Sequence[Path], Wishes], Imported] = import_module(
         f"daemonctl.importing.{_READERS[form]}"
     ).read

@@ -2,6 +2,7 @@
 
 import getpass
 import math
+import pwd
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,9 +120,19 @@ class ImportedProgram:
             for name, text in variables.items()
             if _VARIABLE_NAME.fullmatch(name) and name not in _RESERVED
         }
-        for name in variables.keys() - taken.keys():
-            self.note(f"{name} can't be set, and is left out", "environment")
+        for name in variables:
+            if name not in taken:
+                self.note(f"{name} can't be set, and is left out", "environment")
         self.fields["environment"] = taken
+
+    def set_user(self, user: str) -> None:
+        """Set the user, who may be given by number."""
+        self.fields["user"] = user
+        if user.isdecimal():
+            try:
+                self.fields["user"] = pwd.getpwuid(int(user)).pw_name
+            except (KeyError, OverflowError):
+                self.note(f"There is no user with the number {user} on this host", "user")
 
     def set_stop_signal(self, name: str, source: str) -> None:
         """Set the first signal of a stop, if there can be such a one."""

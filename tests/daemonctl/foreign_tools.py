@@ -19,7 +19,7 @@ from daemonctl.importing import formats, writer
 from daemonctl.importing.program import Wishes
 from daemonctl.manifest.read import parse
 from tests.bench import peers
-from tests.stack import OWN_USER
+from tests.stack import OWN_USER, temporary_folder
 
 FOREIGN = Path(__file__).with_name("foreign")
 
@@ -94,33 +94,34 @@ def pm2_apps(file: Path, environment: str | None = None) -> dict[str, Any]:
         return {app["name"]: app for app in json.load(result)}
 
 
-def systemd_units(folder: Path, names: list[str], runtime: Path) -> dict[str, dict[str, list[str]]]:
+def systemd_units(folder: Path, names: list[str]) -> dict[str, dict[str, list[str]]]:
     """Return what systemd makes of units: the keys of its own dump, with their values."""
-    manager = next(
-        (path for path in ("/lib/systemd/systemd", "/usr/lib/systemd/systemd") if Path(path).exists()), None
-    )
+    places = ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")
+    manager = next((path for path in places if Path(path).exists()), None)
     if manager is None:
         pytest.skip("systemd is not installed")
-    target = runtime / "all.target"
-    target.write_text(f"[Unit]\nDefaultDependencies=no\nWants={' '.join(names)}\n")
     # As root it takes itself for the first process of the host.
     nobody = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
-    for each in [runtime, *runtime.parents][:3]:
-        each.chmod(0o777)
-    ran = subprocess.run(
-        [*nobody, manager, "--test", "--user", "--unit=all.target", "--no-pager"],
-        cwd="/",
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(runtime),
-            "XDG_RUNTIME_DIR": str(runtime),
-            "SYSTEMD_UNIT_PATH": f"{runtime}:{folder}",
-            "SYSTEMD_LOG_TARGET": "console",
-        },
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    with temporary_folder() as home:
+        home.chmod(0o777)
+        units = shutil.copytree(folder, home / "units", copy_function=shutil.copyfile)
+        for each in (units, *units.rglob("*")):
+            each.chmod(0o755)
+        (units / "all.target").write_text(f"[Unit]\nDefaultDependencies=no\nWants={' '.join(names)}\n")
+        ran = subprocess.run(
+            [*nobody, manager, "--test", "--user", "--unit=all.target", "--no-pager"],
+            cwd="/",
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "XDG_RUNTIME_DIR": str(home),
+                "SYSTEMD_UNIT_PATH": str(units),
+                "SYSTEMD_LOG_TARGET": "console",
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
     if ran.returncode:
         pytest.skip(f"systemd can't dump units here: {ran.stderr[-200:]}")
     return {name: keys for name, keys in _dumped_units(ran.stdout) if name in names}

@@ -490,6 +490,31 @@ def test_pm2_takes_yaml_and_json_with_comments(tmp_path: Path) -> None:
     assert "There is no 'x.py' here" in told
 
 
+def test_environments_of_pm2_are_chosen_by_name(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "ecosystem.json", '{"script": "x", "env": {"A": 1, "B": 2}, "env_test": {"A": 3}}'
+    )
+    (fields,) = parse(written(file, environment="test"), {})["programs"]
+    assert fields["environment"] == {"A": "3", "B": "2", "NODE_APP_INSTANCE": "0"}
+    assert "There is no env_other" in comments(written(file, environment="other"))
+    with pytest.raises(Problem, match=r"^Only files of pm2 have environments to choose by --env$"):
+        written(write(tmp_path / "Procfile", "a: b\n"), environment="test")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ecosystem.json", '{"script": "x", "uid": %s}'),
+        ("a.service", "[Service]\nExecStart=/bin/x\nUser=%s\n"),
+        ("s.conf", "[program:a]\ncommand=a\nuser=%s\n"),
+    ],
+)
+def test_users_may_be_numbers(tmp_path: Path, name: str, text: str) -> None:
+    assert only(tmp_path / name, text % os.getuid())["user"] == OWN_USER
+    assert str(only(tmp_path / name, text % 4_000_000_000)["user"]) == "4000000000"
+    assert "There is no user with the number 4000000000" in comments(written(tmp_path / name))
+
+
 def test_process_compose_probes(tmp_path: Path) -> None:
     text = """
 processes:

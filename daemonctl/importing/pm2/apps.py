@@ -114,7 +114,7 @@ class _App:
             raise Problem(f"{self.where} has no script")
         fields["name"] = self.text("name", "") or os.path.splitext(os.path.basename(script))[0]  # noqa: PTH119, PTH122
         self.where = f"{self.where} ('{fields['name']}')"
-        fields["user"] = self.text("uid", "") or self.wishes.default_user
+        program.set_user(self.text("uid", "") or self.wishes.default_user)
         fields["directory"] = self.folder
         environment = self._environment()
         arguments = self._arguments(script, environment)
@@ -160,6 +160,8 @@ class _App:
         given, chosen = self.app.get("env", {}), self.app.get(f"env_{wished}", {})
         if not isinstance(given, dict) or not isinstance(chosen, dict):
             raise Problem(f"{self.where}: env is not an object")
+        if wished and f"env_{wished}" not in self.app:
+            self.result.note(f"There is no env_{wished}", "environment")
         others = sorted(key for key in self.app if key.startswith("env_") and key != f"env_{wished}")
         if others:
             name = others[0].removeprefix("env_")

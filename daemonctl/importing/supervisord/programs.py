@@ -2,7 +2,6 @@
 
 import os
 import platform
-import pwd
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -181,7 +180,7 @@ class _Reader:
 
     def _set_world(self, values: Values, program: ImportedProgram, own: dict[str, str]) -> None:
         user = values.text("user", "") or self._inherited("user")
-        program.fields["user"] = _user_name(user, program) if user else self.wishes.default_user
+        program.set_user(user or self.wishes.default_user)
         if not user:
             self.imported.note(
                 "Where no user is named, programs run as the one who starts supervisord; it is "
@@ -312,17 +311,6 @@ def _signal(text: str) -> str:
         return signal.Signals(int(text)).name if text.strip().isdecimal() else text.strip()
     except ValueError:
         return text
-
-
-def _user_name(user: str, program: ImportedProgram) -> str:
-    """Return the name of a user who may be given by number."""
-    if not user.isdecimal():
-        return user
-    try:
-        return pwd.getpwuid(int(user)).pw_name
-    except KeyError:
-        program.note(f"There is no user with the number {user} on this host", "user")
-        return user
 
 
 def _command(option: Option) -> str:

@@ -94,8 +94,7 @@ class _Service:
         unit, fields, program = self.unit, self.result.fields, self.result
         fields["description"] = self.options.text("Description", section="Unit")[:500]
         self._set_commands()
-        user = self.options.text("User") or self.default_user
-        fields["user"] = _name_of(user)
+        program.set_user(self.options.text("User") or self.default_user)
         if self.options.text("Group") not in ("", fields["user"]):
             program.note(f"Group={self.options.text('Group')}: it has the groups of its user", "user")
         self._set_directory()
@@ -250,11 +249,3 @@ def _home_of(user: str) -> str | None:
         return pwd.getpwnam(user).pw_dir
     except KeyError:
         return None
-
-
-def _name_of(user: str) -> str:
-    """Return the name of a user who may be given by number."""
-    try:
-        return pwd.getpwuid(int(user)).pw_name if user.isdecimal() else user
-    except KeyError:
-        return user
