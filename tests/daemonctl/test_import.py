@@ -274,6 +274,7 @@ def test_errors_of_javascript_are_nodes(tmp_path: Path, monkeypatch: pytest.Monk
         ("processes: {}\n", "", "has no processes"),
         ("[]", "", "is not a map with the key 'processes'"),
         ("processes:\n  a: {}\n", ":2", "'a' has no command"),
+        ("shell: bash\nprocesses:\n  a: {command: x}\n", "", ": shell is not a map"),
         ("processes:\n  a: 3\n", ":2", "'a': the process is not a map"),
         ("processes:\n\n  a: {command: x, replicas: many}\n", ":3", "'a': replicas is not a number: 'many'"),
         ("processes:\n  a: {command: x, replicas: $" + "{N}}\n", ":2",
@@ -297,7 +298,7 @@ def test_errors_of_javascript_are_nodes(tmp_path: Path, monkeypatch: pytest.Monk
 )  # fmt: skip
 def test_errors_of_process_compose(tmp_path: Path, text: str, where: str, sentence: str) -> None:
     file = write(tmp_path / "process-compose.yaml", text)
-    between = ": " if where else " "
+    between = ": " if where else "" if sentence.startswith(":") else " "
     assert problem(file, form="process-compose") == f"{file}{where}{between}{sentence}"
 
 

@@ -142,9 +142,10 @@ def test_process_compose(started: Started) -> None:
     assert database.argv == ["sh", "-c", 'greeting="${REGION}"\nsleep 100000\n:']
     assert database.directory == f"{folder}/api"
     (mail,) = started.processes("mail")
-    assert mail.argv == ["sh", *_KEEPS, "mail server", "--port=9025"]
+    assert mail.argv == ["sh", *_KEEPS, "mail server", "--port={{ .MAIL_PORT }}"]
     assert "PROJECT" not in mail.environment
     assert programs["web"]["command"] == "sh -c \"exec sh -c 'sleep 100000; :' web --port=9001 --name shop\""
+    assert programs["migrate"]["command"] == "sh -c 'sleep 100000; : \"two words\" 9025 north'"
     (seed,) = started.processes("seed")
     assert (seed.argv, seed.environment["PROJECT"]) == (["sleep", "100000"], "shop")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from daemonctl.importing.commands import command_line, has_variables
 from daemonctl.importing.env_files import as_dotenv, refer
-from daemonctl.importing.process_compose.project import Project, environment_of, with_texts_as_keys
+from daemonctl.importing.process_compose.project import Project, environment_of, map_of
 from daemonctl.importing.program import Imported, ImportedProgram, Wishes, only
 from daemonctl.problems import Problem
 
@@ -22,7 +22,7 @@ _CONDITIONS = {
     "process_completed_successfully": "completed",
 }
 _RESTARTS = {"no": "false", "always": "true", "on_failure": "unexpected", "exit_on_failure": "false"}
-_ANSI = {"disable_ansi_colors", "is_template_disabled", "original_config", "launch_timeout_seconds"}
+_IGNORED = {"disable_ansi_colors", "is_template_disabled", "original_config", "launch_timeout_seconds"}
 _CONVERTED = {
     "command", "entrypoint", "environment", "env_file", "is_dotenv_disabled", "working_dir",
     "depends_on", "readiness_probe", "liveness_probe", "ready_log_line", "availability",
@@ -87,20 +87,22 @@ class _Process:
         for key, sentence in _WITHOUT_COUNTERPART.items():
             if process.get(key):
                 program.note(f"{key}: {sentence}")
-        known = _CONVERTED | _ANSI | _WITHOUT_COUNTERPART.keys()
+        known = _CONVERTED | _IGNORED | _WITHOUT_COUNTERPART.keys()
         program.lacks(*(key for key in process if key not in known and not key.startswith("x-")))
         return program
 
     def _command(self) -> str:
         process = self.process
         if process.get("command"):
-            # Without line breaks at the end, which mean nothing to a shell.
-            return command_line(self._in_shell(self._filled(self._text("command", "")).rstrip("\n")))
+            command = self._text("command", "").rstrip("\n")  # which mean nothing to a shell
+            return command_line(
+                self._in_shell(command if process.get("is_template_disabled") else self._filled(command))
+            )
         entrypoint = process.get("entrypoint")
         if not isinstance(entrypoint, list) or not entrypoint:
             why = ", and what it extends is not looked at" if "extends" in process else ""
             raise Problem(f"{self.where} has no command{why}")
-        return command_line([self._filled(str(word)) for word in entrypoint])
+        return command_line([str(word) for word in entrypoint])
 
     def _in_shell(self, command: str) -> list[str]:
         shell = self.project.shell
@@ -108,10 +110,9 @@ class _Process:
 
     def _filled(self, text: str) -> str:
         """Return a text with the values of `vars`, as far as they are used without anything else."""
-        if self.process.get("is_template_disabled"):
-            return text
         replica = "{instance}" if self.count > 1 else "0"
-        values = {**self.project.vars, **(self.process.get("vars") or {}), "PC_REPLICA_NUM": replica}
+        own = self._map(self.process.get("vars"), "vars")
+        values = {**self.project.vars, **own, "PC_REPLICA_NUM": replica}
         filled = _TEMPLATE.sub(lambda found: str(values.get(found[1], found[0])), text)
         if "{{" in filled:
             self.result.note(
@@ -288,12 +289,8 @@ class _Process:
         if rotation.get("max_backups"):
             self.result.set_number("log_backups", self._integer(rotation, "max_backups", 0), "max_backups")
 
-    def _map(self, value: Any, what: str) -> Mapping[str, Any]:
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise Problem(f"{self.where}: {what} is not a map")
-        return with_texts_as_keys(value)
+    def _map(self, value: Any, what: str) -> dict[str, Any]:
+        return map_of(value, f"{self.where}: {what}")
 
     def _text(self, key: str, default: str) -> str:
         value = self.process.get(key)

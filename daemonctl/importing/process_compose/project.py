@@ -36,9 +36,9 @@ class Project:
         document = self._load(text)
         if not isinstance(document.get("processes"), dict) or not document["processes"]:
             raise Problem(f"{file} has no processes")
-        self.processes: dict[str, Any] = with_texts_as_keys(document["processes"])
-        self.shell = {**_DEFAULT_SHELL, **(document.get("shell") or {})}
-        self.vars = document.get("vars") or {}
+        self.processes: dict[str, Any] = map_of(document["processes"], f"{file}: processes")
+        self.shell = _DEFAULT_SHELL | map_of(document.get("shell"), f"{file}: shell")
+        self.vars = map_of(document.get("vars"), f"{file}: vars")
         self.environment = environment_of(document.get("environment"), str(file))
         self._lines = _lines_of_processes(text)
         self.imported.note(
@@ -64,7 +64,7 @@ class Project:
             raise Problem(f"{self.file}: {' '.join(str(problem).split())}") from None
         if not isinstance(document, dict):
             raise Problem(f"{self.file} is not a map with the key 'processes'")
-        return with_texts_as_keys(document)
+        return map_of(document, str(self.file))
 
     def _expanded(self, text: str) -> str:
         """Return the text with the variables of `.env`; others are left to who applies the file."""
@@ -84,9 +84,13 @@ class Project:
         return _VARIABLE.sub(value, text)
 
 
-def with_texts_as_keys(given: dict[Any, Any]) -> dict[str, Any]:
-    """Return a map of YAML, whose keys may be numbers, with texts as its keys."""
-    return {str(key): value for key, value in given.items()}
+def map_of(value: Any, what: str) -> dict[str, Any]:
+    """Return a map of YAML, whose keys may be numbers, with texts as its keys; raise Problem if it is none."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Problem(f"{what} is not a map")
+    return {str(key): each for key, each in value.items()}
 
 
 def environment_of(value: Any, where: str) -> dict[str, str]:
