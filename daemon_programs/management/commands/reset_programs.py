@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from daemon_programs.maintenance import mirror
 from daemon_programs.maintenance.sets import replacing
 from daemon_programs.management.base import DaemonCommand
@@ -16,4 +18,4 @@ class Command(DaemonCommand):
         """Reset the programs, and say how to undo it."""
         saved = replacing.reset()
         mirror.write()
-        return f"The programs are reset. To undo it: manage.py import_programs {saved}"
+        return f"The programs are reset. To undo it: {settings.COMMAND} import_programs {saved}"

@@ -85,7 +85,7 @@ class Project:
 
 
 def map_of(value: Any, what: str) -> dict[str, Any]:
-    """Return a map of YAML, whose keys may be numbers, with texts as its keys; raise Problem if it is none."""
+    """Return a map of YAML with texts as its keys, which may be numbers; raise Problem if it is none."""
     if value is None:
         return {}
     if not isinstance(value, dict):
