@@ -22,6 +22,7 @@ from tests.bench import peers
 from tests.stack import OWN_USER, temporary_folder
 
 FOREIGN = Path(__file__).with_name("foreign")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 class Process(NamedTuple):

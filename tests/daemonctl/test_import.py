@@ -21,7 +21,7 @@ from daemonctl.importing.systemd import durations, services
 from daemonctl.manifest.read import parse
 from daemonctl.problems import Problem
 from tests.daemonctl.conftest import Ctl
-from tests.daemonctl.foreign_tools import FOREIGN, imported
+from tests.daemonctl.foreign_tools import FOREIGN, imported, needs_node
 from tests.stack import OWN_USER
 
 
@@ -258,6 +258,7 @@ def test_errors_of_pm2(tmp_path: Path, app: str, sentence: str) -> None:
     assert problem(file) == f"{file}: {sentence}"
 
 
+@needs_node
 def test_errors_of_javascript_are_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(tmp_path / "ecosystem.config.js", "\nmodule.exports = { apps: [ }\n")
     assert problem(file) == f"{file}:2: node can't evaluate it: SyntaxError: Unexpected token '}}'"
@@ -377,6 +378,7 @@ def test_any_file_is_imported_or_refused_with_one_sentence(
 # Notes
 
 
+@needs_node
 def test_each_file_says_what_has_no_counterpart() -> None:
     expected = {
         "supervisord/supervisord.conf": [
@@ -476,6 +478,7 @@ def test_env_files_that_would_be_read_differently_are_copied(tmp_path: Path) -> 
     )
 
 
+@needs_node
 def test_pm2_takes_yaml_and_json_with_comments(tmp_path: Path) -> None:
     fields = only(tmp_path / "ecosystem.yml", "apps:\n  - script: /bin/sleep\n    args: 10 20\n")
     assert shlex.split(fields["command"]) == ["/bin/sleep", "10", "20"]

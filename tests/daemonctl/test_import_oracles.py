@@ -18,6 +18,7 @@ from tests.daemonctl.foreign_tools import (
     Process,
     dumped_words,
     imported,
+    needs_node,
     pm2_apps,
     processes,
     supervisor_processes,
@@ -174,6 +175,7 @@ def test_any_env_file_is_read_as_by_honcho(text: str) -> None:
 # pm2
 
 
+@needs_node
 @pytest.mark.parametrize("environment", [None, "production"])
 def test_pm2_runs_the_same(environment: str | None) -> None:
     file = "pm2/ecosystem.config.js"

@@ -11,7 +11,7 @@ import pytest
 
 from daemonctl.manifest.read import parse
 from tests.daemonctl.conftest import Ctl
-from tests.daemonctl.foreign_tools import FOREIGN
+from tests.daemonctl.foreign_tools import FOREIGN, needs_node
 from tests.processes import arguments, environment, is_past_exec
 from tests.stack import OWN_USER, Api, eventually
 
@@ -121,6 +121,7 @@ def test_procfile(started: Started) -> None:
         assert run.environment.items() >= {"PORT": str(7000 + 100 * number), "SINGLE": "one $HOME"}.items()
 
 
+@needs_node
 def test_pm2(started: Started) -> None:
     folder = started.folder / "pm2"
     started.programs("pm2/ecosystem.config.js")
