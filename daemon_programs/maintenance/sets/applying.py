@@ -16,6 +16,7 @@ from daemon_programs.maintenance.sets.planning import Plan, Wish
 from daemon_programs.models import Program, WebhookSecret
 from daemon_programs.programs import waiting
 from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.supervisor.changes import EVERY_GROUP, Watch
 from daemon_programs.supervisor.gateway import changes as state_changes
 from daemon_programs.supervisor.gateway import supervisor
@@ -147,8 +148,8 @@ def _not_ready(
             made.take_back()
             sentence += "; the former configuration is back"
             extra["rolled_back"] = True
-        except DaemonError as problem:
-            sentence += f"; the former configuration is not back: {problem}"
+        except REPORTED_ERRORS as problem:
+            sentence += f"; the former configuration is not back: {error_message(problem)}"
             extra["rolled_back"] = False
     return kind(sentence, **extra)
 
