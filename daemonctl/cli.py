@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -29,6 +30,7 @@ _COMMANDS = {
     "diff": "apply",
     "export": "apply",
     "attach": "programs",
+    "import": "importing",
     "top": "status",
     "context": "context",
     "completion": "completion",
@@ -44,7 +46,8 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"daemonctl.commands.{_COMMANDS[name]}"), name)
+        module = import_module(f"daemonctl.commands.{_COMMANDS[name]}")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
 
     def invoke(self, context: click.Context) -> Any:
