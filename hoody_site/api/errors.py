@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.ProgramNotFound: status.HTTP_404_NOT_FOUND,
     daemon.DeliveryNotFound: status.HTTP_404_NOT_FOUND,
+    daemon.NothingSelected: status.HTTP_404_NOT_FOUND,
     daemon.Refused: status.HTTP_400_BAD_REQUEST,
     daemon.InputFull: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.LogUnreadable: status.HTTP_503_SERVICE_UNAVAILABLE,
