@@ -42,6 +42,13 @@ def report(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
+def or_all(selectors: tuple[str, ...], everything: bool) -> tuple[str, ...]:
+    """Return the selectors of a command that shows all programs without any, as it does with --all."""
+    if selectors and everything:
+        raise click.UsageError("Name programs, or give --all.")
+    return selectors
+
+
 def required(selectors: tuple[str, ...], everything: bool) -> None:
     """Refuse a command that names neither programs nor all of them."""
     if bool(selectors) == everything:

@@ -98,7 +98,8 @@ def choose(
     for selector in rest:
         matching = _matching(present, selector)
         if not matching:
-            raise Absent(f"No program matches '{selector}'")
+            hint = "; all programs are --all" if selector == "all" else ""
+            raise Absent(f"No program matches '{selector}'{hint}")
         chosen.update((program.id, program) for program in matching)
     return list(chosen.values())
 

@@ -14,6 +14,7 @@ _STATES = [state for state in selection.STATES if state != "disabled"]  # which 
 
 @click.command()
 @options.selectors
+@options.everything
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on as events come, until Ctrl-C.")
 @click.option(
     "-n", "--lines", type=click.IntRange(1, _MOST_EVENTS), default=20, help="So many of the last events: 20."
@@ -27,6 +28,7 @@ _STATES = [state for state in selection.STATES if state != "disabled"]  # which 
 def events(
     context: click.Context,
     selectors: tuple[str, ...],
+    everything: bool,
     follows: bool,
     lines: int,
     since: str | None,
@@ -38,6 +40,7 @@ def events(
     With selectors only those of the programs that are met now. `-o json` prints a document per line.
     """
     client = options.client(context)
+    selectors = options.or_all(selectors, everything)
     ids = [program.id for program in selection.choose(client, selectors)] if selectors else None
     given = {"since": since, "state": state}
     filters = {key: value for key, value in given.items() if value is not None}

@@ -17,6 +17,7 @@ _MOST_FOLLOWED = 100  # logs of one stream
 
 @click.command()
 @options.selectors
+@options.everything
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on as lines are written, until Ctrl-C.")
 @click.option(
     "-n",
@@ -37,6 +38,7 @@ _MOST_FOLLOWED = 100  # logs of one stream
 def logs(
     context: click.Context,
     selectors: tuple[str, ...],
+    everything: bool,
     follows: bool,
     lines: int | None,
     since: str | None,
@@ -56,6 +58,7 @@ def logs(
     if follows and until:
         raise click.UsageError("--until can't be combined with --follow.")
     client = options.client(context)
+    selectors = options.or_all(selectors, everything)
     chosen = selection.choose(client, selectors, everything=not selectors)
     programs = [program for program in chosen if not program.is_temporary]
     temporary = [program for program in chosen if program.is_temporary]
@@ -67,14 +70,18 @@ def logs(
         lines = _MOST_LINES if since or until else 100
     show = _Display(chosen, form)
     if follows:
-        sources = _streams(programs, selectors, only, {**filters, "lines": lines})
+        show.align([program.longest_name for program in chosen if program.state != "disabled"])
+        query = {**filters, "lines": lines}
+        sources = _streams(programs, selectors, only, query) if programs or not temporary else []
         sources += [_stream_of(each, stream, lines) for each in temporary for stream in _types(only)]
         for number, event in follow.merged(client, sources, options.report):
             show.event(event, sources[number])
     elif lines:
         if programs:
             query = {"type": only or "both", "lines": lines, **filters}
-            show.answer(client.get("logs", select=_words(programs, selectors), **query))
+            answer = client.get("logs", select=_words(selectors), **query)
+            show.align([_name(line) for line in answer["lines"]] + [each.name for each in temporary])
+            show.answer(answer)
         for each in temporary:
             for line in _temporary_lines(client, each, only, lines):
                 show.line(line)
@@ -84,9 +91,9 @@ def _types(only: str | None) -> Sequence[str]:
     return (only,) if only else _STREAMS
 
 
-def _words(programs: Sequence[Program], selectors: tuple[str, ...]) -> list[str]:
-    """Return what the API is to select by: the selectors of programs; nothing means all."""
-    return [] if not selectors else [word for word in selectors if not selection.is_temporary(word)]
+def _words(selectors: tuple[str, ...]) -> list[str]:
+    """Return the selectors that the API knows, none of which means all programs."""
+    return [word for word in selectors if not selection.is_temporary(word)]
 
 
 def _streams(
@@ -105,7 +112,7 @@ def _streams(
             room = _MOST_FOLLOWED
         shares[-1].append(program)
         room -= logs
-    words = [_words(programs, selectors)]
+    words = [_words(selectors)]
     if len(shares) != 1:
         words = [[str(program.id) for program in share] for share in shares]
     return [follow.Source("logs/stream", {"select": each, "type": only or "both", **query}) for each in words]
@@ -130,8 +137,12 @@ class _Display:
     def __init__(self, chosen: Sequence[Program], form: str) -> None:
         self._form = form
         self._has_names = len(chosen) != 1 or chosen[0].has_instances
-        self._columns = max((output.width(program.longest_name) for program in chosen), default=0)
+        self._columns = 0
         self._colors: dict[str, str] = {}
+
+    def align(self, names: Sequence[str]) -> None:
+        """Make room for names."""
+        self._columns = max(map(output.width, names), default=0)
 
     def event(self, event: Any, source: follow.Source) -> None:
         """Print what an event of a stream tells."""

@@ -70,6 +70,18 @@ def _id(api: Api, name: str) -> int:
     return int(api.get("programs", name=name).json()["programs"][0]["id"])
 
 
+def test_words_of_other_supervisors_lead_to_the_commands_here(api: Api, ctl: Ctl) -> None:
+    tail = ctl("tail", "-f", "x")
+    assert (tail.returncode, tail.stdout) == (2, "")
+    assert "No such command 'tail'. Here it is: logs -f." in tail.stderr
+    assert "No such command 'tial'." in ctl("tial").stderr
+    assert ctl("start", "all").stderr == "No program matches 'all'; all programs are --all\n"
+    assert ctl("status", "--all").returncode == 0
+    assert ctl("status", "--all", "x").returncode == 2
+    shown = ctl("--help").stdout
+    assert "..." not in shown.partition("Commands:")[2].replace("[ARGS]...", "")
+
+
 def test_instances_are_met_together_or_one_by_one(api: Api, ctl: Ctl) -> None:
     api.add(shell("echo I am $0; exec sleep 1000"), name="crew", numprocs=2)
     assert ctl("start", "crew").returncode == 0
