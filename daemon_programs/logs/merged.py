@@ -25,7 +25,10 @@ MAX_LOGS = 2000
 # What is read for one request: of each log its share, and what the logs before it have left over.
 _MAX_BYTES = 32 * 1024 * 1024
 _LEAST_BYTES = 64 * 1024
-_LINES_AT_A_TIME = 2000
+# How many lines of a log are read at a time: few first, since most logs have nothing else that is wanted.
+_FIRST_LINES = 100
+_MOST_LINES = 2000
+_UNSORTED = 4  # times as many lines as are wanted are collected before they are sorted
 
 
 class Merged(NamedTuple):
@@ -70,9 +73,8 @@ def read(
     cut_at: list[str] = []  # up to where logs were read that could not be read far enough
     problems = []
     room = _MAX_BYTES
+    oldest = ""  # what is older than so many lines is not wanted any more
     for number, log in enumerate(logs):
-        # What is older than all of so many lines is not wanted any more.
-        oldest = found[0].placed_at if len(found) == lines else ""
         reader = _Reader(number, wanted, lines, max(wanted.since, oldest))
         share = max(room // (len(logs) - number), _LEAST_BYTES)
         try:
@@ -80,9 +82,13 @@ def read(
         except (OSError, DaemonError) as problem:
             problems.append({**log.about, "error": _sentence(log, problem)})
         room -= reader.bytes_read
-        found = sorted([*reader.found, *found])[-lines:]
+        found += reader.found
+        if len(found) >= _UNSORTED * lines:
+            found = sorted(found)[-lines:]
+            oldest = found[0].placed_at
         if reader.cut_at is not None and reader.cut_at >= wanted.since:
             cut_at.append(reader.cut_at)
+    found = sorted(found)[-lines:]
     is_cut = any(len(found) < lines or time > found[0].placed_at for time in cut_at)
     fitting, is_whole = _newest_that_fit(logs, found, max_json_bytes)
     return Merged(fitting, problems, is_cut or not is_whole)
@@ -150,7 +156,7 @@ class _Reader:
         """Read a file back from an offset; return whether an older file may have something wanted too."""
         written_at = _written_at(file)
         self._first_time = None
-        at_a_time = _LINES_AT_A_TIME if self._wanted.text else min(self._lines, _LINES_AT_A_TIME)
+        at_a_time = _FIRST_LINES
         goes_on = written_at >= self._lower
         while end > 0 and goes_on:
             if self.bytes_read >= room:
@@ -158,6 +164,7 @@ class _Reader:
                 goes_on = False
                 break
             begin, lines = last_lines(file, end, at_a_time, room - self.bytes_read)
+            at_a_time = min(4 * at_a_time, _MOST_LINES)
             self.bytes_read += end - begin
             end = begin
             goes_on = self._take(lines)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.daemonctl.conftest import Ctl, Open
 from tests.processes import shell
-from tests.stack import PROJECT, Api, Stack
+from tests.stack import PROJECT, Api, Stack, eventually
 
 
 def test_it_imports_no_django() -> None:
@@ -161,5 +161,6 @@ def test_attach_joins_the_terminal_of_a_program(api: Api, ctl: Ctl, terminal: Op
     api.ok(f"programs/{id}/start", {"wait": True})
     joined = terminal("attach", "inner")
     joined.until("inside")
-    joined.type("\x02d")
+    # tmux does not take keys from the moment on that it shows something.
+    eventually(lambda: joined.type("\x02d") or joined.process.poll() is not None, 20)
     assert joined.ended() == 0
