@@ -7,12 +7,14 @@ from rest_framework import serializers
 
 from daemon_programs.api.openapi.parameters import BOOLEAN_SCHEMA, LOG_QUERY, TIME_SCHEMA, query
 from daemon_programs.api.openapi.responses import Success
-from daemon_programs.api.openapi.streams import resumable, stream, stream_examples
+from daemon_programs.api.openapi.streams import CURSOR_PATTERN, resumable, stream, stream_examples
 from daemon_programs.logs.chosen import BOTH, STREAMS, TYPES
+from daemon_programs.logs.merged_stream import MAX_LOGS
 from daemon_programs.serializers.queries import MAX_GREP, MAX_WORDS
 
 _TAGS = ["logs"]
-_POSITIONS = {"type": "string", "pattern": "^(-|[0-9a-z.-]{9,8000})$"}
+_POSITION = f"[0-9]{{1,9}}([pi][0-9]{{1,5}})?[oe]-{CURSOR_PATTERN}"
+_POSITIONS = {"type": "string", "pattern": f"^(-|{_POSITION}(\\.{_POSITION}){{0,{MAX_LOGS - 1}}})$"}
 _LINE = {
     "program": "web",
     "id": 1,

@@ -11,7 +11,8 @@ from daemon_programs.api.openapi.parameters import ID, INSTANCE, LOG_QUERY, PORT
 from daemon_programs.programs.observed.statuses import STATUSES
 
 _MEDIA_TYPE = "text/event-stream"
-_CURSOR = {"type": "string", "pattern": "^[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}$"}
+CURSOR_PATTERN = "[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}"
+_CURSOR = {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}
 _PROGRAM = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _LINES = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
