@@ -32,6 +32,7 @@ import pytest  # noqa: E402
 django.setup()
 
 from tests import marks  # noqa: E402
+from tests.admin_client import AdminClient, create_users  # noqa: E402
 from tests.simulated_process import Simulate, Simulation  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 from tests.temporary_programs import Quick  # noqa: E402
@@ -86,6 +87,19 @@ def api(stack: Stack) -> Iterator[Api]:
     for program in client.get("programs").json()["programs"]:
         if program["id"] not in before:
             client.ok(f"programs/remove/{program['id']}")
+
+
+@pytest.fixture(scope="session")
+def staffed(stack: Stack) -> Stack:
+    """The running stack, with users (`tests.admin_client`)."""
+    create_users(stack)
+    return stack
+
+
+@pytest.fixture(scope="session")
+def boss(staffed: Stack) -> AdminClient:
+    """The admin, as a user with all permissions sees it."""
+    return AdminClient(staffed)
 
 
 @pytest.fixture

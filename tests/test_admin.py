@@ -36,17 +36,6 @@ TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
 
 
 @pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
-
-
-@pytest.fixture(scope="module")
-def boss(staffed: Stack) -> AdminClient:
-    return AdminClient(staffed)
-
-
-@pytest.fixture(scope="module")
 def viewer(staffed: Stack) -> AdminClient:
     return AdminClient(staffed, "viewer")
 

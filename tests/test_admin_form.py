@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, messages_of, row_of, text_of
+from tests.admin_client import PROGRAMS, AdminClient, errors_of, messages_of, row_of, text_of
 from tests.faults import no_configuration_folder
 from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 def document(api: Api, id: int) -> dict[str, Any]:

@@ -12,12 +12,6 @@ from tests.admin_client import PASSWORD, PROGRAMS, AdminClient, create_users
 from tests.stack import Api, Stack, temporary_stack
 
 
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
-
-
 def test_name_can_not_be_guessed_and_stays(stack: Stack) -> None:
     name = stack.folder / "admin-host"
     assert re.fullmatch(r"[0-9a-f]{20}\.localhost\n", name.read_text())

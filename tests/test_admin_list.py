@@ -5,25 +5,12 @@ import time
 from html import unescape
 from typing import Any
 
-import pytest
-
-from tests.admin_client import PROGRAMS, AdminClient, create_users, details_of, row_of, summary_of
+from tests.admin_client import PROGRAMS, AdminClient, details_of, row_of, summary_of
 from tests.processes import started
 from tests.stack import Api, Stack, eventually
 
 BATCH = f"{PROGRAMS}batch/"
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
-
-
-@pytest.fixture(scope="module")
-def boss(staffed: Stack) -> AdminClient:
-    return AdminClient(staffed)
 
 
 def ids_of(page: str) -> list[int]:

@@ -12,18 +12,12 @@ from daemon_programs.admin.presentation import instances, runs, verbs
 from daemon_programs.admin.program.starts import explain
 from daemon_programs.models import Program
 from daemon_programs.supervisor.instances import PORT, Key
-from tests.admin_client import PROGRAMS, AdminClient, create_users, live_of, messages_of, text_of
+from tests.admin_client import PROGRAMS, AdminClient, live_of, messages_of, text_of
 from tests.processes import shell, started
 from tests.stack import Api, Stack, eventually
 
 ENDED = {"pid": 7, "exit_code": 3, "signal": None, "error": None, "ended_at": time.time(), "requested": False}
 RELOAD = {"signal": "HUP"}
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 def state(**process: Any) -> Any:

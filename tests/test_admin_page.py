@@ -3,18 +3,10 @@
 import re
 from pathlib import Path
 
-import pytest
-
-from tests.admin_client import PROGRAMS, AdminClient, create_users, live_of, messages_of
-from tests.stack import Api, Stack, eventually, free_port
+from tests.admin_client import PROGRAMS, AdminClient, live_of, messages_of
+from tests.stack import Api, eventually, free_port
 
 TAKES_PORT = "sh -c 'exec sleep 1000'"  # and whatever is appended
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 def test_page_shows_state_pid_uptime_and_the_ends_of_the_logs_escaped(api: Api, boss: AdminClient) -> None:

@@ -11,14 +11,8 @@ from django.urls import reverse
 
 from daemon_programs.models import Program
 from daemon_programs.supervisor.gateway import supervisor
-from tests.admin_client import PROGRAMS, AdminClient, create_users, text_of
+from tests.admin_client import PROGRAMS, AdminClient, text_of
 from tests.stack import Api, Stack
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 def asked(page: str) -> str:

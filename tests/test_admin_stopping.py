@@ -2,21 +2,14 @@
 
 import re
 
-import pytest
 import requests
 
 from daemon_programs.supervisor.processes.signals import SIGNALS
-from tests.admin_client import PROGRAMS, AdminClient, create_users, live_html, messages_of
+from tests.admin_client import PROGRAMS, AdminClient, live_html, messages_of
 from tests.processes import shell, started
 from tests.stack import Api, Stack, eventually
 
 PORTS = {"start": 25_400, "end": 25_402}
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 def live(admin: AdminClient, id: int) -> str:

@@ -4,19 +4,8 @@ import re
 
 import pytest
 
-from tests.admin_client import TOKENS, AdminClient, create_users
+from tests.admin_client import TOKENS, AdminClient
 from tests.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
-
-
-@pytest.fixture(scope="module")
-def boss(staffed: Stack) -> AdminClient:
-    return AdminClient(staffed)
 
 
 def test_token_is_shown_once_and_opens_what_its_user_may(staffed: Stack, boss: AdminClient) -> None:

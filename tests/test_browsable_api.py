@@ -13,16 +13,10 @@ from daemon_programs.api.urls import urlpatterns as program_routes
 from hoody_site.api.pages.json_html import MAX_MARKED_CHARACTERS, json_html
 from hoody_site.api.pages.related import DESTRUCTIVE, FAMILIES, SECTIONS, STREAMS
 from quick_start.api.urls import urlpatterns as launch_routes
-from tests.admin_client import AdminClient, create_users, text_of
+from tests.admin_client import AdminClient, text_of
 from tests.stack import Api, Stack
 
 HTML = {"Accept": "text/html"}
-
-
-@pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
 
 
 def page(api: Api, route: str) -> requests.Response:

@@ -34,6 +34,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from tests import safe_values, webhook_programs
+from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
 from tests.stack import OWN_USER, Stack, temporary_stack
 
@@ -187,7 +188,7 @@ def fuzz(operation: str) -> Any:
 
     @schemathesis.pytest.from_fixture("schema").include(operation_id=operation).parametrize()
     @settings(
-        max_examples=10,
+        max_examples=10 if ROUNDS > 1 else 6,
         deadline=None,
         derandomize=True,  # the same requests in every run: what fails is what was changed
         database=None,

@@ -8,17 +8,11 @@ import pytest
 from daemon_programs.logs import rotated
 from daemon_programs.logs.cursor import BEGINNING, Cursor
 from daemon_programs.logs.earlier import Copy, earlier
-from tests.admin_client import PROGRAMS, AdminClient, create_users, text_of
+from tests.admin_client import PROGRAMS, AdminClient, text_of
 from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually
 from tests.temporary_programs import Quick, records
 from tests.test_quick_start_admin import LIST
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack)
-    return AdminClient(stack)
 
 
 @pytest.fixture

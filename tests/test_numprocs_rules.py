@@ -18,9 +18,9 @@ from daemon_programs.supervisor.plugin.context import Context
 from daemon_programs.supervisor.plugin.programs.configuration import ProgramGroupConfig, read
 from daemon_programs.supervisor.spec import Specification, log_per_instance
 from daemon_programs.webhooks.deliveries import body_of
-from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, live_of, messages_of, row_of
+from tests.admin_client import PROGRAMS, AdminClient, errors_of, live_of, messages_of, row_of
 from tests.processes import shell
-from tests.stack import OWN_USER, Api, Stack, temporary_stack
+from tests.stack import OWN_USER, Api, temporary_stack
 
 PORTS = {"start": 64300, "end": 64302}
 
@@ -184,12 +184,6 @@ def test_loops_are_counted_for_each_instance() -> None:
 
 
 # The admin, and files
-
-
-@pytest.fixture(scope="module")
-def boss(stack: Stack) -> AdminClient:
-    create_users(stack, iterations=1)
-    return AdminClient(stack)
 
 
 def test_admin_shows_and_operates_instances(api: Api, boss: AdminClient) -> None:

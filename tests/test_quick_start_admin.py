@@ -26,17 +26,6 @@ LIST = "quick_start/ephemeralprogram/"
 FORM = "ephemeralprogram_form"
 
 
-@pytest.fixture(scope="module")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
-
-
-@pytest.fixture(scope="module")
-def boss(staffed: Stack) -> AdminClient:
-    return AdminClient(staffed)
-
-
 def pk(stack: Stack, id: str) -> int:
     return int(records(stack)[id]["id"])
 

@@ -3,18 +3,16 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from daemon_programs.admin.base import REPORTED_ERRORS, error_message
-from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm
+from daemon_programs.admin.form_page import FormPage
+from daemon_programs.admin.forms import ProgramForm
 from daemon_programs.admin.forms.accounts import account_names
 from daemon_programs.admin.forms.widgets import Quantity
 from daemon_programs.models.fields import SECTIONS, TEMPORARY_FIELDS, Kind
-from daemon_programs.transactions import write_transaction
 from quick_start import services
 from quick_start.admin.values import GONE, for_another_run
 from quick_start.models import TTL_SECONDS, EphemeralProgram
@@ -82,15 +80,10 @@ class LaunchForm(ProgramForm):
         return cleaned
 
 
-class LaunchAdmin(admin.ModelAdmin):
+class LaunchAdmin(FormPage):
     """The form of a launch, in the place of the form that adds a record."""
 
     form = LaunchForm
-    formfield_overrides = {
-        models.CharField: {"strip": False},
-        models.TextField: {"strip": False, "widget": PlainText},
-        models.JSONField: {"form_class": JsonField, "show_hidden_initial": False},
-    }
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may launch programs; the mixin of all pages asks for the one to view."""
@@ -113,12 +106,6 @@ class LaunchAdmin(admin.ModelAdmin):
             raise Http404(GONE)
         return record
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """Return the form's class, with the error that the launch has met, if any."""
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.problem = getattr(request, "problem", "")
-        return form
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -126,17 +113,10 @@ class LaunchAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Launch the program, or show the form again with what has failed."""
+        """Give the form that launches something its title."""
         if object_id is None:
             extra_context = {"title": "Run something", **(extra_context or {})}
-        if request.method != "POST":
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        try:
-            with write_transaction():
-                return super().changeform_view(request, object_id, form_url, extra_context)
-        except REPORTED_ERRORS as problem:
-            request.problem = error_message(problem)  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Launch what the form says; ``obj`` becomes the record."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.admin_client import create_users
 from tests.console.chromium import ARGUMENTS, CHROMIUM, open_page
 from tests.stack import Stack
 
@@ -19,12 +18,6 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()
-
-
-@pytest.fixture(scope="session")
-def staffed(stack: Stack) -> Stack:
-    create_users(stack)
-    return stack
 
 
 @pytest.fixture

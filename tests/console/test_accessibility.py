@@ -22,6 +22,14 @@ EPHEMERAL = "quick_start/ephemeralprogram/"
 # Swagger UI's own, in what its script makes: the line of an operation is a button with buttons in it, the
 # headings of tags follow the title with a level left out, and the title is outside of the main landmark.
 EXEMPT = {"documentation": {"nested-interactive", "heading-order", "region"}}
+# The rules whose answer depends on what a narrow page shows, and how.
+LAYOUT = {
+    "type": "rule",
+    "values": [
+        *("aria-hidden-focus", "button-name", "color-contrast", "label", "landmark-one-main", "link-name"),
+        *("page-has-heading-one", "region", "scrollable-region-focusable", "target-size"),
+    ],
+}
 
 PAGES = {
     "index": "/admin/",
@@ -126,7 +134,7 @@ def findings(page: Page, exempt: set[str]) -> list[str]:
     size = page.viewport_size
     assert size is not None
     page.set_viewport_size({"width": 390, "height": 800})
-    found += [f"390 px: {line}" for line in violations(page, {}, exempt)]
+    found += [f"390 px: {line}" for line in violations(page, {"runOnly": LAYOUT}, exempt)]
     width = page.evaluate("document.documentElement.scrollWidth")
     if width > 390:
         found.append(f"390 px: the page is {width} px wide")

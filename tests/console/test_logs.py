@@ -9,11 +9,15 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.admin_client import PROGRAMS
 from tests.console.chromium import open_page
+from tests.drills import ROUNDS
 from tests.processes import shell
 from tests.stack import Api, Stack, eventually
 from tests.temporary_programs import Quick
 
-MOST_MILLISECONDS = 50  # of a task, in CPU time: how long it lasts depends on what else this host does
+MANY = 100_000 if ROUNDS > 1 else 30_000
+# Of a task, in CPU time: how long it lasts depends on what else this host does. Beside busy neighbours even
+# that doubles.
+MOST_MILLISECONDS = 50 if ROUNDS > 1 else 100
 
 
 @pytest.fixture
@@ -193,19 +197,21 @@ def test_log_of_a_temporary_program_goes_on_to_its_end(page: Page, quick: Quick)
     expect(page.locator(".log-line")).to_have_text(["first"])
 
 
-def test_hundred_thousand_lines_and_a_flood_keep_the_page_usable(
+def test_very_many_lines_and_a_flood_keep_the_page_usable(
     browser: Browser, page: Page, api: Api, id: int
 ) -> None:
     log = log_of(api, id)
     box = open_log(page, id, "?stream=stdout")
     browser.start_tracing(page=page, categories=["toplevel"])
-    append(log, *(f"line {number} with some words" for number in range(100_000)))
+    append(log, *(f"line {number} with some words" for number in range(MANY)))
     # Not by a locator, which looks at each element and so costs the page more than all that it does itself.
     last = "document.querySelector('.log-lines').lastElementChild.lastElementChild.textContent"
-    eventually(lambda: page.evaluate(last) == "line 99999 with some words", 60, what="all lines are shown")
+    eventually(
+        lambda: page.evaluate(last) == f"line {MANY - 1} with some words", 60, what="all lines are shown"
+    )
     longest = longest_task(browser.stop_tracing())
     assert longest < MOST_MILLISECONDS
-    assert box.locator(".log-line").count() <= 100_200
+    assert box.locator(".log-line").count() <= MANY + 200
     assert is_at_end(box)
 
     id = api.add(shell("while :; do seq 1 100; sleep 0.1; done"), boot=True)

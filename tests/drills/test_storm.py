@@ -1,4 +1,4 @@
-"""A program without privilege leaves 8000 processes behind: others notice nothing, and it can be stopped."""
+"""A program without privilege leaves thousands of processes behind: others notice nothing, and it can end."""
 
 import pwd
 import shlex
@@ -11,10 +11,11 @@ import psutil
 import pytest
 import requests
 
+from tests.drills import ROUNDS
 from tests.processes import is_root
 from tests.stack import Api, Stack
 
-ORPHANS = 8000
+ORPHANS = 8000 if ROUNDS > 1 else 2000
 _SLOWEST_SECONDS = 1.0
 
 # Each orphan has a session of its own, ignores SIGTERM, and sleeps.
@@ -58,7 +59,7 @@ class Client:
 
 
 @pytest.mark.skipif(not is_root(), reason="only root may run programs as another user")
-def test_eight_thousand_orphans_of_one_program_delay_no_other(own_stack: Stack) -> None:
+def test_thousands_of_orphans_of_one_program_delay_no_other(own_stack: Stack) -> None:
     hostile = next(each.pw_name for each in pwd.getpwall() if each.pw_name in ("www-data", "nobody"))
     api = own_stack.start().api
     client = Client(own_stack.api)

@@ -8,36 +8,26 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db import models
 from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from daemon_programs.admin.base import attempt
-from daemon_programs.admin.forms import JsonField, PlainText, ProgramForm, fieldsets
+from daemon_programs.admin.form_page import FormPage
+from daemon_programs.admin.forms import ProgramForm, fieldsets
 from daemon_programs.admin.program.listing import ProgramList
 from daemon_programs.admin.program.names import ProgramNames
 from daemon_programs.admin.program.page import ProgramPage
 from daemon_programs.admin.program.removal import ProgramRemoval
 from daemon_programs.models import Program
 from daemon_programs.programs import waiting
-from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
-from daemon_programs.transactions import write_transaction
 
 
 @admin.register(Program)
-class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # type: ignore[misc]  # Media
+class ProgramAdmin(FormPage, ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # type: ignore[misc]  # Media
     """The list, the page, the form and the removal of programs."""
 
     form = ProgramForm
-    formfield_overrides = {
-        models.CharField: {"strip": False},
-        models.TextField: {"strip": False, "widget": PlainText},
-        models.JSONField: {
-            "form_class": JsonField,
-            "show_hidden_initial": False,
-        },
-    }
 
     def get_fieldsets(self, request: HttpRequest, obj: Program | None = None) -> Any:
         """Return the sections of the form."""
@@ -54,14 +44,6 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # t
         template = _template(request)
         return model_to_dict(template) if template else super().get_changeform_initial_data(request)
 
-    def get_form(
-        self, request: HttpRequest, obj: Program | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """Return the form's class, with the error that the request has met, if any."""
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.problem = getattr(request, "problem", "")
-        return form
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -69,16 +51,9 @@ class ProgramAdmin(ProgramPage, ProgramRemoval, ProgramNames, ProgramList):  # t
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Save a program and apply it to supervisord, or show the form again if either fails."""
-        if request.method != "POST":
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        try:
-            with write_transaction():
-                response = super().changeform_view(request, object_id, form_url, extra_context)
-        except REPORTED_ERRORS as problem:
-            request.problem = error_message(problem)  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        if object_id and response.status_code == 302:
+        """Save a program; wait until supervisord has applied the change."""
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        if request.method == "POST" and object_id and response.status_code == 302:
             self._wait_until_settled(request, object_id)
         return response
 
