@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import pytest
 
+from daemon_programs.exceptions import TooManyStreams
 from daemon_programs.logs.chosen import Choice, ProgramLog
 from daemon_programs.logs.merged_stream import MergedLogStream
 from daemon_programs.logs.wanted import Wanted
-from daemon_programs.streams import sse
+from daemon_programs.streams import descriptors, sse
+from daemon_programs.streams.pump import Pump
 from daemon_programs.streams.watcher import Watcher
 from tests.processes import python, started
 from tests.stack import OWN_USER, Api, Stack
@@ -159,6 +161,44 @@ def test_programs_that_match_later_are_followed_and_removed_ones_let_go(tmp_path
         source.refresh()
         assert source.pull() == b'event: end\ndata: {"reason": "removed"}\n\n'
         assert source.pull() is None
+
+
+def test_lines_to_begin_with_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon_programs.logs.merged_stream._BACKLOG_BYTES", 1000)
+    chosen = Chosen()
+    log = tmp_path / "a.log"
+    log.write_text(
+        "2026-11-21T18:40:01.000Z one\n2026-11-21T18:40:02.000Z two\n" + f"{'x' * 400}\n{'y' * 400}\n"
+    )
+    chosen.add(log, "a")
+
+    def first(wanted: Wanted) -> str:
+        source = MergedLogStream(cast(Choice, chosen), wanted, type="stdout", lines=10)
+        source.open()
+        with closing(Watcher()) as watcher, closing(source):
+            return source.start(watcher, lambda: None).decode()
+
+    assert '"truncated": true' in first(Wanted())
+    assert "xxx" not in first(Wanted())
+    assert '"line": "two"' in first(Wanted(since="2026-11-21T18:40:02.000Z", text="two"))
+    assert '"lines": []' in first(Wanted(since="2026-11-21T18:40:02.000Z", text="one"))
+
+
+def test_stream_of_many_logs_needs_as_many_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(descriptors, "are_scarce", lambda reserved: asked.append(reserved) or True)
+    chosen = Chosen()
+    for number in range(7):
+        chosen.add(tmp_path / f"{number}.log", "a")
+    for source in (
+        MergedLogStream(cast(Choice, chosen), Wanted(), type="stdout", lines=10),
+        MergedLogStream(cast(Choice, Chosen()), Wanted(), type="stdout", lines=10),
+    ):
+        with pytest.raises(TooManyStreams):
+            Pump(5).admit(source)
+    assert asked[0] == asked[1] + 7
 
 
 def test_positions_of_lines_that_were_not_wanted_are_told_from_time_to_time(tmp_path: Path) -> None:
