@@ -99,6 +99,25 @@ def test_file_without_times_stays_together_where_it_was_last_written(logs: Logs)
     assert logs.read(until=BEGAN + timedelta(seconds=1)) == ["one"]
 
 
+def test_files_without_times_leave_room_for_each_other(logs: Logs) -> None:
+    logs.add("".join(f"a{n}\n" for n in range(1000)), written=3)
+    logs.add("".join(f"b{n}\n" for n in range(900)), written=2)
+    logs.add("c0\nc1\n", written=1)
+    logs.add("", written=1)
+    shown = logs.read(100)
+    assert shown == ["c0", "c1", *(f"b{n}" for n in range(851, 900)), *(f"a{n}" for n in range(951, 1000))]
+    assert not read(logs.all, Wanted(), 100).is_truncated
+    assert read(logs.all, Wanted(text="b"), 100).is_truncated, "50 are its share, and no other has any"
+    logs.add(stamped(*((10 + n, f"t{n}") for n in range(100))))
+    assert logs.read(60) == [f"t{n}" for n in range(40, 100)]
+
+
+def test_share_of_a_log_goes_over_its_files(logs: Logs) -> None:
+    logs.add("5\n6\n", "3\n4\n", "1\n2\n", written=1)
+    assert logs.read(3) == ["4", "5", "6"]
+    assert logs.read(100) == ["1", "2", "3", "4", "5", "6"]
+
+
 def test_times_bound_what_is_read_from_any_file(logs: Logs) -> None:
     logs.add(stamped((6, "6"), (7, "7")), stamped((4, "4"), (5, "5")), stamped((2, "2"), (3, "3")))
     moment = [BEGAN + timedelta(seconds=seconds) for seconds in range(9)]

@@ -1,12 +1,13 @@
 """Read the newest lines of several logs in the order of their times, rotated files included.
 
 A line without a time is placed right after the line before it in its file. A file without any times is placed
-where it was last written: its lines can't be told apart in time, and stay together.
+where it was last written: its lines can't be told apart in time, and stay together. They would take the room
+of all others, so each log has only a share of the lines for such files.
 """
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
@@ -74,14 +75,20 @@ def read(
     problems = []
     room = _MAX_BYTES
     oldest = ""  # what is older than so many lines is not wanted any more
-    for number, log in enumerate(logs):
-        reader = _Reader(number, wanted, lines, max(wanted.since, oldest))
-        share = max(room // (len(logs) - number), _LEAST_BYTES)
+    unshared = lines
+    is_short = False
+    # Small ones first: what they leave of their shares is for the others.
+    for left, number in zip(itertools.count(len(logs), -1), sorted(range(len(logs)), key=_sizes(logs))):
+        log = logs[number]
+        share = max(unshared // left, 1)
+        reader = _Reader(number, wanted, lines, share, max(wanted.since, oldest))
         try:
-            reader.read(log, share, None if before is None else before[log])
+            reader.read(log, max(room // left, _LEAST_BYTES), None if before is None else before[log])
         except (OSError, DaemonError) as problem:
             problems.append({**log.about, "error": _sentence(log, problem)})
         room -= reader.bytes_read
+        unshared -= min(share, len(reader.found))
+        is_short |= reader.is_short
         found += reader.found
         if len(found) >= _UNSORTED * lines:
             found = sorted(found)[-lines:]
@@ -90,6 +97,7 @@ def read(
             cut_at.append(reader.cut_at)
     found = sorted(found)[-lines:]
     is_cut = any(len(found) < lines or time > found[0].placed_at for time in cut_at)
+    is_cut |= is_short and len(found) < lines
     fitting, is_whole = _newest_that_fit(logs, found, max_json_bytes)
     return Merged(fitting, problems, is_cut or not is_whole)
 
@@ -97,10 +105,11 @@ def read(
 class _Reader:
     """Reads one log back from its end, and keeps what is wanted, newest first."""
 
-    def __init__(self, log: int, wanted: Wanted, lines: int, lower: str) -> None:
+    def __init__(self, log: int, wanted: Wanted, lines: int, share: int, lower: str) -> None:
         self._log = log
         self._wanted = wanted
         self._lines = lines
+        self._share = share  # of these lines, for files without times
         self._lower = lower  # the earliest time that is still wanted
         self._numbers = itertools.count(0, -1)
         self._untimed: list[str] = []  # lines whose place is that of a line that is not read yet
@@ -109,6 +118,7 @@ class _Reader:
         self.found: list[_Line] = []
         self.bytes_read = 0
         self.cut_at: str | None = None  # where reading stopped for lack of room
+        self.is_short = False  # whether there may be more lines than its share
 
     def read(self, log: ProgramLog, room: int, before: Cursor | None) -> None:
         """Read at most ``room`` bytes, and stop as soon as nothing older is wanted."""
@@ -168,8 +178,13 @@ class _Reader:
             self.bytes_read += end - begin
             end = begin
             goes_on = self._take(lines)
-            if self._first_time is None and len(self._untimed) >= self._lines:
+            if self._first_time is None and len(self._untimed) >= self._share:
                 goes_on = False  # as many as are wanted, placed at the end of the file
+        if self._first_time is None:
+            self.is_short |= len(self._untimed) > self._share or (end > 0 and not goes_on)
+            del self._untimed[self._share :]
+            self._share -= len(self._untimed)
+            goes_on = goes_on and self._share > 0
         self._place_untimed(self._first_time or written_at)
         return goes_on and len(self.found) < self._lines
 
@@ -201,6 +216,19 @@ class _Reader:
     def _place(self, placed_at: str, time: str | None, text: str) -> None:
         if self._wanted.has_time(placed_at) and len(self.found) < self._lines:
             self.found.append(_Line(placed_at, self._log, next(self._numbers), time, text))
+
+
+def _sizes(logs: Sequence[ProgramLog]) -> Callable[[int], int]:
+    """Return a function that tells the size of a log's file, by its number."""
+
+    def size(number: int) -> int:
+        try:
+            status = rotated.status_of(logs[number].path)
+        except OSError:
+            return 0
+        return status.st_size if status else 0
+
+    return size
 
 
 def _written_at(file: LogFile) -> str:

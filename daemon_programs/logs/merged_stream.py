@@ -119,10 +119,10 @@ class MergedLogStream:
         lines, others, number = self._next_lines()
         if lines:
             return self._event(lines) + others
+        self._has_passed |= number > 0
         if others:
             return others
         if number:
-            self._has_passed = True
             return sse.KEEP_ALIVE  # to get another turn
         if self._is_without_logs and not self._followed:
             self._is_ended = True
