@@ -122,7 +122,7 @@ reset_programs = extend_schema(
     summary="Reset the programs",
     description=(
         "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
-        "programs are saved in a dated file in the state folder, which `manage.py import_programs` reads."
+        "programs are saved in a dated file in the state folder, which the command `import_programs` reads."
     ),
     request=NoFieldsSerializer,
     responses=Success,
