@@ -6,6 +6,7 @@
     ├── ProgramNotFound
     ├── DeliveryNotFound
     ├── NothingSelected
+    ├── NotPermitted
     ├── Refused
     │   └── DidNotStart
     ├── InputFull
@@ -63,6 +64,15 @@ class NothingSelected(DaemonError):
 
     def __init__(self, word: str) -> None:
         super().__init__(f"No program matches '{word}'")
+
+
+class NotPermitted(DaemonError):
+    """The user may not do this with the program."""
+
+    code = "permission_denied"
+
+    def __init__(self) -> None:
+        super().__init__("You do not have the permission to do this")
 
 
 class Refused(DaemonError):

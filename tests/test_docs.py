@@ -21,6 +21,8 @@ from django.db.models import signals as model_signals
 from django.dispatch import Signal
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from daemon_programs.programs.verbs import VERBS
+from daemon_programs.serializers.batch import BatchSerializer, SelectSerializer
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import ProgramFilterSerializer
 from daemon_programs.serializers.verbs import RestartSerializer, StartSerializer
@@ -194,6 +196,12 @@ def test_filters_of_the_list_are_all_named() -> None:
 def test_fields_of_start_are_all_named() -> None:
     text = section(read("docs/api.md"), "### POST programs/{id}/start")
     assert first_cells(text) == set(StartSerializer().fields)
+
+
+def test_fields_of_a_batch_are_all_named() -> None:
+    text = section(read("docs/api.md"), "### POST programs/batch")
+    assert set(BatchSerializer().fields) <= first_cells(text)
+    assert {*SelectSerializer().fields, *VERBS} <= set(re.findall(r"\w+", " ".join(quoted(text))))
 
 
 def test_fields_of_restart_are_all_named() -> None:

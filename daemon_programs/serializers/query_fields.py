@@ -72,15 +72,19 @@ class QueryChoice(QueryField):
         return data
 
 
-class QueryList(serializers.Field):
+class RepeatedField(serializers.Field):
+    """Take all values of a parameter, which may be given more than once."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.getlist(self.field_name) or empty
+
+
+class QueryList(RepeatedField):
     """Accept a parameter that may be given up to ``most`` times."""
 
     def __init__(self, most: int, **kwargs: Any) -> None:
         self.most = most
         super().__init__(**kwargs)
-
-    def get_value(self, dictionary: Any) -> Any:
-        return dictionary.getlist(self.field_name) or empty
 
     def to_internal_value(self, data: list[str]) -> list[Any]:
         if len(data) > self.most:
