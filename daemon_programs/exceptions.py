@@ -5,6 +5,7 @@
     DaemonError
     ├── ProgramNotFound
     ├── DeliveryNotFound
+    ├── NothingSelected
     ├── NotPermitted
     ├── Refused
     │   └── DidNotStart
@@ -55,6 +56,15 @@ class DeliveryNotFound(DaemonError):
 
     def __init__(self, id: object) -> None:
         super().__init__(f"Delivery with ID {id} not found")
+
+
+class NothingSelected(DaemonError):
+    """A word that is to select programs names none."""
+
+    code = "not_found"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"No program matches '{word}'")
 
 
 class NotPermitted(DaemonError):

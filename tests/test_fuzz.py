@@ -253,7 +253,10 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         if case.body.get("wait") == "exit" and "exec sleep" in str(case.body.get("command")):
             case.body["command"] = "true"
     if well_formed and case.headers.get("Last-Event-ID") == "0" and "Log" in operation:
-        case.headers["Last-Event-ID"] = "0-0-0-0"  # of headers the shortest value is tried, pattern or not
+        # Of headers the shortest value is tried, pattern or not.
+        case.headers["Last-Event-ID"] = "-" if operation == "streamLogs" else "0-0-0-0"
+    if well_formed and "select" in (case.query or {}) and world.number() % 2:
+        case.query["select"] = ["*"]  # a word that is made up names no program
     world.come_alive()
     method = case.operation.method.upper()
     path = case.meta.components.get(ParameterLocation.PATH)

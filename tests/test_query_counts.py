@@ -33,6 +33,8 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-log-stream", "get"): (2, None),
     ("program-events", "get"): (3, None),
     ("program-deliveries", "get"): (3, None),
+    ("logs", "get"): (2, None),
+    ("logs-stream", "get"): (2, None),
     ("events", "get"): (2, None),
     ("event-stream", "get"): (2, None),
     ("statuses", "get"): (2, None),

@@ -19,6 +19,7 @@ _SCHEMES = {
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
 # Operations that wait for processes, so that they can time out.
+_SELECTING = {"getLogs", "streamLogs"}  # a word may name no program
 _WAITING = {
     "startProgram",
     "stopProgram",
@@ -104,7 +105,7 @@ _ERRORS = {
     "403": _error(
         "The permission is missing.", "You do not have the permission to do this", "permission_denied"
     ),
-    "404": _error("The id is unknown.", "Program with ID 999 not found", "not_found"),
+    "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
         "The programs are not as in the given revision, or belong to another set; nothing was changed.",
@@ -191,7 +192,7 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}
-    if "{" in path:
+    if "{" in path or operation["operationId"] in _SELECTING:
         codes.add("404")
     if method == "post":
         codes |= {"413", "415"}

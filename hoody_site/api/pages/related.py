@@ -12,6 +12,7 @@ from hoody_site.api.pages.operations import Example, operation_of
 SECTIONS = {
     "programs": "Programs",
     "statuses": "Status",
+    "logs": "Logs",
     "events": "Events",
     "quick-start": "Quick start",
     "health": "Health",
@@ -58,7 +59,7 @@ FAMILIES = [
     Family({"launch-status": "Status", "launch-logs": "Logs"}, ["launch-input", "launch-stop"]),
 ]
 # A stream has no page, since it does not end.
-STREAMS = {"program-log-stream", "event-stream", "launch-log-stream"}
+STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
 DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset"}
 
 
