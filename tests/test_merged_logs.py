@@ -218,7 +218,7 @@ def test_what_is_no_time_stays_in_the_line(line: str) -> None:
 def test_positions_are_a_text_that_can_be_read_back() -> None:
     positions = {
         LogName(1, None, "stdout"): Cursor(2**64 - 1, 2**32 - 1, 2**40, 7),
-        LogName(999_999_999, ("port", 65535), "stderr"): Cursor(0, 0, 0, 0),
+        LogName(2**53 - 1, ("port", 65535), "stderr"): Cursor(0, 0, 0, 0),
         LogName(3, ("instance", 0), "stdout"): Cursor(1, 2, 3, 4),
     }
     text = format_positions(positions)
