@@ -157,6 +157,9 @@ def test_a_plan_is_shown_to_viewers_and_made_by_those_who_may_do_what_it_does(
         assert client.refused("programs/apply", adding, 403) == sentence
     users["operator"].ok("programs/apply", adding)
     assert viewer.ok("programs/apply", adding)["counts"]["unchanged"] == 1  # which needs none
+    sentence = "You do not have the permission to wait for programs"
+    assert viewer.refused("programs/apply", {**adding, "wait": True}, 403) == sentence
+    assert starter.ok("programs/apply", {**adding, "wait": True})["counts"]["unchanged"] == 1
     both = {"programs": [{**program, "name": "other"}], "set": "plan", "prune": True}
     sentence = "You do not have the permission to create and remove programs"
     assert viewer.refused("programs/apply", both, 403) == sentence

@@ -177,6 +177,8 @@ def test_order_of_the_list_does_not_matter_to_dependencies(api: Api) -> None:
         ([{"command": "true"}], "programs.0.name",
          "Program number 1: Field 'name' is required and must be a non-empty string"),
         ([program("a"), program("a")], "programs.1.name", "Program 'a': The name is in the list twice"),
+        ([program("a", id=51), program("b", id=51)], "programs.1.id",
+         "Program 'b': The ID is in the list twice"),
         ([program("a", comand="x")], "programs.0.comand", "Program 'a': Unknown field 'comand'"),
         ([program("a", nice="1")], "programs.0.nice", "Program 'a': Field 'nice' must be an integer"),
         ([program("a", user="no such")], "programs.0.user",
@@ -217,6 +219,7 @@ def test_an_invalid_program_is_named_and_nothing_is_changed(
         ({"programs": [], "pruned": True}, "Unknown field 'pruned'"),
         ({"programs": [], "defaults": []}, "Field 'defaults' must be an object"),
         ({"programs": [], "defaults": {"name": "x"}}, "Unknown field 'name'"),
+        ({"programs": [program("a"), program("b")], "defaults": {"id": 51}}, "Unknown field 'id'"),
         ({"programs": [], "defaults": {"nice": "x"}}, "Field 'nice' must be an integer"),
         ({"programs": [], "set": "-"}, "Field 'set' must have at most 63 letters, digits, '-', '_' and '.', "
          "a letter or digit first and last"),

@@ -68,6 +68,17 @@ def test_lines_of_several_logs_are_in_the_order_of_their_times(logs: Logs) -> No
     assert logs.read(1) == ["six"]
 
 
+@pytest.mark.parametrize("text", ["old\n" * 200, stamped((1, "old"))])
+def test_a_log_that_was_last_written_before_is_not_missing(logs: Logs, text: str) -> None:
+    logs.add(text, written=2)
+    logs.add(stamped((6, "new")), written=7)
+    assert read(logs.all, Wanted(since=at(5)), 100) == (
+        [{"program": "p2", "id": 2, "stream": "stdout", "time": at(6), "line": "new"}],
+        [],
+        False,
+    )
+
+
 def test_each_line_has_its_log_and_its_time(logs: Logs) -> None:
     logs.add(stamped((1, "one")))
     assert read(logs.all, Wanted(), 10).lines == [
@@ -170,6 +181,17 @@ def test_work_is_limited_and_an_answer_says_so(logs: Logs, monkeypatch: pytest.M
     assert ([line["line"] for line in whole.lines], whole.is_truncated) == (["far away", "near"], False)
 
 
+def test_a_line_that_is_too_long_comes_in_pieces(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merged, "MAX_LINE_BYTES", 64 * 1024)
+    long = "".join(f"{n:8}" for n in range(30_000))
+    logs.add(stamped((1, "first"), (2, long), (3, "last")))
+    first, *pieces, last = read(logs.all, Wanted(), 10_000).lines
+    assert (first["line"], last["line"]) == ("first", "last")
+    assert "".join(piece["line"] for piece in pieces) == long
+    assert max(len(piece["line"]) for piece in pieces) <= 64 * 1024
+    assert [piece["time"] for piece in pieces] == [at(2), *[None] * (len(pieces) - 1)]
+
+
 def test_answer_has_the_newest_lines_that_have_room(logs: Logs) -> None:
     logs.add(stamped((1, "old"), (2, "x" * 1000), (3, "new")))
     assert [line["line"] for line in read(logs.all, Wanted(), 10, max_json_bytes=600).lines] == ["new"]
@@ -218,7 +240,7 @@ def test_what_is_no_time_stays_in_the_line(line: str) -> None:
 def test_positions_are_a_text_that_can_be_read_back() -> None:
     positions = {
         LogName(1, None, "stdout"): Cursor(2**64 - 1, 2**32 - 1, 2**40, 7),
-        LogName(999_999_999, ("port", 65535), "stderr"): Cursor(0, 0, 0, 0),
+        LogName(2**53 - 1, ("port", 65535), "stderr"): Cursor(0, 0, 0, 0),
         LogName(3, ("instance", 0), "stdout"): Cursor(1, 2, 3, 4),
     }
     text = format_positions(positions)

@@ -184,6 +184,24 @@ def test_lines_to_begin_with_are_limited(tmp_path: Path, monkeypatch: pytest.Mon
     assert '"lines": []' in first(Wanted(since="2026-11-21T18:40:02.000Z", text="one"))
 
 
+def test_a_turn_is_limited_whatever_the_length_of_lines(tmp_path: Path) -> None:
+    chosen = Chosen()
+    logs = [tmp_path / "a.log", tmp_path / "b.log"]
+    for log in logs:
+        log.write_text("")
+        chosen.add(log, log.name)
+    source = MergedLogStream(cast(Choice, chosen), Wanted(), type="stdout", lines=0)
+    source.open()
+    with closing(Watcher()) as watcher, closing(source):
+        source.start(watcher, lambda: None)
+        for log in logs:
+            log.write_text(f"{'x' * 50_000}\n" * 20)
+        source.refresh()
+        parts = list(iter(source.pull, b""))
+    assert b"".join(filter(None, parts)).count(b'"line": ') == 40
+    assert max(len(part or b"") for part in parts) < 200_000
+
+
 def test_stream_of_many_logs_needs_as_many_descriptors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

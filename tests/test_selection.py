@@ -50,6 +50,14 @@ def test_each_part_narrows_the_choice(chosen: Selection, names: list[str]) -> No
     assert [program.name for program in chosen.of(PROGRAMS, running("web"))] == names
 
 
+def test_each_glob_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(selection, "translate", lambda glob: compiled.append(glob) or "web.*")
+    globs = tuple(f"{number}*" for number in range(1000))
+    assert [program.name for program in Selection(names=globs).of(PROGRAMS, {})] == ["web", "web-admin"]
+    assert sorted(compiled) == sorted(globs)
+
+
 @pytest.mark.parametrize(
     ("words", "names", "unknown"),
     [
@@ -60,6 +68,7 @@ def test_each_part_narrows_the_choice(chosen: Selection, names: list[str]) -> No
         (["mail", "web-*", "nothing"], ["web-admin", "mail"], ["nothing"]),
         (["web", "1"], ["web"], []),
         (["²", "=", "@nowhere", "99"], [], ["²", "=", "@nowhere", "99"]),
+        (["0002", "9" * 5000], ["web-admin"], ["9" * 5000]),
     ],
 )
 def test_words_choose_as_at_the_command_line(words: list[str], names: list[str], unknown: list[str]) -> None:

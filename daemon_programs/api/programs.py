@@ -123,7 +123,7 @@ class ProgramViewSet(DaemonViewSet):
         """Change programs to what a list of them says, or return what that would change."""
         values = checked(ApplySerializer, request.data)
         wish = Wish(*(values.pop(name) for name in ("programs", "set", "prune")))
-        options = Options(allow=partial(_check_plan, request), **values)
+        options = Options(allow=partial(_check_plan, request, values["wait"]), **values)
         return Response({"success": True, **applying.apply(wish, options)})
 
     @schemas.enable_program
@@ -206,8 +206,13 @@ class ProgramViewSet(DaemonViewSet):
         return stream_answer(request, VIEW, source)
 
 
-def _check_plan(request: Request, plan: Plan) -> None:
-    """Raise PermissionDenied if the user may not do what a plan does."""
+def _check_plan(request: Request, waits: bool, plan: Plan) -> None:
+    """Raise PermissionDenied if the user may not do what a plan does, or may do nothing and would wait.
+
+    Who only looks is not to take the few places of requests that wait.
+    """
+    if waits and not any(map(request.user.has_perms, (OPERATE, ADD, CHANGE, REMOVE))):
+        raise PermissionDenied("You do not have the permission to wait for programs")
     missing = [
         action.value
         for action, needed in _NEEDED_FOR.items()

@@ -18,7 +18,7 @@ from daemon_programs.logs.rotated import LogFile
 from daemon_programs.streams.watcher import Watch, Watcher
 
 _BLOCK_BYTES = 64 * 1024
-_MAX_LINE_BYTES = 1024 * 1024  # longer lines are reported in pieces
+MAX_LINE_BYTES = 1024 * 1024  # longer lines are reported in pieces
 # What is returned at a time, so that other streams get their turn soon.
 _LINES_PER_TURN = 200
 _BYTES_PER_TURN = 64 * 1024
@@ -182,7 +182,7 @@ class Follower:
             end = self._buffer.find(b"\n", self._searched) + 1
             if end == 0:
                 self._searched = len(self._buffer)
-                if len(self._line_start) + len(self._buffer) - self._reported >= _MAX_LINE_BYTES:
+                if len(self._line_start) + len(self._buffer) - self._reported >= MAX_LINE_BYTES:
                     self._report_line(_length_of_whole_characters(self._buffer))
                 return
             size += end - self._reported

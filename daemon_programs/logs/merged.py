@@ -3,6 +3,9 @@
 A line without a time is placed right after the line before it in its file. A file without any times is placed
 where it was last written: its lines can't be told apart in time, and stay together. They would take the room
 of all others, so each log has only a share of the lines for such files.
+
+A longer line than those that streams send is read in pieces, as there: a log of one endless line would take
+several times the memory of what is read of it.
 """
 
 import itertools
@@ -17,6 +20,7 @@ from daemon_programs.logs import rotated
 from daemon_programs.logs.chosen import ProgramLog
 from daemon_programs.logs.cursor import Cursor
 from daemon_programs.logs.earlier import last_lines
+from daemon_programs.logs.follower import MAX_LINE_BYTES
 from daemon_programs.logs.rotated import LogFile
 from daemon_programs.logs.tail import MAX_JSON_BYTES, end_of, json_bytes
 from daemon_programs.logs.wanted import Wanted, split_time
@@ -165,15 +169,17 @@ class _Reader:
     def _read_file(self, file: LogFile, end: int, room: int) -> bool:
         """Read a file back from an offset; return whether an older file may have something wanted too."""
         written_at = _written_at(file)
+        if written_at < self._lower:
+            return False  # all its lines are older
         self._first_time = None
         at_a_time = _FIRST_LINES
-        goes_on = written_at >= self._lower
+        goes_on = True
         while end > 0 and goes_on:
             if self.bytes_read >= room:
                 self.cut_at = self._first_time or written_at
                 goes_on = False
                 break
-            begin, lines = last_lines(file, end, at_a_time, room - self.bytes_read)
+            begin, lines = last_lines(file, end, at_a_time, min(room - self.bytes_read, MAX_LINE_BYTES))
             at_a_time = min(4 * at_a_time, _MOST_LINES)
             self.bytes_read += end - begin
             end = begin

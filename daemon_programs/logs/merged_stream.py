@@ -16,6 +16,7 @@ from daemon_programs.streams.watcher import Watcher
 MAX_LOGS = 100  # the positions in more would not fit into the header `Last-Event-ID`
 _BACKLOG_BYTES = 1024 * 1024
 _LINES_PER_TURN = 200
+_BYTES_PER_TURN = 64 * 1024  # unless a single line is longer
 _LINES_OF_NEWCOMERS = 1000  # to begin with, of a program that matches later
 
 
@@ -137,8 +138,8 @@ class MergedLogStream:
     def _next_lines(self) -> tuple[list[dict[str, Any]], bytes, int]:
         """Return what is wanted of the next lines, other events, and how much was read for them."""
         lines: list[dict[str, Any]] = []
-        others, number = b"", 0
-        while self._ready and number < _LINES_PER_TURN and not others:
+        others, number, size = b"", 0, 0
+        while self._ready and number < _LINES_PER_TURN and size < _BYTES_PER_TURN and not others:
             followed = next(iter(self._ready))
             del self._ready[followed]
             events = followed.follower.next_events()
@@ -150,6 +151,7 @@ class MergedLogStream:
             found, others = self._take(followed, events)
             lines += found
             number += len(events)
+            size += sum(len(event.text) for event in events if isinstance(event, Line))
         return lines, others, number
 
     def _take(self, followed: _Followed, events: Iterable[LogEvent]) -> tuple[list[dict[str, Any]], bytes]:

@@ -11,7 +11,7 @@ from daemon_programs.supervisor.instances import KINDS
 NOWHERE = "-"  # the positions in no logs
 _KINDS = {kind.name[0]: kind for kind in KINDS}
 _STREAMS = {stream[3]: stream for stream in STREAMS}  # "o" and "e"
-_ENTRY = re.compile(r"([0-9]{1,9})(?:([pi])([0-9]{1,5}))?([oe])-([0-9a-f-]{7,54})")
+_ENTRY = re.compile(r"([0-9]{1,16})(?:([pi])([0-9]{1,5}))?([oe])-([0-9a-f-]{7,54})")
 _LONGEST = 8000  # a line of a request has 8190 bytes
 
 

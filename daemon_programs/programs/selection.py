@@ -1,12 +1,14 @@
 """Choose programs by id, name, label or state."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from daemon_programs.models import Program
 from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.states import ProgramState
+from daemon_programs.text import to_number
 from daemon_programs.validators.labels import Selector, parse_selector
 
 DISABLED = "disabled"  # what a program is called that is disabled, instead of stopped
@@ -27,7 +29,12 @@ class Selection:
 
     def of(self, programs: Iterable[Program], states: dict[str, ProgramState]) -> list[Program]:
         """Return those of the programs that match, in their order; ``states`` are supervisord's by group."""
-        return [program for program in programs if self._matches(program, states)]
+        is_named = _matcher(self.names) if self.names is not None else None
+        return [
+            program
+            for program in programs
+            if (is_named is None or is_named(program.name)) and self._matches(program, states)
+        ]
 
     def missing(self, programs: Iterable[Program]) -> tuple[list[int], list[str]]:
         """Return the ids, and the names that are no globs, that none of all programs has, in order."""
@@ -37,9 +44,9 @@ class Selection:
         return sorted(ids), sorted(name for name in names if not is_glob(name))
 
     def _matches(self, program: Program, states: dict[str, ProgramState]) -> bool:
+        """Return whether a program matches the parts other than ``names``."""
         return (
             (self.ids is None or program.pk in self.ids)
-            and (self.names is None or any(matches_name(program, name) for name in self.names))
             and all(selector.selects(program.labels) for selector in self.labels)
             and (self.states is None or state_of(program, states.get(program.group)) in self.states)
         )
@@ -51,8 +58,8 @@ def parse(text: str) -> Selection:
     ``7`` is an id, ``@fatal`` a state, ``team=shop`` a label, anything else a name, which may be a glob.
     A program whose *name* is such a word is found by ``named``, which goes first.
     """
-    if text.isascii() and text.isdecimal():
-        return Selection(ids=frozenset({int(text)}))
+    if (number := to_number(text)) is not None:
+        return Selection(ids=frozenset({number}))
     if text.startswith("@"):
         return Selection(states=frozenset({text[1:]}))
     if "=" in text and (selector := parse_selector(text)) is not None:
@@ -80,9 +87,14 @@ def is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def matches_name(program: Program, pattern: str) -> bool:
-    """Return whether a program has a name: that very one, or one that a glob describes."""
-    return program.name == pattern or fnmatchcase(program.name, pattern)
+def _matcher(names: Sequence[str]) -> Callable[[str], bool]:
+    """Return the function that says whether a name is one of these, or one that a glob among them describes.
+
+    Each glob is compiled once: `fnmatch` would do it again for each program if there are more than 256.
+    """
+    exact = frozenset(names)
+    globs = [re.compile(translate(name)).match for name in exact if is_glob(name)]
+    return lambda name: name in exact or any(matches(name) for matches in globs)
 
 
 def state_of(program: Program, state: ProgramState | None) -> str:

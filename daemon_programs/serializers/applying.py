@@ -20,6 +20,7 @@ MOST_PROGRAMS = 1000
 # Maps that a program adds to instead of replacing them, if the defaults have them too.
 MERGED = ("environment", "labels", "limits")
 NO_DEFAULTS = ("id", "name", "set")  # of which each program has its own, or all have that of the request
+_OF_ONE = {"id": "ID", "name": "name"}  # which no two programs of a list have in common
 
 
 class ProgramsField(serializers.ListSerializer):
@@ -36,22 +37,24 @@ class ProgramsField(serializers.ListSerializer):
                 f"Field 'programs' must not have more than {MOST_PROGRAMS} programs"
             )
         values, errors = [], {}
-        names: set[str] = set()
+        taken: dict[str, set[Any]] = {name: set() for name in _OF_ONE}
         for position, document in enumerate(data):
             try:
-                values.append(self._checked(document, names))
+                values.append(self._checked(document, taken))
             except serializers.ValidationError as problem:
                 errors[str(position)] = _prefixed(problem.detail, _label(position, document))
         if errors:
             raise serializers.ValidationError(errors)
         return values
 
-    def _checked(self, document: dict[str, Any], names: set[str]) -> dict[str, Any]:
-        """Return the values of a program, whose name must not be one of ``names`` before it."""
+    def _checked(self, document: dict[str, Any], taken: dict[str, set[Any]]) -> dict[str, Any]:
+        """Return the values of a program, whose id and name must not be ``taken`` by one before it."""
         values: dict[str, Any] = cast("ProgramSerializer", self.child).run_validation(document)
-        if values["name"] in names:
-            raise serializers.ValidationError({"name": ["The name is in the list twice"]})
-        names.add(values["name"])
+        for name, what in _OF_ONE.items():
+            if name in values:
+                if values[name] in taken[name]:
+                    raise serializers.ValidationError({name: [f"The {what} is in the list twice"]})
+                taken[name].add(values[name])
         return values
 
 
@@ -73,6 +76,12 @@ class ProgramDefaultsSerializer(ProgramSerializer):
         if data is not empty and type(data) is not dict:
             raise serializers.ValidationError("Field 'defaults' must be an object")
         return super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse an id, which would be ignored: unlike those of an edit, these fields come from no answer."""
+        if "id" in data:
+            raise serializers.ValidationError({"id": ["Unknown field 'id'"]})
+        return super().to_internal_value(data)
 
 
 class ApplySerializer(StrictSerializer):
@@ -143,7 +152,8 @@ class ApplySerializer(StrictSerializer):
 
 
 def _merged(defaults: dict[str, Any], program: dict[str, Any]) -> dict[str, Any]:
-    merged = {**defaults, **program}
+    shared = {name: value for name, value in defaults.items() if name not in NO_DEFAULTS}
+    merged = {**shared, **program}
     for name in MERGED:
         one, other = defaults.get(name), program.get(name)
         if type(one) is dict and type(other) is dict:

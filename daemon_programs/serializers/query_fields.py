@@ -49,7 +49,7 @@ class QueryInteger(QueryField):
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: str) -> int:
-        number = to_number(data, max_digits=9)
+        number = to_number(data, max_digits=len(str(self.high)))
         if number is None or not self.low <= number <= self.high:
             raise serializers.ValidationError(
                 f"Query parameter '{self.field_name}' must be an integer between {self.low} and {self.high}"

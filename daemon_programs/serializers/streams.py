@@ -16,6 +16,7 @@ from daemon_programs.serializers.queries import (
 )
 from daemon_programs.serializers.query_fields import QueryChoice, QueryField, QueryInteger
 from daemon_programs.text import to_number
+from daemon_programs.validators import rules
 
 _HEADER = "Last-Event-ID"
 
@@ -110,5 +111,5 @@ class EventStreamQuerySerializer(ResumableSerializer):
     """Validate the query of ``events/stream``."""
 
     last_event_id = EventIdField(required=False)
-    program = QueryInteger(1, 999_999_999, required=False)
+    program = QueryInteger(*rules.IDS, required=False)
     state = QueryChoice(STATUSES, required=False)

@@ -13,7 +13,7 @@ from daemon_programs.logs.merged_stream import MAX_LOGS
 from daemon_programs.serializers.queries import MAX_GREP, MAX_WORDS
 
 _TAGS = ["logs"]
-_POSITION = f"[0-9]{{1,9}}([pi][0-9]{{1,5}})?[oe]-{CURSOR_PATTERN}"
+_POSITION = f"[0-9]{{1,16}}([pi][0-9]{{1,5}})?[oe]-{CURSOR_PATTERN}"
 _POSITIONS = {"type": "string", "pattern": f"^(-|{_POSITION}(\\.{_POSITION}){{0,{MAX_LOGS - 1}}})$"}
 _LINE = {
     "program": "web",

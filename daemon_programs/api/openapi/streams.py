@@ -9,11 +9,12 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from daemon_programs.api.openapi import events as event_schemas
 from daemon_programs.api.openapi.parameters import ID, INSTANCE, LOG_QUERY, PORT, query
 from daemon_programs.programs.observed.statuses import STATUSES
+from daemon_programs.validators import rules
 
 _MEDIA_TYPE = "text/event-stream"
 CURSOR_PATTERN = "[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}"
 _CURSOR = {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}
-_PROGRAM = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+_PROGRAM = {"type": "integer", "minimum": rules.IDS[0], "maximum": rules.IDS[1]}
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _LINES = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
 _POSITION = "b0d91-5e3a-7c2-1f20cc04"
