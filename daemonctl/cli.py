@@ -46,14 +46,20 @@ _ELSEWHERE = {
     "ps": "status",
     "list": "status",
     "ls": "status",
+    "jlist": "status -o json",
     "show": "describe",
+    "info": "describe",
     "kill": "signal KILL, or stop",
     "remove": "rm",
     "delete": "rm",
     "exec": "run",
     "monit": "top",
-    "reread": "add or edit, which take effect at once",
-    "update": "add or edit, which take effect at once",
+    "reread": "apply, add or edit, which take effect at once",
+    "update": "apply, add or edit, which take effect at once",
+    "up": "apply",
+    "down": "stop --all",
+    "shutdown": "stop --all, which leaves the daemon itself running",
+    "save": "export",
 }
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -376,6 +377,9 @@ def test_calls_of_the_readme_work_as_they_stand(own_stack: Stack) -> None:
     register, start, quick, happened = calls(read("README.md"))
     run(adapt(register, own_stack, {9000: port}))
     assert eventually(lambda: _answers(port), what="the program of the README answers")
+    [commands] = re.findall(r"```sh\n(.venv/bin/daemonctl .*?)```", read("README.md"), re.DOTALL)
+    commands = commands.replace(".venv/bin/daemonctl", f"{sys.executable} -m daemonctl")
+    assert "hello: restarted\n" in run(f"export DAEMON_STATE_DIR={own_stack.folder}\n{commands}")
     assert run(adapt(start, own_stack, {9000: port})) == '{"success":true,"already_running":true}'
     assert '"stdout":"Linux' in run(adapt(quick, own_stack, {9000: port}))
     assert '"state":"exited"' in run(adapt(happened, own_stack, {}))

@@ -282,8 +282,6 @@ def _planned(verb: Verb) -> Outcome:
 
 def _show(met: list[Program], outcomes: list[Outcome]) -> None:
     """Print what has become of programs. The first problem sets the exit code."""
-    if len(met) == 1 and outcomes[0].problem is not None:
-        raise outcomes[0].problem
     for program, (problem, words) in zip(met, outcomes, strict=True):
         if problem is None:
             click.echo(f"{program.name}: {words}")

@@ -48,8 +48,15 @@ def guess(file: Path) -> str:
         ("supervisord", r"^\[(program:.+|supervisord)\]"),
         ("process-compose", r"^[\"']?processes[\"']?:"),
         ("pm2", r"^[\"']?apps[\"']?:"),
-        ("procfile", r"\A(\s*(#.*)?\n)*[A-Za-z0-9_-]+:[ \t]*\S"),
     ):
         if re.search(pattern, text, re.MULTILINE):
             return form
+    if _is_procfile(text):
+        return "procfile"
     raise Problem(f"{file} is of no known format; name it: --from {', --from '.join(FORMATS)}")
+
+
+def _is_procfile(text: str) -> bool:
+    """Return whether each line is `name: command`. One line like that may be of any YAML file."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return bool(lines) and all(re.match(r"[A-Za-z0-9_-]+:[ \t]+\S", line) for line in lines)

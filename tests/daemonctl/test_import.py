@@ -168,6 +168,19 @@ def test_formats_are_guessed(tmp_path: Path, name: str, text: str, form: str) ->
     assert formats.guess(write(tmp_path / name, text)) == form
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "set: shop\nprograms:\n  - name: a\n",
+        "version: '3'\nservices:\n  a: {}\n",
+        "root:x:0:0:root:/root:/bin/sh\n",
+        "\n# b\n",
+    ],
+)
+def test_what_only_begins_like_a_procfile_is_none(tmp_path: Path, text: str) -> None:
+    assert "is of no known format" in problem(write(tmp_path / "a", text))
+
+
 def test_what_is_of_no_format_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a", "nothing")
     assert problem(file) == (

@@ -57,7 +57,8 @@ def test_problems_are_sentences_with_their_exit_codes(api: Api, ctl: Ctl) -> Non
     api.add("sh -c 'exit 5'", name="two", start_retries=0)
     refused = ctl("reload", "one")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == api.refused(f"programs/{_id(api, 'one')}/reload", {}) + "\n"
+    sentence = api.refused(f"programs/{_id(api, 'one')}/reload", {})
+    assert refused.stderr == f"one: {sentence}\n"
     several = ctl("start", "one", "two")
     assert (several.returncode, several.stdout) == (1, "one: started\n")
     assert several.stderr.startswith("two: ")
@@ -152,6 +153,8 @@ def test_words_of_other_supervisors_lead_to_the_commands_here(api: Api, ctl: Ctl
     tail = ctl("tail", "-f", "x")
     assert (tail.returncode, tail.stdout) == (2, "")
     assert "No such command 'tail'. Here it is: logs -f." in tail.stderr
+    for word in ("reread", "update", "up"):
+        assert f"No such command '{word}'. Here it is: apply" in ctl(word).stderr
     assert "No such command 'tial'." in ctl("tial").stderr
     assert ctl("start", "all").stderr == "No program matches 'all'; all programs are --all\n"
     assert ctl("status", "--all").returncode == 0

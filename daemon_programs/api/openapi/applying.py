@@ -87,7 +87,7 @@ apply_programs = extend_schema(
         "field that is left out has its default, except for `id`. A program of another set is a 409, and so "
         "are programs that are not as in `revision`. With `wait`, a program that does not become ready is a "
         "400 (504 after `timeout`) with `not_ready`, and with `rollback` then `rolled_back`. It needs the "
-        "permissions for what the plan does; to see the plan, `dry_run`, that to view."
+        "permissions for what the plan does; with `dry_run` that to view."
     ),
     request=ApplySerializer,
     responses=ApplyAnswer,
