@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from environs import Env, EnvValidationError, ValidationError
 
-from hoody_site import __version__
+from hoody_site import __version__, engines
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -123,6 +123,9 @@ PROBE_HOSTS = _read(
 METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
+# They hold passwords: neither is ever logged or shown.
+DATABASE_URL = _read("DATABASE_URL", "str", "", validate=engines.check_database_url)
+BROKER_URL = _read("BROKER_URL", "str", "", validate=engines.check_broker_url)
 
 try:
     env.seal()
@@ -250,19 +253,9 @@ TEMPLATES = [
     }
 ]
 
-# With WAL and IMMEDIATE, concurrent writers wait for each other instead of failing with "database is locked".
-# Connections are kept open, because closing the last one under WAL runs a checkpoint.
+SQLITE_FILE = STATE_DIR / "db.sqlite3"
 DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": STATE_DIR / "db.sqlite3",
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    }
+    "default": engines.postgresql(DATABASE_URL, THREADS + 8) if DATABASE_URL else engines.sqlite(SQLITE_FILE)
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -355,7 +348,7 @@ SPECTACULAR_SETTINGS = {
 # time.
 Q_CLUSTER: dict[str, Any] = {
     "name": "daemon",
-    "orm": "default",
+    **({"redis": BROKER_URL} if BROKER_URL else {"orm": "default"}),
     "workers": 2,  # one for the dispatch of webhooks, which takes long, and one for all other tasks
     "timeout": 180,
     "retry": 300,
