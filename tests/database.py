@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "")
 REDIS = os.environ.get("TEST_REDIS_URL", "")
 # For tests of what only a file can be: damaged, replaced, on a full disk.
+on_embedded = pytest.mark.skipif(bool(POSTGRES), reason="it is about the embedded engines")
 on_sqlite = pytest.mark.skipif(bool(POSTGRES), reason="it is about the database as a file")
 
 # The end of a time as the database takes it from text.
