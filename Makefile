@@ -11,7 +11,7 @@ TEST_ORDER := --dist loadfile --no-loadscope-reorder
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit coverage drills schema lock bench screenshots audit clean
+.PHONY: help run test check lint types unit coverage drills schema lock wheel bench screenshots audit clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,12 +24,13 @@ test: $(VENV)/.installed-dev lint types unit ## Run all checks and tests: lint, 
 check: $(VENV)/.installed-dev lint types ## Run the checks of about a minute: lint, types, tests that need no stack
 	$(BIN)/python -m pytest -q -n 2 -m "not stack"
 
-lint: $(VENV)/.installed-dev ## Check style, import rules and migrations
+lint: $(VENV)/.installed-dev ## Check style, import rules, migrations and the tag of a release
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+	$(BIN)/python .ci/release.py
 
 types: $(VENV)/.installed-dev ## Check types with mypy
 	$(BIN)/mypy
@@ -45,6 +46,10 @@ drills: $(VENV)/.installed-dev ## Run the drills for DRILL_ROUNDS=20 rounds (see
 
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+wheel: $(VENV)/.installed-dev ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 bench: $(VENV)/.installed-dev ## Measure this project beside its alternatives (BENCH=--write, see docs/benchmarks.md)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -1,20 +1,7 @@
 #!/usr/bin/env python
-"""Django's command-line entry point."""
+"""The command line of a clone; ``hoody-daemon`` is that of an installed package."""
 
-import gc
-import os
-import sys
-
-
-def main() -> None:
-    """Run a management command."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
-    # What is imported stays, so looking for garbage meanwhile is in vain: hoody_site/apps.py begins with it.
-    gc.disable()
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
-
+from hoody_daemon.__main__ import main
 
 if __name__ == "__main__":
     main()

@@ -5,6 +5,7 @@
     DaemonError
     ├── ProgramNotFound
     ├── DeliveryNotFound
+    ├── NotPermitted
     ├── Refused
     │   └── DidNotStart
     ├── InputFull
@@ -53,6 +54,15 @@ class DeliveryNotFound(DaemonError):
 
     def __init__(self, id: object) -> None:
         super().__init__(f"Delivery with ID {id} not found")
+
+
+class NotPermitted(DaemonError):
+    """The user may not do this with the program."""
+
+    code = "permission_denied"
+
+    def __init__(self) -> None:
+        super().__init__("You do not have the permission to do this")
 
 
 class Refused(DaemonError):

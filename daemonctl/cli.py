@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from hoody_daemon import __version__
+
 _COMMANDS = {
     "status": "status",
     "start": "verbs",
@@ -50,13 +52,14 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="daemonctl %(version)s")
 @click.option("--context", metavar="NAME", help="The daemon to speak to, instead of the one in use.")
 def main(context: str | None) -> None:
     """Run and watch the programs of a daemon.
 
     A SELECTOR is a name, a glob ('web*'), an id, a label (team=web) or a state (@fatal). Quote globs.
 
-    Without a context it is the stack of this folder (DAEMON_STATE_DIR, DAEMON_BIND), or the daemon that
+    Without a context it is the stack of this host (DAEMON_STATE_DIR, DAEMON_BIND), or the daemon that
     DAEMONCTL_URL names, with DAEMONCTL_TOKEN or DAEMONCTL_TOKEN_FILE.
 
     \b

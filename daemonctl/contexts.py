@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from daemonctl.problems import Absent, Problem, Unreachable
+from hoody_daemon import installation
 
 LOCAL = "local"  # the reserved name of the stack of this host
-_PROJECT = Path(__file__).resolve().parent.parent
 _DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -59,7 +59,7 @@ def _read_token(file: Path) -> str:
 
 
 def _local() -> Target:
-    folder = Path(os.environ.get("DAEMON_STATE_DIR") or _PROJECT / "var")
+    folder = Path(os.environ.get("DAEMON_STATE_DIR") or installation.default_state_folder())
     file = folder / "api-token"
     if not file.parent.is_dir():
         raise Unreachable(f"There is no stack in {folder}: start it, or name another: daemonctl context add")

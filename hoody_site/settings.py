@@ -14,11 +14,13 @@ from typing import Any, cast
 
 from environs import Env, EnvValidationError, ValidationError
 
-from hoody_site import __version__, engines
+from hoody_daemon import __version__, installation
+from hoody_site import engines
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = installation.PROJECT
 
 VERSION = __version__
+COMMAND = installation.command()  # for messages that tell people what to type
 
 env = Env(eager=False, prefix="DAEMON_")
 
@@ -81,7 +83,7 @@ DOCUMENTED: list[str] = []  # all variables, for the check of unknown names and 
 
 # Environment
 
-STATE_DIR = _absolute(str(BASE_DIR / "var"))
+STATE_DIR = _absolute(str(installation.default_state_folder()))
 if raw_state_dir := _read("STATE_DIR", "str", "", validate=_absolute):
     STATE_DIR = _absolute(raw_state_dir)
 BIND_HOST, BIND_PORT = "127.0.0.1", 8000
@@ -162,7 +164,7 @@ RESTORE_FOLDER = STATE_DIR / "restoring"
 DEFAULT_PROGRAMS_FILE = STATE_DIR / "programs.default.json"
 EPHEMERAL_FILE = STATE_DIR / "ephemeral.json"
 SAMPLES_FILE = STATE_DIR / "samples"
-SHIPPED_DEFAULT_PROGRAMS_FILE = BASE_DIR / "fixtures" / "programs.default.json"
+SHIPPED_DEFAULT_PROGRAMS_FILE = installation.fixtures() / "programs.default.json"
 
 # Logs are created with the permissions of the stack's user. A user who may choose any path could overwrite
 # that user's files.

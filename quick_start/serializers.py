@@ -4,7 +4,14 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 
+from daemon_programs.programs.observed import statuses
 from daemon_programs.serializers.fields import RequiredString, StrictField, StrictInteger
+from daemon_programs.serializers.list_queries import (
+    ListQuerySerializer,
+    QueryFields,
+    QueryStatuses,
+    sort_field,
+)
 from daemon_programs.serializers.program import SupervisedProgramSerializer
 from daemon_programs.validators import rules
 from quick_start.models import TTL_SECONDS
@@ -20,6 +27,28 @@ class WaitField(StrictField):
         if data is not True and data is not False and data != EXIT:
             self.fail_with("must be true, false or 'exit'")
         return data
+
+
+SORTS = ("id", "name", "status")
+LISTED_FIELDS = (
+    "temporary_id",
+    "name",
+    "command",
+    "user",
+    "status",
+    "pid",
+    "uptime",
+    "created_at",
+    "expires_at",
+)
+
+
+class ListSerializer(ListQuerySerializer):
+    """The query of the list."""
+
+    status = QueryStatuses(statuses.STATUSES, required=False)
+    sort = sort_field(SORTS)
+    fields = QueryFields(LISTED_FIELDS, required=False)  # type: ignore[assignment]  # DRF takes it out
 
 
 class LaunchSerializer(SupervisedProgramSerializer):

@@ -2,11 +2,12 @@
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
 from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
 from daemon_programs.programs import standard_input, waiting
+from daemon_programs.programs.filters import has_text
 from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import supervisor
@@ -15,7 +16,7 @@ from daemon_programs.transactions import write_transaction
 from quick_start import lifecycle
 from quick_start.exceptions import EphemeralProgramNotFound
 from quick_start.models import EphemeralProgram
-from quick_start.representation import live_document
+from quick_start.representation import listed_document, live_document
 
 EXIT = "exit"  # the value of ``wait`` that waits until the program has ended
 _LINES_AFTER_EXIT = 100
@@ -27,6 +28,32 @@ def get_record(temporary_id: str) -> EphemeralProgram:
     if record is None:
         raise EphemeralProgramNotFound(temporary_id)
     return record
+
+
+class Listed(NamedTuple):
+    """A temporary program, and how the list shows it."""
+
+    record: EphemeralProgram
+    document: dict[str, Any]
+
+
+def list_live(filters: dict[str, Any]) -> list[Listed]:
+    """Return the programs that run or await clean-up and match all of the given filters."""
+    records = list(EphemeralProgram.objects.live())
+    states = waiting.states()  # lacks programs that have ended since the query
+    listed = [
+        Listed(record, listed_document(record, states[record.group]))
+        for record in records
+        if record.group in states and _matches(record, filters)
+    ]
+    wanted = filters.get("status", statuses.STATUSES)
+    return [each for each in listed if each.document["status"] in wanted]
+
+
+def _matches(record: EphemeralProgram, filters: dict[str, Any]) -> bool:
+    if "q" in filters and not has_text(record, filters["q"], ("name", "command")):
+        return False
+    return bool(filters.get("user", record.user) == record.user)
 
 
 def launch(values: dict[str, Any], *, wait: bool | str = False, timeout: int = 30) -> dict[str, Any]:

@@ -139,6 +139,7 @@ class Stack:
         self.port = free_port()
         self.environment = environment
         self.prefix: list[str] = []  # of the command that starts it
+        self.command = [sys.executable, "manage.py", "run_stack"]
         self.process: subprocess.Popen[bytes] | None = None
         self.output = folder.with_name(folder.name + ".out")
 
@@ -193,7 +194,7 @@ class Stack:
             database.create(self.folder)
         with self.output.open(self.output_mode) as output:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "manage.py", "run_stack"],
+                [*self.prefix, *self.command],
                 cwd=self.project,
                 env=self.env,
                 stdin=subprocess.DEVNULL,

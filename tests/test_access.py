@@ -15,6 +15,7 @@ CHANGING = (
     "programs/edit/{}",
     "programs/remove/{}",
     "programs/reset",
+    "programs/batch",
     "programs/{}/enable",
     "programs/{}/disable",
     "programs/{}/start",
@@ -59,6 +60,8 @@ def users(stack: Stack) -> Iterator[dict[str, Api]]:
 
 
 def send(client: Api, method: str, route: str, id: int, **options: Any) -> requests.Response:
+    if (method, route) == ("post", "programs/batch"):
+        options.setdefault("json", {"action": "start", "select": {"ids": [id]}})
     return client.session.request(method, f"{client.base}/{route.format(id)}", timeout=60, **options)
 
 

@@ -100,6 +100,7 @@ def test_forms_are_filled_with_the_examples_of_the_documentation(api: Api) -> No
     id = api.add()
     added = forms(page(api, "programs").text)
     assert json.loads(added["programs/add"])["command"]
+    assert json.loads(added["programs/batch"])["select"] == {"labels": ["team=shop"]}
     assert json.loads(added["programs/reset"]) == {}
     verbs = forms(page(api, f"programs/{id}").text)
     assert json.loads(verbs[f"programs/{id}/signal"]) == {"signal": "USR1"}
@@ -130,6 +131,8 @@ def test_forms_are_only_those_that_the_user_may_send(staffed: Stack, api: Api) -
         html = session.get(f"{staffed.url}/api/v1/daemon/programs/{id}", headers=HTML, timeout=60).text
         found = {word for address in forms(html) for word in address.split("/")}
         assert verbs == found & {"start", "stop", "restart", "edit", "enable", "remove"}
+        html = session.get(f"{staffed.url}/api/v1/daemon/programs", headers=HTML, timeout=60).text
+        assert ("programs/batch" in forms(html)) is bool(verbs)
 
 
 def test_missing_program_offers_nothing(api: Api) -> None:

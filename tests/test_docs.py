@@ -21,6 +21,8 @@ from django.db.models import signals as model_signals
 from django.dispatch import Signal
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from daemon_programs.programs.verbs import VERBS
+from daemon_programs.serializers.batch import BatchSerializer, SelectSerializer
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import ProgramFilterSerializer
 from daemon_programs.serializers.verbs import RestartSerializer, StartSerializer
@@ -92,6 +94,9 @@ def test_checks_table_lists_every_check_and_no_other() -> None:
 # Commands
 
 
+COMMAND = r"(?<!/)(?:manage\.py|hoody[-_]daemon) ([a-z_]+)"
+
+
 def own_commands() -> set[str]:
     return {name for name, app in get_commands().items() if app in APPS}
 
@@ -125,12 +130,12 @@ def documented_options(command: str) -> set[str]:
 
 
 def test_every_command_that_is_mentioned_exists() -> None:
-    mentioned = set(re.findall(r"manage\.py ([a-z_]+)", everything()))
-    assert mentioned <= set(get_commands())
+    mentioned = set(re.findall(COMMAND, code(everything())))
+    assert mentioned - {"run"} <= set(get_commands())
 
 
 def test_every_command_of_ours_is_documented() -> None:
-    documented = set(re.findall(r"manage\.py ([a-z_]+)", everything()))
+    documented = set(re.findall(COMMAND, everything()))
     assert own_commands() - documented == set()
 
 
@@ -193,6 +198,12 @@ def test_fields_of_start_are_all_named() -> None:
     assert first_cells(text) == set(StartSerializer().fields)
 
 
+def test_fields_of_a_batch_are_all_named() -> None:
+    text = section(read("docs/api.md"), "### POST programs/batch")
+    assert set(BatchSerializer().fields) <= first_cells(text)
+    assert {*SelectSerializer().fields, *VERBS} <= set(re.findall(r"\w+", " ".join(quoted(text))))
+
+
 def test_fields_of_restart_are_all_named() -> None:
     text = section(read("docs/api.md"), "### POST programs/{id}/restart")
     assert set(RestartSerializer().fields) <= set(quoted(text))
@@ -246,7 +257,7 @@ def test_modules_list_every_module_and_no_other() -> None:
     }
     modules = {
         str(file.relative_to(PROJECT))
-        for app in [*APPS, "daemonctl"]
+        for app in [*APPS, "daemonctl", "hoody_daemon"]
         for file in (PROJECT / app).rglob("*.py")
         if file.name != "__init__.py" and "migrations" not in file.parts
     }

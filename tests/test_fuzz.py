@@ -33,6 +33,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from daemon_programs.serializers.batch import OPTIONS, BatchSerializer
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
@@ -42,7 +43,7 @@ from tests.stack import OWN_USER, Stack, temporary_stack
 BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
     r"|must be given together|must not be greater than|is required, unless|at most 64 KiB"
-    r"|needs all: true and wait: true"
+    r"|needs all: true and wait: true|must be the 'next' of"
 )
 
 
@@ -229,6 +230,8 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         world.examples.add(operation)
     if isinstance(case.body, dict):
         body = consistent(case.body, world) if well_formed else case.body
+        if operation == "batchPrograms" and BatchSerializer(data=body).is_valid():
+            body = of_one_program(body, world)
         case.body = safe_values.body(body, world.folder)
         # A request that is wrong in something else than its body may be accepted all the same.
         if case.body.get("wait") == "exit" and "exec sleep" in str(case.body.get("command")):
@@ -285,6 +288,8 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
         }
     if body.get("labels"):
         body["labels"] = {f"key{n}": value for n, value in enumerate(body["labels"].values())}
+    if isinstance(body.get("select"), dict):
+        body = consistent_batch(body)
     if body.get("webhooks") and "headers" in body["webhooks"]:
         headers = body["webhooks"]["headers"].values()
         body["webhooks"]["headers"] = {f"X-{n}": value for n, value in enumerate(headers)}
@@ -318,6 +323,25 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
         body.pop("terminal_interactive", None)  # the shell would stay
         body.pop("autorestart", None)  # it would be run again and again
     return body
+
+
+def consistent_batch(body: dict[str, Any]) -> dict[str, Any]:
+    """The same with the options of its action, and with all programs alone."""
+    foreign = [name for name, actions in OPTIONS.items() if body["action"] not in actions]
+    body = {name: value for name, value in body.items() if name not in foreign}
+    if body["action"] == "signal":
+        body.setdefault("signal", "CONT")
+    takes_all = body["select"].get("all") or not body["select"].keys() - {"all"}
+    return {**body, "select": {"all": True}} if takes_all else body
+
+
+def of_one_program(body: dict[str, Any], world: World) -> dict[str, Any]:
+    """The same batch of a program of its own, unless it is only rehearsed."""
+    if body.get("dry_run"):
+        return body
+    select = {name: value for name, value in body["select"].items() if name != "all"}
+    id = world.stack.api.add(safe_values.command("x"), name=f"batch {world.number()}")
+    return {**body, "select": {**select, "ids": [id]}}
 
 
 def consistent_probe(probe: dict[str, Any], world: World) -> dict[str, Any]:

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from daemon_programs.api.lists import list_page
 from daemon_programs.models import Program
-from tests.stack import Api
+from daemon_programs.programs import waiting
+from daemon_programs.serializers.list_queries import ListCursor
+from tests.processes import LONG_RUNNING, python
+from tests.stack import OWN_USER, Api, eventually
 
 # name → fields
 PROGRAMS: dict[str, dict[str, Any]] = {
@@ -182,3 +186,187 @@ def test_hoody_kit_filter_finds_what_lies_below_the_root(
     for value, name in (("true", "kit"), ("false", "none")):
         answer = admin_client.get("/api/v1/daemon/programs", {"hoody_kit": value}).json()
         assert [(each["name"], each["hoody_kit"]) for each in answer["programs"]] == [(name, value == "true")]
+
+
+# What is listed
+
+
+@pytest.fixture
+def varied(api: Api) -> Api:
+    api.add(name="v Web", command=f"{LONG_RUNNING} ÄPFEL", boot=True)
+    api.add("sh -c 'exit 5'", name="v job", start_retries=0, boot=True)
+    api.add(name="v off", enabled=False, description="Kept for äpfel")
+    api.add(name="v idle", numprocs=2)
+    eventually(lambda: found(api, status="fatal") == ["job"] and found(api, status="running") == ["Web"])
+    return api
+
+
+def found(api: Api, **query: Any) -> list[str]:
+    """Return the names of the programs above in the order of the list."""
+    answer = api.get("programs", **query)
+    assert answer.status_code == 200, answer.text
+    names = [program["name"] for program in answer.json()["programs"]]
+    return [name.removeprefix("v ") for name in names if name.startswith("v ")]
+
+
+def test_more_filters_find_programs(varied: Api) -> None:
+    for query, expected in (
+        ({"status": "stopped"}, ["idle"]),
+        ({"status": "disabled"}, ["off"]),
+        ({"status": ["running", "disabled"]}, ["Web", "off"]),
+        ({"status": "backoff"}, []),
+        ({"user": OWN_USER}, ["Web", "job", "off", "idle"]),
+        ({"user": "nobody-at-all"}, []),
+        ({"q": "V W"}, ["Web"]),
+        ({"q": "äpfel"}, ["Web", "off"]),
+        ({"q": "exit 5"}, ["job"]),
+        ({"q": "äpfel", "status": "disabled"}, ["off"]),
+        ({"q": "%"}, []),
+    ):
+        assert found(varied, **query) == expected, query
+
+
+def test_list_is_sorted(varied: Api) -> None:
+    for sort, expected in (
+        ("id", ["Web", "job", "off", "idle"]),
+        ("-id", ["idle", "off", "job", "Web"]),
+        ("name", ["idle", "job", "off", "Web"]),
+        ("-name", ["Web", "off", "job", "idle"]),
+        ("status", ["off", "job", "Web", "idle"]),
+        ("-status", ["idle", "Web", "job", "off"]),
+        ("memory", ["job", "off", "idle", "Web"]),
+        ("-cpu", ["Web", "job", "off", "idle"]),
+    ):
+        assert found(varied, sort=sort) == expected, sort
+
+
+def test_instances_are_sorted_by_what_they_use_together(api: Api) -> None:
+    memory = python("x = bytearray(40_000_000); import time; time.sleep(1000)")
+    api.add(memory, name="v one", boot=True)
+    api.add(memory, name="v two", boot=True, numprocs=2)
+    eventually(lambda: found(api, sort="-memory", limit=2) == ["two", "one"])
+
+
+def test_fields_are_all_that_is_shown(varied: Api) -> None:
+    def shown(**query: Any) -> list[dict[str, Any]]:
+        return varied.get("programs", q="v ", **query).json()["programs"]  # type: ignore[no-any-return]
+
+    assert [list(each) for each in shown(fields="name,id")] == [["id", "name"]] * 4
+    assert [list(each) for each in shown(fields="display")] == [[]] * 4
+    web, job, *_ = shown(fields="status,stats")
+    assert web["status"]["status"] == "running"
+    assert web["stats"]["process_count"] == 1
+    assert list(job) == ["status"]
+    assert all(list(each) == ["name"] for each in shown(fields="name", include_stats="true"))
+    assert all("stats" not in each for each in shown(fields="name,status", sort="cpu"))
+
+
+# Pages
+
+
+def test_pages_follow_each_other(varied: Api) -> None:
+    for sort in ("id", "name", "-name", "status", "-status", "memory", "-cpu"):
+        names, cursor = [], None
+        for _ in range(10):
+            query = {"sort": sort, "q": "v ", "limit": 3, **({"cursor": cursor} if cursor else {})}
+            answer = varied.get("programs", **query).json()
+            assert len(answer["programs"]) <= 3
+            names += [program["name"] for program in answer["programs"]]
+            cursor = answer["next"]
+            if cursor is None:
+                break
+        assert [name.removeprefix("v ") for name in names] == found(varied, sort=sort), sort
+    assert "next" not in varied.get("programs", sort="name").json()
+
+
+def test_pages_are_shifted_by_no_change(varied: Api) -> None:
+    first = varied.get("programs", sort="name", q="v ", limit=2).json()
+    assert [each["name"] for each in first["programs"]] == ["v idle", "v job"]
+    varied.add(name="v a new one")
+    varied.ok(f"programs/remove/{first['programs'][1]['id']}")
+    assert found(varied, sort="name", q="v ", cursor=first["next"]) == ["off", "Web"]
+
+
+Row = tuple[int, str | float]
+
+
+def pages(rows: list[Row], sort: str, limit: int) -> list[Row]:
+    """Return the rows of all pages, one after the other."""
+    seen: list[Row] = []
+    query: dict[str, Any] = {"sort": sort, "limit": limit}
+    while True:
+        page, more = list_page(rows, query, id_of=lambda row: row[0], value_of=lambda row: row[1])
+        assert len(page) <= limit
+        seen += page
+        if more["next"] is None:
+            return seen
+        query["cursor"] = ListCursor.decode(more["next"])
+
+
+@pytest.mark.parametrize(
+    "values", [["b", "a", "ä", "日本", "a", "a", '"\\/'], [0.1, -1, 12.5, 12.5, 2**60, 0.0, -1]]
+)
+@pytest.mark.parametrize("sort", ["name", "-name"])
+def test_pages_have_each_row_once_and_equals_in_id_order(values: list[str | float], sort: str) -> None:
+    rows = list(enumerate(values))
+    ordered = sorted(rows, key=lambda row: row[1], reverse=sort == "-name")
+    assert [pages(rows, sort, limit) for limit in (1, 2, 3, 7, 9)] == [ordered] * 5
+
+
+FOREIGN = ListCursor("name", "web", 1).encode()
+OTHER_SORT = "Query parameter 'cursor' must be the 'next' of an answer with the same sort"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"status": "up"}, "Query parameter 'status' must be one of: running, stopped, "),
+        ({"status": ["running", ""]}, "Query parameter 'status' must be one of: running, stopped, "),
+        ({"sort": "pid"}, "Query parameter 'sort' must be one of: id, -id, name, "),
+        ({"sort": "+name"}, "Query parameter 'sort' must be one of: id, -id, name, "),
+        ({"sort": ["id", "name"]}, "Query parameter 'sort' must be given only once"),
+        ({"q": ""}, "Query parameter 'q' must be a text of 1 to 200 characters"),
+        ({"q": "x" * 201}, "Query parameter 'q' must be a text of 1 to 200 characters"),
+        (
+            {"fields": "name,nothing"},
+            "Query parameter 'fields' must be names of fields with commas between them, "
+            "and 'nothing' is none",
+        ),
+        ({"fields": "id, name"}, "Query parameter 'fields' must be names"),
+        ({"fields": ""}, "Query parameter 'fields' must be names"),
+        ({"limit": "0"}, "Query parameter 'limit' must be an integer between 1 and 1000"),
+        ({"limit": "1001"}, "Query parameter 'limit' must be an integer between 1 and 1000"),
+        *(
+            ({"cursor": cursor}, "Query parameter 'cursor' must be the 'next' of an earlier answer")
+            for cursor in ("", "1", "é", "WzFd", "x" * 5000, "bnVsbA", "e30", f"{FOREIGN}=", "W" * 4000)
+        ),
+        ({"cursor": FOREIGN}, OTHER_SORT),
+        ({"cursor": ListCursor("name", 5, 1).encode(), "sort": "name"}, OTHER_SORT),
+    ],
+)
+@pytest.mark.parametrize("route", ["programs", "quick-start"])
+def test_query_of_a_list_is_refused(api: Api, route: str, query: dict[str, Any], sentence: str) -> None:
+    answer = api.get(route, **query)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"].startswith(sentence)
+
+
+@pytest.mark.django_db
+def test_supervisord_is_asked_only_if_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, admin_client: Client
+) -> None:
+    asked = []
+
+    def states() -> dict[str, Any]:
+        asked.append(True)
+        return {}
+
+    monkeypatch.setattr(waiting, "states", states)
+    Program.objects.bulk_create([Program(name="one", command="true", user=OWN_USER, enabled=False)])
+    for query, count in (
+        ("", 0), ("sort=name&limit=1&fields=id,name&q=x&user=y", 0), ("include_status=false", 0),
+        ("status=running", 1), ("sort=status", 1), ("sort=cpu&include_stats=true", 1), ("fields=status", 1),
+    ):  # fmt: skip
+        asked.clear()
+        assert admin_client.get(f"/api/v1/daemon/programs?{query}").status_code == 200
+        assert len(asked) == count, query

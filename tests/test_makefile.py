@@ -55,7 +55,8 @@ def test_environment_is_made_once(copied: Path) -> None:
 
 
 def test_command_line_is_installed_beside_python(copied: Path) -> None:
-    shutil.copytree(PROJECT / "daemonctl", copied / "daemonctl")
+    for package in ("daemonctl", "hoody_daemon"):
+        shutil.copytree(PROJECT / package, copied / package)
     launcher = copied / ".venv" / "bin" / "daemonctl"
     interpreter, *code = launcher.read_text().splitlines()
     assert interpreter.endswith("/.venv/bin/python")

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hoody_site import __version__
+from hoody_daemon import __version__
 from tests.metrics_client import PROMETHEUS, Scrape, get, scrape, scrape_as_prometheus
 from tests.processes import LONG_RUNNING, shell, started
 from tests.stack import Api, Stack, eventually

@@ -14,6 +14,7 @@ from daemon_programs.supervisor.processes import tree
 from tests.processes import started
 from tests.stack import Api, Stack
 
+SORTED = "programs?sort=-cpu&limit=1"
 LISTS = ("programs", "programs?include_status=true", "programs?include_stats=true", "status")
 
 
@@ -81,13 +82,17 @@ def test_single_status_makes_one_call(admin_client: Client, calls: list[str]) ->
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("route", [*(f"api/v1/daemon/{route}" for route in LISTS), "metrics"])
+@pytest.mark.parametrize(
+    "route", [*(f"api/v1/daemon/{route}" for route in (*LISTS, f"{SORTED}&include_stats=true")), "metrics"]
+)
 def test_list_sweeps_over_the_process_table_once_at_most(
     admin_client: Client, api: Api, calls: list[str], monkeypatch: pytest.MonkeyPatch, route: str
 ) -> None:
-    for _ in range(2):
-        started(api, api.add("sleep 1000"))
-    make_programs(3)
+    ids = [api.add("sleep 1000") for _ in range(2)]
+    for id in ids:
+        started(api, id)
+    Program.objects.bulk_create(Program(pk=id, name=f"own {id}", command="true", user="root") for id in ids)
+    make_programs(5)
     sweeps: list[int] = []
     processes = tree.processes
     monkeypatch.setattr(tree, "processes", lambda: sweeps.append(1) or processes())

@@ -11,7 +11,7 @@ from tests.test_openapi import _routes
 
 PREFIX = "api/v1/daemon/"
 POSTED = re.compile(
-    r"/(add|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
+    r"/(add|batch|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
     r"|/(edit|remove)/"
 )
 ROUTES = sorted(
@@ -40,7 +40,7 @@ def test_unknown_query_parameter_is_refused_and_named(api: Api, stack: Stack, ro
 @pytest.mark.parametrize(
     ("query", "key"),
     [
-        ("programs?limit=1", "limit"),
+        ("programs?page=1", "page"),
         ("programs/{}/logs?grep=x", "grep"),
         ("events?until=2026-01-31T22:00:00Z", "until"),
         ("programs/{}?include_status=true", "include_status"),

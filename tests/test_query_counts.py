@@ -42,6 +42,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-add", "post"): (6, {"name": "b", **LONE}),
     ("program-edit", "post"): (9, {"description": "another"}),
     ("program-remove", "post"): (8, {}),
+    ("programs-batch", "post"): (2, {"action": "stop", "select": {"all": True}}),
     ("programs-reset", "post"): (14, {}),
     ("program-enable", "post"): (8, {}),
     ("program-disable", "post"): (8, {}),

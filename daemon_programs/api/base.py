@@ -20,11 +20,13 @@ S = TypeVar("S", bound=serializers.Serializer)
 class DaemonViewSet(viewsets.ViewSet):
     """Accept GET, HEAD and POST only (docs/contract.md, section 1).
 
-    Views list the permissions of each action, and the query of each action that takes one.
+    Views list the permissions of each action, and the query of each action that takes one. Of an action in
+    ``alternatives_of`` each alternative is a list of permissions, all of one of which are needed besides.
     """
 
     http_method_names = ["get", "head", "post"]
     permissions_of: dict[str, list[str]]
+    alternatives_of: dict[str, list[list[str]]] = {}
     query_of: dict[str, type[serializers.Serializer]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -23,15 +23,14 @@ from daemon_programs.api.base import (
 from daemon_programs.api.logs import log_response
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.api.openapi import streams as stream_schemas
-from daemon_programs.api.status import add_statuses
+from daemon_programs.api.program_list import list_programs
 from daemon_programs.logs import stream
 from daemon_programs.maintenance import program_sets
 from daemon_programs.models import Program
 from daemon_programs.programs import rolling, services, signalling, targets
-from daemon_programs.programs.filters import filter_programs
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
-from daemon_programs.serializers.representation import listed_document, program_document
+from daemon_programs.serializers.representation import program_document
 from daemon_programs.serializers.streams import InstanceLogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import (
     InputSerializer,
@@ -75,13 +74,8 @@ class ProgramViewSet(DaemonViewSet):
 
     @schemas.list_programs
     def list(self, request: Request) -> Response:
-        """Return the programs that match the filters, with their statuses if asked for."""
-        filters = self.query(request)
-        programs = filter_programs(filters)
-        documents = [listed_document(program) for program in programs]
-        if filters.get("include_status") or filters.get("include_stats"):
-            add_statuses(programs, documents, with_stats=filters.get("include_stats", False))
-        return Response({"programs": documents})
+        """Return the programs that match the filters, or a page of them, with their statuses if asked for."""
+        return Response(list_programs(self.query(request)))
 
     @schemas.retrieve_program
     def retrieve(self, request: Request, id: str) -> Response:

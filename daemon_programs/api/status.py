@@ -1,6 +1,5 @@
 """The routes of statuses: what runs, and which resources it uses."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from rest_framework.request import Request
@@ -52,24 +51,6 @@ class StatusViewSet(DaemonViewSet):
         key = targets.check_key(program, query["key"]) if "key" in query else None
         fields = _status_fields(program, key, with_stats=query["include_stats"])
         return Response({"success": True, **fields})
-
-
-def add_statuses(
-    programs: Sequence[Program], documents: Sequence[dict[str, Any]], *, with_stats: bool
-) -> None:
-    """Add ``status``, and ``stats`` if wanted, to the documents of ``GET programs``.
-
-    This takes one call to supervisord, and at most one pass over the process table.
-    """
-    states = waiting.states()
-    measured = stats.measure(states) if with_stats else {}
-    for program, document in zip(programs, documents, strict=True):
-        state = states.get(program.group)
-        document["status"] = statuses.listed_status(program, state)
-        if program.keys is not None:
-            stats.add_to_instances(program, document["status"]["instances"], measured)
-        elif own := measured.get(Owner(program.group, program.group)):
-            document["stats"] = own
 
 
 def _status_fields(program: Program, key: Key | None, *, with_stats: bool) -> dict[str, Any]:

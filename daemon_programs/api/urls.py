@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from daemon_programs.api.batch import BatchViewSet
 from daemon_programs.api.deliveries import DeliveryViewSet
 from daemon_programs.api.events import EventViewSet
 from daemon_programs.api.programs import ProgramViewSet
@@ -12,6 +13,7 @@ urlpatterns = [
     path("programs/add", ProgramViewSet.as_view({"post": "add"}), name="program-add"),
     path("programs/edit/<str:id>", ProgramViewSet.as_view({"post": "edit"}), name="program-edit"),
     path("programs/remove/<str:id>", ProgramViewSet.as_view({"post": "remove"}), name="program-remove"),
+    path("programs/batch", BatchViewSet.as_view({"post": "run"}), name="programs-batch"),
     path("programs/reset", ProgramViewSet.as_view({"post": "reset"}), name="programs-reset"),
     path("programs/<str:id>", ProgramViewSet.as_view({"get": "retrieve"}), name="program"),
     path("programs/<str:id>/enable", ProgramViewSet.as_view({"post": "enable"}), name="program-enable"),

@@ -20,3 +20,10 @@ def error_message(problem: Exception) -> str:
         return str(problem)
     logger.error("A change failed", exc_info=problem)
     return "The state of the daemon can't be written or read at the moment"
+
+
+def error_code(problem: Exception) -> str:
+    """Return the stable word for one of ``REPORTED_ERRORS``, as the API's error responses have it."""
+    if isinstance(problem, ValidationError):
+        return "invalid"
+    return problem.code if isinstance(problem, DaemonError) else "state_unavailable"

@@ -29,6 +29,13 @@ class Selection:
         """Return those of the programs that match, in their order; ``states`` are supervisord's by group."""
         return [program for program in programs if self._matches(program, states)]
 
+    def missing(self, programs: Iterable[Program]) -> tuple[list[int], list[str]]:
+        """Return the ids, and the names that are no globs, that none of all programs has, in order."""
+        programs = list(programs)
+        ids = (self.ids or frozenset()) - {program.pk for program in programs}
+        names = set(self.names or ()) - {program.name for program in programs}
+        return sorted(ids), sorted(name for name in names if not is_glob(name))
+
     def _matches(self, program: Program, states: dict[str, ProgramState]) -> bool:
         return (
             (self.ids is None or program.pk in self.ids)
@@ -66,6 +73,11 @@ def chosen_by_words(
         if not found:
             unknown.append(word)
     return [program for program in programs if program.pk in chosen], unknown
+
+
+def is_glob(name: str) -> bool:
+    """Return whether a name may stand for others than itself."""
+    return any(sign in name for sign in "*?[")
 
 
 def matches_name(program: Program, pattern: str) -> bool:

@@ -84,7 +84,15 @@ def edit_program(id: str, values: dict[str, Any]) -> Program:
 
 
 def set_enabled(id: str, enabled: bool) -> Program:
-    """Enable or disable a program.
+    """Enable or disable a program, and wait until it has ended if it is disabled."""
+    program = begin_set_enabled(id, enabled)
+    if not enabled:
+        _wait_until_gone(program)
+    return program
+
+
+def begin_set_enabled(id: str, enabled: bool) -> Program:
+    """Enable or disable a program, without waiting for its end.
 
     Enabling registers it, and starts it if ``boot`` is set. Disabling stops and withdraws it.
     """
@@ -92,13 +100,18 @@ def set_enabled(id: str, enabled: bool) -> Program:
         program = _program_to_change(id)
         program.enabled = enabled
         program.save()
-    if not enabled:
-        _wait_until_gone(program)
     return program
 
 
 def remove_program(id: str) -> int:
-    """Delete a program and stop it, and return its id. The log files stay.
+    """Delete a program and stop it, wait until it has ended, and return its id. The log files stay."""
+    removed = begin_remove(id)
+    _wait_until_gone(removed)
+    return int(removed.pk)
+
+
+def begin_remove(id: str) -> Program:
+    """Delete a program, and return what it was, without waiting for its end.
 
     It is deleted first, so that no start that comes meanwhile finds it.
     """
@@ -106,8 +119,7 @@ def remove_program(id: str) -> int:
         program = _program_to_change(id)
         removed = copy(program)
         program.delete()
-    _wait_until_gone(removed)
-    return int(removed.pk)
+    return removed
 
 
 def start_program(
@@ -156,17 +168,25 @@ def restart_program(
     ``wait`` and ``timeout`` are as for `start_program`.
     """
     names = select_processes(program, key, all_instances, verb="restart")
-    check_enabled(program)
-    ensure_registered(program)
     with waiting.reserve_watch(program.group, wait) as watch:
         only_running = all_instances and program.keys is not None
-        with refuse_if_withdrawn(program, key):
-            state: ProgramState | None = supervisor.restart(program.group, ALL if only_running else names[0])
-        if only_running:
-            names = [name for name in names if _is_starting(process_state(state, name))]
+        state, names = begin_restart(program, names, key=key, only_running=only_running)
         if watch:
             state = _wait_until_started(watch, program, names, key, timeout)
     return _start_response(program, state, key)
+
+
+def begin_restart(
+    program: Program, names: list[str], *, key: Key | None = None, only_running: bool = False
+) -> tuple[ProgramState | None, list[str]]:
+    """Restart a process, or those that run; return the program's state, and which processes are starting."""
+    check_enabled(program)
+    ensure_registered(program)
+    with refuse_if_withdrawn(program, key):
+        state = supervisor.restart(program.group, ALL if only_running else names[0])
+    if only_running:
+        names = [name for name in names if _is_starting(process_state(state, name))]
+    return state, names
 
 
 def stop_program(program: Program, *, key: Key | None = None, all_instances: bool = False) -> None:
@@ -195,9 +215,7 @@ def stop_processes(program: Program, names: list[str]) -> None:
         except NotRegistered:
             return  # an unregistered program has no processes
     waiting.wait_until_ended(
-        program,
-        None if names == [ALL] else names,
-        timeout_message=f"Program with ID {program.pk} is still being stopped",
+        program, None if names == [ALL] else names, timeout_message=still_stopping(program)
     )
 
 
@@ -245,20 +263,22 @@ def _is_starting(process: ProcessState) -> bool:
 def _wait_until_started(
     watch: Watch, program: Program, names: list[str], key: Key | None, timeout: int
 ) -> ProgramState | None:
-    """Wait until processes are running, or have ended successfully; raise Refused if one failed."""
+    start = start_of(program, names, key=key, timeout=timeout)
+    return waiting.watch_until(
+        watch, program.group, start.done, timeout=start.seconds, timeout_message=start.sentence
+    )
+
+
+def start_of(program: Program, names: list[str], *, timeout: int, key: Key | None = None) -> waiting.Awaited:
+    """Return that processes are running, or have ended successfully; it raises Refused if one failed."""
 
     def started(state: ProgramState | None) -> bool:
         if state is None:
             raise withdrawn(program, key)
         return all(has_started(program, key, process_state(state, name)) for name in names)
 
-    return waiting.watch_until(
-        watch,
-        program.group,
-        started,
-        timeout=timeout,
-        timeout_message=f"{label(program, key)} is not {awaited(program)} after {timeout} seconds",
-    )
+    sentence = f"{label(program, key)} is not {awaited(program)} after {timeout} seconds"
+    return waiting.Awaited(program.group, started, timeout, sentence)
 
 
 def awaited(program: Program) -> str:
@@ -294,4 +314,9 @@ def _start_response(
 
 
 def _wait_until_gone(program: Program) -> None:
-    waiting.wait_until_gone(program, timeout_message=f"Program with ID {program.pk} is still being stopped")
+    waiting.wait_until_gone(program, timeout_message=still_stopping(program))
+
+
+def still_stopping(program: Program) -> str:
+    """Return the sentence for a stop that takes longer than it should."""
+    return f"Program with ID {program.pk} is still being stopped"

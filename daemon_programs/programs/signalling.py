@@ -5,7 +5,6 @@ from daemon_programs.models import Program
 from daemon_programs.programs import services, waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.programs.targets import label, select_processes
-from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.client import ALL
 from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.supervisor.instances import Key, key_of
@@ -29,9 +28,9 @@ def signal_program(
     try:
         answer = supervisor.signal(program.group, ALL if all_instances else names[0], signal, scope)
     except NotRegistered as problem:
-        raise _not_running(program, key) from problem
+        raise not_running(program, key) from problem
     if "refused" in answer:
-        raise _not_running(program, key)
+        raise not_running(program, key)
 
 
 def reload_program(program: Program, *, key: Key | None = None, all_instances: bool = False) -> None:
@@ -43,29 +42,35 @@ def reload_program(program: Program, *, key: Key | None = None, all_instances: b
     names = select_processes(program, key, all_instances, verb="reload")
     services.check_enabled(program)
     if program.reload is None:
-        raise Refused(f"Program with ID {program.pk} has no reload")
-    with waiting.reserve_watch(program.group, "command" in program.reload) as watch:
-        try:
-            answer = supervisor.reload(program.group, ALL if all_instances else names[0])
-        except NotRegistered as problem:
-            raise _not_running(program, key) from problem
-        if "refused" in answer:
-            raise _not_running(program, key)
+        raise no_reload(program)
+    with waiting.reserve_watch(program.group, waits_for_reload(program)) as watch:
+        end = begin_reload(program, ALL if all_instances else names[0], key=key)
         if watch:
-            _wait_until_reloaded(watch, program, answer["reloads"])
+            waiting.watch_until(
+                watch, program.group, end.done, timeout=end.seconds, timeout_message=end.sentence
+            )
 
 
-def _wait_until_reloaded(watch: Watch, program: Program, numbers: dict[str, int]) -> None:
+def begin_reload(program: Program, name: str, *, key: Key | None = None) -> waiting.Awaited:
+    """Begin to reload a process, or all that run; return the end of that. Raise Refused if nothing runs."""
+    try:
+        answer = supervisor.reload(program.group, name)
+    except NotRegistered as problem:
+        raise not_running(program, key) from problem
+    if "refused" in answer:
+        raise not_running(program, key)
+    numbers = answer["reloads"]
+
     def reloaded(state: ProgramState | None) -> bool:
         return all(_is_reloaded(program, name, number, state) for name, number in numbers.items())
 
-    waiting.watch_until(
-        watch,
-        program.group,
-        reloaded,
-        timeout=_TIMEOUT_SECONDS,
-        timeout_message=f"Program with ID {program.pk} is still being reloaded",
-    )
+    sentence = f"Program with ID {program.pk} is still being reloaded"
+    return waiting.Awaited(program.group, reloaded, _TIMEOUT_SECONDS, sentence)
+
+
+def waits_for_reload(program: Program) -> bool:
+    """Return whether a reload takes a while: a command does, a signal does not."""
+    return "command" in (program.reload or {})
 
 
 def _is_reloaded(program: Program, name: str, number: int, state: ProgramState | None) -> bool:
@@ -81,7 +86,13 @@ def _is_reloaded(program: Program, name: str, number: int, state: ProgramState |
     return True
 
 
-def _not_running(program: Program, key: Key | None) -> Refused:
+def no_reload(program: Program) -> Refused:
+    """Return the error for a program that can't be reloaded."""
+    return Refused(f"Program with ID {program.pk} has no reload")
+
+
+def not_running(program: Program, key: Key | None = None) -> Refused:
+    """Return the error for a program or an instance that would have to run."""
     if program.keys is not None and key is None:
         return Refused(f"No instance of program with ID {program.pk} is running")
     return Refused(f"{label(program, key)} is not running")

@@ -3,19 +3,23 @@
 Each query is one call to supervisord, however many programs it covers.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 
-from daemon_programs.exceptions import SupervisorUnavailable, WaitTimedOut
+from daemon_programs.exceptions import DaemonError, SupervisorUnavailable, WaitTimedOut
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.programs import registration
 from daemon_programs.supervisor.changes import Watch
 from daemon_programs.supervisor.gateway import changes, supervisor
 from daemon_programs.supervisor.states import ProgramState, States
+
+T = TypeVar("T")
 
 # A waiting request queries the state this often, in case the report of a change was missed.
 RECHECK_SECONDS = 2.0
@@ -25,6 +29,15 @@ _STOP_MARGIN_SECONDS = 10.0
 # threads stay free.
 _long_stops = threading.BoundedSemaphore(settings.THREADS // 4)
 _SHORT_STOP_SECONDS = 5.0
+
+
+class Awaited(NamedTuple):
+    """What a request waits for, and for how long."""
+
+    group: str
+    done: Callable[[ProgramState | None], bool]  # raises a DaemonError if it can't happen any more
+    seconds: float
+    sentence: str  # of the WaitTimedOut
 
 
 def report() -> States:
@@ -81,32 +94,91 @@ def watch_until(
     return state
 
 
-def _query(group: str) -> ProgramState | None:
+def watch_until_all(watch: Watch, awaited: Sequence[Awaited], *, are_stops: bool) -> list[DaemonError | None]:
+    """Sleep until all has happened, or can't happen any more; return the error of each, in their order.
+
+    One request waits for many programs like this: it holds one thread, and each look is one call to
+    supervisord. Stops are waited for only briefly if many requests wait for one already.
+    """
+    errors: list[DaemonError | None] = [None] * len(awaited)
+    with _long_stop() if are_stops else nullcontext(True) as may_take_long:
+        longest = math.inf if may_take_long else _SHORT_STOP_SECONDS
+        pending = {n: each._replace(seconds=min(each.seconds, longest)) for n, each in enumerate(awaited)}
+        began = time.monotonic()
+        try:
+            while pending:
+                asked = time.monotonic()
+                found = _after_change(states)
+                answered = time.monotonic()
+                for number, each in list(pending.items()):
+                    is_late = answered - began >= each.seconds
+                    is_over, errors[number] = _look(each, found.get(each.group), is_late=is_late)
+                    if is_over:
+                        del pending[number]
+                if pending:
+                    deadline = began + min(each.seconds for each in pending.values())
+                    watch.wait(min(deadline - answered, RECHECK_SECONDS))
+                    time.sleep(max(0, answered + (answered - asked) - time.monotonic()))  # see `watch_until`
+        except SupervisorUnavailable as problem:  # it was lost, or the daemon is shutting down
+            for number in pending:
+                errors[number] = problem
+    return errors
+
+
+def _look(awaited: Awaited, state: ProgramState | None, *, is_late: bool) -> tuple[bool, DaemonError | None]:
+    """Return whether something is over, with an error unless it has happened."""
     try:
-        return supervisor.state(group)
+        if awaited.done(state):
+            return True, None
+    except DaemonError as problem:
+        return True, problem
+    return is_late, WaitTimedOut(awaited.sentence) if is_late else None
+
+
+def _query(group: str) -> ProgramState | None:
+    return _after_change(lambda: supervisor.state(group))
+
+
+def _after_change(ask: Callable[[], T]) -> T:
+    """Return an answer of supervisord, which has taken a change; say so if it can't be reached any more."""
+    try:
+        return ask()
     except SupervisorUnavailable as problem:
         raise SupervisorUnavailable("supervisord was lost after it had taken the change") from problem
 
 
-def _wait_for_stop(
-    program: SupervisedProgram, done: Callable[[ProgramState | None], bool], timeout_message: str
-) -> None:
-    """Sleep until ``done`` accepts the state of a program that is being stopped.
-
-    Raise WaitTimedOut after the grace period and a margin, or soon if many requests wait for a stop already.
-    """
+@contextmanager
+def _long_stop() -> Iterator[bool]:
+    """Yield whether a request may wait for a stop for long: a quarter of the threads may."""
     may_take_long = _long_stops.acquire(blocking=False)
-    timeout = program.stop_grace_seconds + _STOP_MARGIN_SECONDS if may_take_long else _SHORT_STOP_SECONDS
     try:
-        with changes.watch(program.group, brief=True) as watch:
-            watch_until(watch, program.group, done, timeout=timeout, timeout_message=timeout_message)
+        yield may_take_long
     finally:
         if may_take_long:
             _long_stops.release()
 
 
-def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, timeout_message: str) -> None:
-    """Wait until the trees of some processes have ended; of all the program's processes if ``names`` is None.
+def _wait_for_stop(awaited: Awaited) -> None:
+    """Sleep until a stop is over, or raise WaitTimedOut: soon if many requests wait for a stop already."""
+    with _long_stop() as may_take_long, changes.watch(awaited.group, brief=True) as watch:
+        watch_until(
+            watch,
+            awaited.group,
+            awaited.done,
+            timeout=awaited.seconds if may_take_long else _SHORT_STOP_SECONDS,
+            timeout_message=awaited.sentence,
+        )
+
+
+def _stop_of(
+    program: SupervisedProgram, done: Callable[[ProgramState | None], bool], sentence: str
+) -> Awaited:
+    """Return what to wait for while a program is being stopped: its grace period and a margin."""
+    return Awaited(program.group, done, program.stop_grace_seconds + _STOP_MARGIN_SECONDS, sentence)
+
+
+def end_of(program: SupervisedProgram, names: list[str] | None, *, timeout_message: str) -> Awaited:
+    """Return the end of the trees of some processes; of all the program's processes if ``names`` is None.
 
     A process whose next start was requested meanwhile has ended as well.
     """
@@ -118,14 +190,24 @@ def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, tim
             processes[name]["state"] == "stopping" or processes[name].get("ending") for name in chosen
         )
 
-    _wait_for_stop(program, ended, timeout_message)
+    return _stop_of(program, ended, timeout_message)
+
+
+def departure_of(program: SupervisedProgram, *, timeout_message: str) -> Awaited:
+    """Return that supervisord has stopped and forgotten a program, or has registered it again."""
+    return _stop_of(program, lambda state: state is None or not state["changing"], timeout_message)
+
+
+def wait_until_ended(program: SupervisedProgram, names: list[str] | None, *, timeout_message: str) -> None:
+    """Wait until the trees of processes have ended: see `end_of`."""
+    _wait_for_stop(end_of(program, names, timeout_message=timeout_message))
 
 
 def wait_until_gone(program: SupervisedProgram, *, timeout_message: str) -> None:
-    """Wait until supervisord has stopped and forgotten a program, or has registered it again."""
+    """Wait until supervisord does not have a program any more: see `departure_of`."""
     if registration.is_offline():
         return
-    _wait_for_stop(program, lambda state: state is None or not state["changing"], timeout_message)
+    _wait_for_stop(departure_of(program, timeout_message=timeout_message))
 
 
 def wait_until_settled(program: SupervisedProgram, *, timeout_message: str) -> None:
@@ -136,4 +218,4 @@ def wait_until_settled(program: SupervisedProgram, *, timeout_message: str) -> N
             state["changing"] or any(each.get("queued") for each in state["processes"].values())
         )
 
-    _wait_for_stop(program, settled, timeout_message)
+    _wait_for_stop(_stop_of(program, settled, timeout_message))

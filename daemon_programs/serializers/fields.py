@@ -119,6 +119,30 @@ class StrictChoice(StrictField, serializers.ChoiceField):
         return str(data)
 
 
+class StrictList(StrictField, serializers.ListField):
+    """Accept a list of 1 to ``max_length`` elements, each of which ``child`` accepts."""
+
+    python_type = list
+    what = "a list"
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        # `to_internal_value` checks the length. DRF's attribute for it stays, for OpenAPI.
+        self.validators = []
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        elements: list[Any] = StrictField.to_internal_value(self, data)
+        if not elements:
+            self.fail_with("must not be empty")
+        if self.max_length is not None and len(elements) > self.max_length:
+            self.fail_with(f"must have at most {self.max_length} elements")
+        return [self._element(number, element) for number, element in enumerate(elements)]
+
+    def _element(self, number: int, element: Any) -> Any:
+        self.child.field_name = f"{self.field_name}[{number}]"  # for its error messages
+        return self.child.run_validation(element)
+
+
 class StrictStringMap(StrictField, serializers.DictField):
     """Accept an object whose values are all strings."""
 

@@ -149,7 +149,7 @@ class ProgramSerializer(SupervisedProgramSerializer):
     )
 
     id = StrictInteger(
-        limits=(1, 2**53 - 1),
+        limits=rules.IDS,
         required=False,
         help_text="An unused id of your choice; ignored by edit.",
     )

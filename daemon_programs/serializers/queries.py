@@ -7,8 +7,16 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from daemon_programs.models import Delivery
+from daemon_programs.models.fields import PROGRAM_FIELDS
 from daemon_programs.programs.observed import statuses
+from daemon_programs.programs.selection import STATES
 from daemon_programs.serializers.keys import NUMBERS, take_key
+from daemon_programs.serializers.list_queries import (
+    ListQuerySerializer,
+    QueryFields,
+    QueryStatuses,
+    sort_field,
+)
 from daemon_programs.serializers.query_fields import (
     QueryBoolean,
     QueryChoice,
@@ -16,6 +24,7 @@ from daemon_programs.serializers.query_fields import (
     QueryInteger,
     QueryLabels,
     QueryTime,
+    RepeatedField,
 )
 from daemon_programs.text import printable
 from daemon_programs.validators import rules
@@ -39,7 +48,7 @@ def keys_of(serializer_class: type[serializers.Serializer] | None) -> Iterable[s
 def repeatable_keys_of(serializer_class: type[serializers.Serializer] | None) -> Iterable[str]:
     """Return the keys that may occur more than once in a query."""
     fields = serializer_class._declared_fields.items() if serializer_class else ()
-    return [name for name, field in fields if isinstance(field, QueryLabels)]
+    return [name for name, field in fields if isinstance(field, RepeatedField)]
 
 
 class LogQuerySerializer(serializers.Serializer):
@@ -85,8 +94,12 @@ class StatusQuerySerializer(InstanceQuerySerializer):
     include_stats = QueryBoolean(default=False)
 
 
-class ProgramFilterSerializer(serializers.Serializer):
-    """Validate the filters of ``GET programs``, which are combined with AND."""
+SORTS = ("id", "name", "status", "cpu", "memory")
+LISTED_FIELDS = ("id", *(field.name for field in PROGRAM_FIELDS), "status", "stats")
+
+
+class ProgramFilterSerializer(ListQuerySerializer):
+    """Validate the query of ``GET programs``. Filters are combined with AND."""
 
     hoody_kit = QueryBoolean(required=False)
     lazy_load = QueryBoolean(required=False)
@@ -99,9 +112,13 @@ class ProgramFilterSerializer(serializers.Serializer):
     port_to = QueryInteger(*rules.PORTS, required=False)
     include_status = QueryBoolean(required=False)
     include_stats = QueryBoolean(required=False)
+    status = QueryStatuses(STATES, required=False)
+    sort = sort_field(SORTS)
+    fields = QueryFields(LISTED_FIELDS, required=False)  # type: ignore[assignment]  # DRF takes it out
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         """Refuse half a range of ports, and a range that ends before it starts."""
+        values = super().validate(values)
         if ("port_from" in values) is not ("port_to" in values):
             raise serializers.ValidationError(
                 "Query parameters 'port_from' and 'port_to' must be given together"

@@ -65,11 +65,15 @@ class QueryChoice(QueryField):
         return data
 
 
-class QueryLabels(serializers.Field):
-    """Accept labels, each as ``key=value`` or ``key``. The parameter may be given more than once."""
+class RepeatedField(serializers.Field):
+    """Take all values of a parameter, which may be given more than once."""
 
     def get_value(self, dictionary: Any) -> Any:
         return dictionary.getlist(self.field_name) or empty
+
+
+class QueryLabels(RepeatedField):
+    """Accept labels, each as ``key=value`` or ``key``."""
 
     def to_internal_value(self, data: list[str]) -> list[Selector]:
         if len(data) > MAX_LABELS:

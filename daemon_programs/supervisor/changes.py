@@ -26,7 +26,7 @@ Listener = Callable[[dict[str, Any] | None], None]
 
 
 class Watch:
-    """Let one waiting request sleep until its group changes."""
+    """Let one waiting request sleep until one of its groups changes."""
 
     def __init__(self) -> None:
         self._changed = threading.Event()
@@ -37,7 +37,7 @@ class Watch:
         self._changed.set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep until the group has changed, at most ``seconds``. Raise ShuttingDown on shutdown."""
+        """Sleep until a group has changed, at most ``seconds``. Raise ShuttingDown on shutdown."""
         self._changed.wait(seconds)
         self._changed.clear()
         if self.closing:
@@ -61,8 +61,8 @@ class Changes:
         self._closing = False
 
     @contextlib.contextmanager
-    def watch(self, group: str, *, brief: bool = False) -> Iterator[Watch]:
-        """Watch a group. Raise TooManyWaits if too many requests are waiting.
+    def watch(self, *groups: str, brief: bool = False) -> Iterator[Watch]:
+        """Watch groups. Raise TooManyWaits if too many requests are waiting.
 
         A ``brief`` watch is always admitted and not counted: long waits must not prevent anyone from
         stopping a program. It follows a change that is made already, so a lack of threads does not fail it.
@@ -78,15 +78,17 @@ class Changes:
                     raise
             self._count += not brief
             watch.closing = self._closing
-            self._watches.setdefault(group, set()).add(watch)
+            for group in groups:
+                self._watches.setdefault(group, set()).add(watch)
         try:
             yield watch
         finally:
             with self._lock:
                 self._count -= not brief
-                self._watches[group].discard(watch)
-                if not self._watches[group]:
-                    del self._watches[group]
+                for group in set(groups):
+                    self._watches[group].discard(watch)
+                    if not self._watches[group]:
+                        del self._watches[group]
 
     def listen(self, listener: Listener) -> None:
         """Call a listener for all changes from now on."""

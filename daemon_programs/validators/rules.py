@@ -18,6 +18,7 @@ from daemon_programs.supervisor.filesystem.sight import may_look_up
 from daemon_programs.text import printable, split_words
 
 NAME_LENGTH = 128
+IDS = (1, 2**53 - 1)  # larger ones are not exact in JavaScript
 DESCRIPTION_LENGTH = 500
 DELAY_SECONDS = (0, 3600)
 STOP_GRACE_SECONDS = (0, 300)

@@ -23,4 +23,7 @@ class VerbPermission(BasePermission):
         if action in (None, "metadata"):
             return True  # the route does not have this method: DRF answers 405 next
         needed = view.permissions_of.get(action)
-        return needed is not None and request.user.has_perms(needed)
+        if needed is None or not request.user.has_perms(needed):
+            return False
+        alternatives = view.alternatives_of.get(action)
+        return alternatives is None or any(map(request.user.has_perms, alternatives))

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.ProgramNotFound: status.HTTP_404_NOT_FOUND,
     daemon.DeliveryNotFound: status.HTTP_404_NOT_FOUND,
+    daemon.NotPermitted: status.HTTP_403_FORBIDDEN,
     daemon.Refused: status.HTTP_400_BAD_REQUEST,
     daemon.InputFull: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.LogUnreadable: status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -118,7 +119,7 @@ def _flatten(detail: Any) -> dict[str, list[str]]:
     for field, messages in detail.items():
         if isinstance(messages, dict):
             nested = _flatten(messages)
-            flat.update({f"{field}.{name}": texts for name, texts in nested.items()})
+            flat.update({f"{field}.{name}" if name else field: texts for name, texts in nested.items()})
         else:
             name = "" if field == "non_field_errors" else str(field)
             flat[name] = [str(message) for message in messages]

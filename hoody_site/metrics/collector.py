@@ -24,7 +24,7 @@ from daemon_programs.supervisor.instances import NUMBER, PORT, key_of
 from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.states import ProcessState, ProgramState
 from daemon_programs.webhooks import deliveries
-from hoody_site import __version__
+from hoody_daemon import __version__
 from quick_start.models import EphemeralProgram
 
 # The labels of the keys of instances. ``instance`` is what Prometheus calls the address that it scrapes.

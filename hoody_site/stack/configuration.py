@@ -22,7 +22,7 @@ def supervisord_configuration() -> str:
     No value needs escaping: the check ``hoody.E003`` refuses paths that would.
     """
     python = sys.executable
-    manage = f"{python} {settings.BASE_DIR / 'manage.py'}"
+    manage = f"{python} -m hoody_daemon"
     server = settings.BASE_DIR / "hoody_site" / "server"
     logs = settings.STACK_LOGS_DIR
     probed = [str(settings.PROBES_SOCKET), *settings.PROBE_HOSTS]

@@ -28,13 +28,13 @@ class DatabaseUnusable(DatabaseError):
 def _damaged(why: str) -> DatabaseUnusable:
     if settings.DATABASE_URL:
         return DatabaseUnusable(
-            f"The database {_name()} can't be used ({why}): restore a backup (manage.py restore "
-            "FILE), or name an empty database"
+            f"The database {_name()} can't be used ({why}): restore a backup ({settings.COMMAND} "
+            "restore FILE), or name an empty database"
         )
     return DatabaseUnusable(
-        f"The database {FILE} can't be used ({why}): restore a backup (manage.py restore FILE), or move all "
-        f"{FILE}* away and start again, which loads the programs from {settings.PROGRAMS_FILE} and creates a "
-        "new administrator and token, but loses other users, tokens and the history"
+        f"The database {FILE} can't be used ({why}): restore a backup ({settings.COMMAND} restore FILE), or "
+        f"move all {FILE}* away and start again, which loads the programs from {settings.PROGRAMS_FILE} and "
+        "creates a new administrator and token, but loses other users, tokens and the history"
     )
 
 
@@ -46,7 +46,7 @@ def _name() -> object:
 def _too_new(why: str) -> DatabaseUnusable:
     return DatabaseUnusable(
         f"The database {_name()} {why}: run that version, or restore a backup that was made before the "
-        "upgrade (manage.py restore FILE)"
+        f"upgrade ({settings.COMMAND} restore FILE)"
     )
 
 

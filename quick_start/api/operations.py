@@ -7,17 +7,19 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import serializers
 
 from daemon_programs.api.openapi import streams as stream_schemas
-from daemon_programs.api.openapi.parameters import LOG_QUERY
+from daemon_programs.api.openapi.parameters import LOG_QUERY, list_query
 from daemon_programs.api.openapi.responses import (
     LastRun,
     LogAnswer,
+    NextCursor,
     ProcessStatus,
     Restarts,
     Success,
 )
+from daemon_programs.programs.observed.statuses import STATUSES
 from daemon_programs.serializers.verbs import NoFieldsSerializer, TemporaryInputSerializer
 from quick_start.api import examples
-from quick_start.serializers import LaunchSerializer
+from quick_start.serializers import LISTED_FIELDS, SORTS, LaunchSerializer
 
 _TAGS = ["quick start"]
 _TEMPORARY_ID = "^quick_[0-9]+$"
@@ -58,10 +60,17 @@ class LaunchAnswer(EphemeralAnswer):
 
 
 class ListedEphemeral(EphemeralStatus):
-    """A temporary program in the list."""
+    """A temporary program in the list. With `fields` it has only these."""
 
     command = serializers.CharField()
     user = serializers.CharField()
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Return the fields, all of them optional."""
+        fields = super().get_fields()
+        for field in fields.values():
+            field.required = False
+        return fields
 
 
 @extend_schema_serializer(many=False)
@@ -70,6 +79,7 @@ class EphemeralListAnswer(Success):
 
     count = serializers.IntegerField()
     ephemeral_programs = ListedEphemeral(many=True)
+    next = NextCursor()
 
 
 class EphemeralStopAnswer(Success):
@@ -84,7 +94,11 @@ list_ephemeral = extend_schema(
     tags=_TAGS,
     operation_id="listEphemeralPrograms",
     summary="List temporary programs",
-    description="Returns the temporary programs that run or await clean-up.",
+    description=(
+        "Returns the temporary programs that run or await clean-up, in the order of their launches unless "
+        "`sort` is given. The filters are combined with AND."
+    ),
+    parameters=list_query(STATUSES, SORTS, LISTED_FIELDS),
     responses=EphemeralListAnswer,
     examples=examples.LIST,
 )

@@ -5,17 +5,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.api.base import DaemonViewSet, checked
+from daemon_programs.api.lists import list_page, with_fields
 from daemon_programs.api.logs import log_response
-from daemon_programs.programs import waiting
 from daemon_programs.serializers.queries import LogQuerySerializer
 from daemon_programs.serializers.streams import LogStreamQuerySerializer, stream_query
 from daemon_programs.serializers.verbs import NoFieldsSerializer, TemporaryInputSerializer
 from daemon_programs.streams.answer import StreamResponse, stream_answer
 from quick_start import log_stream, services
 from quick_start.api import operations as shapes
-from quick_start.models import EphemeralProgram
-from quick_start.representation import listed_document
-from quick_start.serializers import LaunchSerializer
+from quick_start.serializers import LaunchSerializer, ListSerializer
 
 VIEW = ["quick_start.view_ephemeralprogram"]
 LAUNCH = [*VIEW, "quick_start.add_ephemeralprogram"]
@@ -34,17 +32,25 @@ class QuickStartViewSet(DaemonViewSet):
         "stop": OPERATE,
         "write_input": OPERATE,
     }
-    query_of = {"logs": LogQuerySerializer, "log_stream": LogStreamQuerySerializer}
+    query_of = {
+        "list": ListSerializer,
+        "logs": LogQuerySerializer,
+        "log_stream": LogStreamQuerySerializer,
+    }
 
     @shapes.list_ephemeral
     def list(self, request: Request) -> Response:
-        """Return the temporary programs that run or await clean-up."""
-        records = list(EphemeralProgram.objects.live())
-        states = waiting.states()  # lacks programs that have ended since the query
-        documents = [
-            listed_document(record, states[record.group]) for record in records if record.group in states
-        ]
-        return Response({"success": True, "count": len(documents), "ephemeral_programs": documents})
+        """Return the temporary programs that run or await clean-up, as far as they match the filters."""
+        query = self.query(request)
+        listed = services.list_live(query)
+        shown, page = list_page(
+            listed,
+            query,
+            id_of=lambda each: each.record.pk,
+            value_of=lambda each: _value(each, query.get("sort", "id").removeprefix("-")),
+        )
+        documents = [with_fields(each.document, query) for each in shown]
+        return Response({"success": True, "count": len(documents), "ephemeral_programs": documents, **page})
 
     @shapes.launch
     def launch(self, request: Request) -> Response:
@@ -93,3 +99,10 @@ class QuickStartViewSet(DaemonViewSet):
                 "message": "Program stopped and configuration removed",
             }
         )
+
+
+def _value(listed: services.Listed, sort: str) -> str | float:
+    """Return what a temporary program is sorted by."""
+    if sort == "name":
+        return listed.record.name.casefold()
+    return str(listed.document["status"]) if sort == "status" else listed.record.pk

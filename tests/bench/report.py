@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from hoody_site import __version__
+from hoody_daemon import __version__
 from tests.bench.figures import FLOORS, OPERATIONS, SECTIONS, Figure
 from tests.bench.floors import STEPS
 from tests.bench.markdown import table

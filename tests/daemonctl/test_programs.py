@@ -5,13 +5,17 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.daemonctl.conftest import Ctl, Open
-from tests.processes import shell
+from tests.processes import LONG_RUNNING, shell
 from tests.stack import PROJECT, Api, Stack
+from tests.temporary_programs import Quick
 
 
 def test_it_imports_no_django() -> None:
@@ -64,6 +68,80 @@ def test_problems_are_sentences_with_their_exit_codes(api: Api, ctl: Ctl) -> Non
     gone = ctl("status", DAEMON_BIND="127.0.0.1:1")
     assert (gone.returncode, gone.stdout) == (4, "")
     assert gone.stderr.count("\n") == 1
+
+
+def test_several_programs_are_one_request(api: Api, ctl: Ctl) -> None:
+    first, second = api.add(name="batch one"), api.add(name="batch two", enabled=False)
+    crew = api.add(LONG_RUNNING, name="batch crew", numprocs=2)
+    planned = ctl("start", "--dry-run", "batch*")
+    assert planned.stdout == "batch one: would be started\nbatch crew: would be started\n"
+    assert planned.stderr == f"batch two: Program with ID {second} is disabled\n"
+    assert planned.returncode == 1
+    assert api.word(first) == "stopped"
+    started = ctl("start", "batch*")
+    assert started.stdout == "batch one: started\nbatch crew: started\n"
+    assert started.stderr == planned.stderr
+    assert started.returncode == 1
+    assert api.status(crew)["running_count"] == 2
+    assert ctl("start", "--dry-run", "batch one").stdout == (
+        f"batch one: Program with ID {first} ran already\n"
+    )
+    both = ("batch one", "batch crew")
+    for verb, done in (
+        ("start", "started"), ("restart", "restarted"), ("stop", "stopped"), ("stop", "stopped"),
+        ("enable", "enabled"), ("disable", "disabled"),
+    ):  # fmt: skip
+        assert ctl(verb, *both).stdout == f"batch one: {done}\nbatch crew: {done}\n"
+    refused = ctl("reload", *both)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[0] == f"batch one: Program with ID {first} is disabled"
+    assert ctl("rm", "--dry-run", "batch*").stdout.count("would be removed") == 3
+    assert ctl("rm", "batch*").stdout.count(": removed\n") == 3
+
+
+def test_temporary_programs_are_stopped_beside_others(api: Api, quick: Quick, ctl: Ctl) -> None:
+    id = quick.run()
+    for name in ("beside one", "beside two"):
+        api.add(name=name)
+    names = (id, "beside one", "beside two")
+    assert ctl("stop", "--dry-run", *names).stdout.splitlines()[0] == f"{id}: would be stopped"
+    assert ctl("stop", *names).stdout == "".join(f"{name}: stopped\n" for name in names)
+    assert quick.status(id)["status"] != "running"
+
+
+class Old(BaseHTTPRequestHandler):
+    """A daemon without batches."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self._answer(200, {"programs": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]})
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path.rpartition("/daemon/")[2])
+        is_old = self.path.endswith("/batch")
+        error = {"success": False, "error": "Method POST is not allowed here"}
+        self._answer(405 if is_old else 200, error if is_old else {"success": True})
+
+    def _answer(self, status: int, document: dict[str, Any]) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, *arguments: Any) -> None:
+        """Stay quiet."""
+
+
+def test_daemon_without_batches_is_asked_for_each(ctl: Ctl) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Old) as old:
+        thread = threading.Thread(target=old.serve_forever)
+        thread.start()
+        at = {"DAEMONCTL_URL": f"http://127.0.0.1:{old.server_port}", "DAEMONCTL_TOKEN": "x"}
+        assert ctl("start", "a", "b", **at).stdout == "a: started\nb: started\n"
+        assert ctl("start", "--dry-run", "a", **at).stderr == "This daemon is too old for --dry-run\n"
+        old.shutdown()
+        thread.join()
+    assert sorted(Old.asked) == ["programs/1/start", "programs/2/start", *["programs/batch"] * 2]
 
 
 def _id(api: Api, name: str) -> int:

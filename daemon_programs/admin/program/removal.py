@@ -120,7 +120,7 @@ class ProgramRemoval(LiveAdmin):
                 **removals(list(programs)),
             }
             return page
-        results = batch.run("delete", programs)
+        results = batch.run("remove", list(programs))
         removed: Any = [result.program for result in results if result.outcome is Outcome.DONE]
         self.log_deletions(request, removed)
         summary.show(request, results, "deleted")

@@ -44,8 +44,9 @@ def groups_of(results: Iterable[Result], done: str) -> list[Group]:
 def _words(result: Result, done: str) -> tuple[str, str]:
     if result.outcome is Outcome.DONE:
         return done, ""
-    if result.reason.endswith(" already"):
-        return result.reason, ""
+    if result.outcome is Outcome.SKIPPED:
+        word = result.code.replace("_", " ")
+        return (word, "") if word.endswith(" already") else (result.outcome.value, word)
     # The sentences of failures begin with the program, which would tell the groups apart.
     reason = result.reason.removeprefix(f"Program with ID {result.program.pk} ").removeprefix("is ")
     return result.outcome.value, reason

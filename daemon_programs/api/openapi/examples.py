@@ -110,6 +110,14 @@ LIST_PROGRAMS = [
         },
         response_only=True,
     ),
+    OpenApiExample(
+        "A page with three fields",
+        {
+            "programs": [{"id": 1, "name": "web", "status": RUNNING}],
+            "next": "WyJuYW1lIiwgIndlYiIsIDFd",
+        },
+        response_only=True,
+    ),
 ]
 PROGRAM = [response_example("A program", program=WEB)]
 ADD_PROGRAM = [
@@ -132,6 +140,33 @@ EDIT_PROGRAM = [
     response_example("Two fields", program={**API, "description": "v2", "environment": {"A": "1"}}),
 ]
 REMOVE_PROGRAM = [request_example("Empty body"), response_example("Removed", id=2)]
+BATCH = [
+    request_example("Restart by label", action="restart", select={"labels": ["team=shop"]}, wait=True),
+    request_example("Stop by name", action="stop", select={"names": ["web", "worker-*"]}),
+    request_example("A signal", action="signal", select={"ids": [1, 2]}, signal="HUP"),
+    request_example("Start what has failed", action="start", select={"states": ["fatal"]}),
+    request_example("What would be removed", action="remove", select={"all": True}, dry_run=True),
+    response_example(
+        "Stopped",
+        results=[
+            {"id": 1, "name": "web", "result": "done"},
+            {
+                "id": 2,
+                "name": "worker-1",
+                "result": "skipped",
+                "reason": "Program with ID 2 is not running",
+                "code": "not_running",
+            },
+            {
+                "id": 9,
+                "result": "failed",
+                "error": "Program with ID 9 not found",
+                "code": "not_found",
+            },
+        ],
+        counts={"done": 1, "planned": 0, "skipped": 1, "failed": 1},
+    ),
+]
 RESET_PROGRAMS = [request_example("Empty body"), response_example("Reset")]
 ENABLE_PROGRAM = [request_example("Empty body"), response_example("Enabled", program=WEB)]
 DISABLE_PROGRAM = [

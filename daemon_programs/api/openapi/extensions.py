@@ -11,8 +11,10 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from daemon_programs.models import Program
 from daemon_programs.models.fields import FIELD, ProgramField
 from daemon_programs.models.fields.webhooks import WEBHOOK_PROPERTIES
+from daemon_programs.serializers.batch import LabelField
 from daemon_programs.serializers.fields import (
     RequiredString,
+    StrictList,
     StrictObject,
     StrictSerializer,
     StrictString,
@@ -51,6 +53,12 @@ PATTERNS = {
     "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
 }
 
+# A prefix of the key, the key, the value.
+LABEL = (
+    r"^([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?/)?"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?)?$"
+)
+
 _IGNORED = {"description": "Ignored, so that a response may be sent back."}
 
 
@@ -80,13 +88,18 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
 def _constrain(schema: dict[str, Any], name: str, field: Any) -> None:
     """Add the constraints of a strict field that drf-spectacular does not know."""
     if isinstance(field, StrictString):
-        if not field.takes_nul:
+        if isinstance(field, LabelField):
+            schema["pattern"] = LABEL
+        elif not field.takes_nul:
             schema["pattern"] = PATTERNS.get(name, _text(_NUL))
         schema.pop("minLength", None)  # the pattern says whether empty text is allowed
         if isinstance(field, RequiredString):
             schema["minLength"] = 1
         if field.max_length:
             schema["maxLength"] = field.max_length
+    elif isinstance(field, StrictList):
+        schema.update(minItems=1, maxItems=field.max_length)
+        _constrain(schema["items"], name, field.child)
     elif isinstance(field, StrictStringMap):
         schema["additionalProperties"] = {"type": "string", "pattern": _text(_NUL)}
     elif isinstance(field, StrictObject):

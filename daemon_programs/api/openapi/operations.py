@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema
 
 from daemon_programs.api.openapi import (
     examples,
-    extensions,  # noqa: F401  (registered by being imported)
+    extensions,
 )
 from daemon_programs.api.openapi.parameters import (
     BOOLEAN_SCHEMA,
@@ -13,11 +13,14 @@ from daemon_programs.api.openapi.parameters import (
     LOG_QUERY,
     PORT,
     PORT_SCHEMA,
+    TEXT,
+    list_query,
     query,
 )
 from daemon_programs.api.openapi.responses import (
     STATUS_ANSWER,
     AddAnswer,
+    BatchAnswer,
     ListAnswer,
     LogAnswer,
     ProgramAnswer,
@@ -27,7 +30,10 @@ from daemon_programs.api.openapi.responses import (
     StatusesAnswer,
     Success,
 )
+from daemon_programs.programs.selection import STATES
+from daemon_programs.serializers.batch import BatchSerializer
 from daemon_programs.serializers.program import ProgramSerializer
+from daemon_programs.serializers.queries import LISTED_FIELDS, SORTS
 from daemon_programs.serializers.verbs import (
     InputSerializer,
     NoFieldsSerializer,
@@ -39,11 +45,6 @@ from daemon_programs.serializers.verbs import (
 )
 from daemon_programs.validators import labels
 
-# A prefix of the key, the key, the value.
-_LABEL = (
-    r"^([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?/)?"
-    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?(=([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?)?$"
-)
 _PROGRAMS, _STATUS, _LOGS = ["programs"], ["status"], ["logs"]
 
 
@@ -51,16 +52,23 @@ list_programs = extend_schema(
     tags=_PROGRAMS,
     operation_id="listPrograms",
     summary="List programs",
-    description="In id order. The filters are combined with AND.",
+    description=(
+        "In id order, unless `sort` is given. The filters are combined with AND. By `cpu` and `memory` "
+        "programs that don't run come first, in reverse order last."
+    ),
     parameters=[
         query("enabled", BOOLEAN_SCHEMA, "Registered with supervisord."),
         query("boot", BOOLEAN_SCHEMA, "Started when the daemon starts."),
         query("lazy_load", BOOLEAN_SCHEMA, "Instances are only started on demand."),
         query("hoody_kit", BOOLEAN_SCHEMA, "Whether the directory lies below the root of the kits."),
-        query("name", {"type": "string", "pattern": r"^[^\u0000]*$"}, "Exactly this name."),
+        query("name", {"type": "string", "pattern": TEXT}, "Exactly this name."),
         query(
             "label",
-            {"type": "array", "maxItems": labels.MAX_LABELS, "items": {"type": "string", "pattern": _LABEL}},
+            {
+                "type": "array",
+                "maxItems": labels.MAX_LABELS,
+                "items": {"type": "string", "pattern": extensions.LABEL},
+            },
             "Only programs with this label, as `key=value`, or with any label of this `key`. Repeatable: "
             "they must have all of them.",
             explode=True,
@@ -70,6 +78,7 @@ list_programs = extend_schema(
         query("port_to", PORT_SCHEMA, "With `port_from`."),
         query("include_status", BOOLEAN_SCHEMA, "Add `status`."),
         query("include_stats", BOOLEAN_SCHEMA, "Add `status` and `stats`."),
+        *list_query(STATES, SORTS, LISTED_FIELDS),
     ],
     responses=ListAnswer,
     examples=examples.LIST_PROGRAMS,
@@ -116,13 +125,27 @@ remove_program = extend_schema(
     responses=RemoveAnswer,
     examples=examples.REMOVE_PROGRAM,
 )
+batch = extend_schema(
+    tags=_PROGRAMS,
+    operation_id="batchPrograms",
+    summary="Do something with many programs",
+    description=(
+        "Does the action with each program that `select` chooses, side by side, as its own route would, and "
+        "returns what has become of each; of a program with instances it means all. Each part of `select` "
+        "narrows the choice. Needs the permission of the action. Nothing is begun if the call returns an "
+        "error."
+    ),
+    request=BatchSerializer,
+    responses=BatchAnswer,
+    examples=examples.BATCH,
+)
 reset_programs = extend_schema(
     tags=_PROGRAMS,
     operation_id="resetPrograms",
     summary="Reset the programs",
     description=(
         "Stops and withdraws every program, then loads those of `programs.default.json`. The replaced "
-        "programs are saved in a dated file in the state folder, which `manage.py import_programs` reads."
+        "programs are saved in a dated file in the state folder, which the command `import_programs` reads."
     ),
     request=NoFieldsSerializer,
     responses=Success,

@@ -11,6 +11,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_seri
 from rest_framework import serializers
 
 from daemon_programs.models.fields import PROGRAM_FIELDS, Kind, ProgramField
+from daemon_programs.programs.batch import Outcome
 from daemon_programs.programs.observed.statuses import STATUSES
 from daemon_programs.supervisor.instances import KINDS
 from daemon_programs.supervisor.probes import CONDITIONS
@@ -168,7 +169,7 @@ class Program(serializers.Serializer):
 
 @extend_schema_serializer(component_name="ListedProgram")
 class ListedProgram(Program):
-    """A program with its status and its stats, if asked for."""
+    """A program with its status and its stats, if asked for. With `fields` it has only these."""
 
     status = PolymorphicProxySerializer(
         component_name="ListedStatus",
@@ -178,11 +179,24 @@ class ListedProgram(Program):
     stats = Stats(required=False, help_text="Instances have stats of their own.")
 
     def get_fields(self) -> Any:
-        """Return the fields with those optional that are only present on request."""
+        """Return the fields, all of them optional: ``fields`` of the query may leave any of them out."""
         fields = super().get_fields()
-        fields["status"].required = False
-        fields["stats"] = Stats(required=False)
+        fields["stats"] = Stats()
+        for field in fields.values():
+            field.required = False
         return fields
+
+
+class NextCursor(serializers.CharField):
+    """The ``next`` of a list."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            required=False,
+            allow_null=True,
+            help_text="With `limit` or `cursor`: the `cursor` of the next page, null on the last one.",
+            **options,
+        )
 
 
 class Success(serializers.Serializer):
@@ -209,11 +223,39 @@ class RemoveAnswer(Success):
     id = serializers.IntegerField()
 
 
+class BatchResult(serializers.Serializer):
+    """What has become of one program of a batch."""
+
+    id = serializers.IntegerField(required=False, help_text="Left out for a name that no program has.")
+    name = serializers.CharField(required=False, help_text="Left out for an id that no program has.")
+    result = serializers.ChoiceField(choices=list(Outcome), help_text="`planned` with `dry_run`.")
+    reason = serializers.CharField(required=False, help_text="Why it was skipped, as a sentence.")
+    error = serializers.CharField(required=False, help_text="Why it failed, as a sentence.")
+    code = serializers.CharField(required=False, help_text="Why it was skipped or failed, as a stable word.")
+
+
+class BatchCounts(serializers.Serializer):
+    """How many programs have each result."""
+
+    done = serializers.IntegerField()
+    planned = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
+class BatchAnswer(Success):
+    """What has become of each program of a batch."""
+
+    results = BatchResult(many=True)
+    counts = BatchCounts()
+
+
 @extend_schema_serializer(many=False)
 class ListAnswer(serializers.Serializer):
     """The programs."""
 
     programs = ListedProgram(many=True)
+    next = NextCursor()
 
 
 class RestartAnswer(Success):

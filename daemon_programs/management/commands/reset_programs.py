@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from daemon_programs.maintenance import mirror, program_sets
 from daemon_programs.management.base import DaemonCommand
 
@@ -15,4 +17,4 @@ class Command(DaemonCommand):
         """Reset the programs, and say how to undo it."""
         saved = program_sets.reset()
         mirror.write()
-        return f"The programs are reset. To undo it: manage.py import_programs {saved}"
+        return f"The programs are reset. To undo it: {settings.COMMAND} import_programs {saved}"

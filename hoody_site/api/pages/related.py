@@ -27,7 +27,7 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family({"programs": "All programs"}, ["program-add", "programs-reset"]),
+    Family({"programs": "All programs"}, ["program-add", "programs-batch", "programs-reset"]),
     Family({"quick-start": "All temporary programs"}, ["quick-start"]),
     Family(
         {

@@ -1,4 +1,4 @@
-"""``manage.py move_database``: carry an installation from SQLite to PostgreSQL, or back."""
+"""``move_database``: carry an installation from SQLite to PostgreSQL, or back."""
 
 import tempfile
 from pathlib import Path

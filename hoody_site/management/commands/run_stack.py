@@ -46,7 +46,9 @@ class Command(BaseCommand):
                 f"         for scripts of this host it is in {settings.API_TOKEN_FILE}",
             ]
         else:
-            lines.append(f"Log in   {ADMINISTRATOR}; forgotten: manage.py changepassword {ADMINISTRATOR}")
+            lines.append(
+                f"Log in   {ADMINISTRATOR}; forgotten: {settings.COMMAND} changepassword {ADMINISTRATOR}"
+            )
             if settings.API_TOKEN_FILE.exists():
                 lines.append(f"Token    for scripts of this host: in {settings.API_TOKEN_FILE}")
         self.stdout.write("\n".join([*lines, ""]))
