@@ -5,9 +5,11 @@
     DaemonError
     ├── ProgramNotFound
     ├── DeliveryNotFound
+    ├── NothingSelected
     ├── NotPermitted
     ├── Refused
     │   └── DidNotStart
+    ├── Conflict
     ├── InputFull
     ├── LogUnreadable
     ├── SupervisorUnavailable
@@ -56,6 +58,15 @@ class DeliveryNotFound(DaemonError):
         super().__init__(f"Delivery with ID {id} not found")
 
 
+class NothingSelected(DaemonError):
+    """A word that is to select programs names none."""
+
+    code = "not_found"
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"No program matches '{word}'")
+
+
 class NotPermitted(DaemonError):
     """The user may not do this with the program."""
 
@@ -73,6 +84,12 @@ class Refused(DaemonError):
 
 class DidNotStart(Refused):
     """A process was started as requested, and has failed or was stopped before it was running."""
+
+
+class Conflict(DaemonError):
+    """What was requested does not fit what others have changed or own. Nothing was changed."""
+
+    code = "conflict"
 
 
 class InputFull(DaemonError):

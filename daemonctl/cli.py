@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -25,10 +26,34 @@ _COMMANDS = {
     "wait": "wait",
     "add": "programs",
     "edit": "programs",
+    "apply": "apply",
+    "diff": "apply",
+    "export": "apply",
     "attach": "programs",
+    "import": "importing",
     "top": "status",
     "context": "context",
     "completion": "completion",
+}
+# What people type who know other supervisors, and what it is called here.
+_ELSEWHERE = {
+    "help": "--help",
+    "version": "--version",
+    "tail": "logs -f",
+    "log": "logs",
+    "fg": "logs -f, or attach",
+    "pid": "status",
+    "ps": "status",
+    "list": "status",
+    "ls": "status",
+    "show": "describe",
+    "kill": "signal KILL, or stop",
+    "remove": "rm",
+    "delete": "rm",
+    "exec": "run",
+    "monit": "top",
+    "reread": "add or edit, which take effect at once",
+    "update": "add or edit, which take effect at once",
 }
 
 
@@ -41,8 +66,23 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"daemonctl.commands.{_COMMANDS[name]}"), name)
+        module = import_module(f"daemonctl.commands.{_COMMANDS[name]}")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if name in _ELSEWHERE and self.get_command(context, name) is None:
+            context.fail(f"No such command '{name}'. Here it is: {_ELSEWHERE[name]}.")
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command as a whole: click would cut it to one line."""
+        commands = [(name, self.get_command(context, name)) for name in self.list_commands(context)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(200)) for name, each in commands if each])
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -3,13 +3,14 @@
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from daemonctl.contexts import Target
-from daemonctl.problems import Absent, Problem, Refused, Unreachable
+from daemonctl.problems import Absent, Lost, Problem, Refused, Unreachable
 
 _PATH = "/api/v1/daemon/"
 _CONNECT_SECONDS = 10
@@ -18,6 +19,9 @@ _ANSWER_SECONDS = 330
 # A stream has a comment every 15 seconds. One that is silent for longer is lost, without any notice.
 _SILENCE_SECONDS = 40
 _PAUSE_SECONDS = 1.0  # before the next attempt to connect
+
+
+Answer = TypeVar("Answer")
 
 
 class StreamEvent(NamedTuple):
@@ -53,9 +57,17 @@ class Client:
         return answer
 
     def post(self, route: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the answer of a POST, which is sent once only."""
-        with self._reaching(), contextlib.closing(self._connect()) as connection:
-            return _answer(self._send(connection, "POST", route, {}, json.dumps(body or {})))
+        """Return the answer of a POST, which is sent once only.
+
+        Raise Lost instead of another Unreachable if it may have arrived.
+        """
+        with self._reaching():
+            connection = self._connect()
+        with contextlib.closing(connection):
+            try:
+                return _answer(self._send(connection, "POST", route, {}, json.dumps(body or {})))
+            except (OSError, HTTPException) as problem:
+                raise Lost(self._unreachable(problem).message) from None
 
     def stream(
         self,
@@ -122,7 +134,9 @@ class Client:
     ) -> HTTPResponse:
         """Send a request, and return its response, whose body is not read yet."""
         texts = {key: str(value).lower() if value is True else value for key, value in query.items()}
-        address = f"{self._parts.path.rstrip('/')}{_PATH}{route}" + (f"?{urlencode(texts)}" if texts else "")
+        address = f"{self._parts.path.rstrip('/')}{_PATH}{route}" + (
+            f"?{urlencode(texts, doseq=True)}" if texts else ""
+        )
         given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}
         if body is not None:
             given["Content-Type"] = "application/json"
@@ -140,6 +154,15 @@ class Client:
         return Unreachable(f"The daemon at {self.url} can't be reached: {problem or type(problem).__name__}")
 
 
+def insist(call: Callable[[], Answer]) -> Answer:
+    """Call until the daemon can be reached."""
+    while True:
+        try:
+            return call()
+        except Unreachable:
+            time.sleep(_PAUSE_SECONDS)
+
+
 def _answer(response: HTTPResponse) -> dict[str, Any]:
     """Return the body of a response; raise the API's sentence if it is an error."""
     text = response.read()
@@ -152,7 +175,7 @@ def _answer(response: HTTPResponse) -> dict[str, Any]:
         raise Absent(sentence)
     if response.status != 200:
         problem = Refused(sentence)
-        problem.status = response.status
+        problem.status, problem.details = response.status, document
         raise problem
     return document
 

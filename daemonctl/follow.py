@@ -14,6 +14,7 @@ class Source(NamedTuple):
 
     route: str
     query: dict[str, Any]
+    name: str = ""  # of what it is about, if it is one thing
 
 
 def merged(

@@ -32,6 +32,22 @@ selectors = click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell
 everything = click.option("--all", "everything", is_flag=True, help="All programs.")
 program = click.argument("name", metavar="NAME", shell_complete=complete)
 
+since = click.option(
+    "--since", metavar="TIME", help="Only from then on: such as 10m, 2h, 7d, or 2026-01-31T22:00:00 in UTC."
+)
+
+
+def report(sentence: str) -> None:
+    """Tell of a lost connection."""
+    click.echo(sentence, err=True)
+
+
+def or_all(selectors: tuple[str, ...], everything: bool) -> tuple[str, ...]:
+    """Return the selectors of a command that shows all programs without any, as it does with --all."""
+    if selectors and everything:
+        raise click.UsageError("Name programs, or give --all.")
+    return selectors
+
 
 def required(selectors: tuple[str, ...], everything: bool) -> None:
     """Refuse a command that names neither programs nor all of them."""

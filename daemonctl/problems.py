@@ -4,6 +4,7 @@ Problem                 a sentence on standard error
 ├─ Refused           1  the API refused it: the API's own sentence
 ├─ Absent            3  something named does not exist or does not run
 └─ Unreachable       4  the daemon can't be reached
+   └─ Lost           4  the connection was lost after a request was sent: it may have arrived
 """
 
 from typing import IO, Any
@@ -22,9 +23,13 @@ class Problem(click.ClickException):
 
 
 class Refused(Problem):
-    """The API refused a request, with an HTTP status."""
+    """The API refused a request, with an HTTP status; ``details`` is the whole answer."""
 
     status = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.details: dict[str, Any] = {}
 
 
 class Absent(Problem):
@@ -37,3 +42,7 @@ class Unreachable(Problem):
     """The daemon can't be reached."""
 
     exit_code = 4
+
+
+class Lost(Unreachable):
+    """The connection was lost after a request was sent: nobody knows whether it has arrived."""

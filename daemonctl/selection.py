@@ -42,6 +42,20 @@ class Program:
         return "port" if "port_range" in self.document else "instance"
 
     @property
+    def processes(self) -> int:
+        """How many processes it may have."""
+        ports = self.document.get("port_range")
+        return ports["end"] - ports["start"] + 1 if ports else int(self.document.get("numprocs", 1))
+
+    @property
+    def longest_name(self) -> str:
+        """The name of its last instance, or its own if it has one process."""
+        if not self.has_instances:
+            return self.name
+        ports = self.document.get("port_range")
+        return f"{self.name}_{ports['end'] if ports else self.processes - 1}"
+
+    @property
     def instances(self) -> list[dict[str, Any]]:
         """Its instances that are not stopped."""
         return list(self.document.get("status", {}).get("instances", ()))
@@ -73,8 +87,8 @@ def choose(
     client: Client, selectors: Sequence[str], *, everything: bool = False, stats: bool = False
 ) -> list[Program]:
     """Return the programs that selectors name, each once; raise Absent if one of them names none."""
-    temporary = [Program({"id": text, "name": text}) for text in selectors if _TEMPORARY.fullmatch(text)]
-    rest = [text for text in selectors if not _TEMPORARY.fullmatch(text)]
+    temporary = [Program({"id": text, "name": text}) for text in selectors if is_temporary(text)]
+    rest = [text for text in selectors if not is_temporary(text)]
     if temporary and not rest and not everything:
         return temporary
     present = programs(client, stats=stats)
@@ -84,7 +98,8 @@ def choose(
     for selector in rest:
         matching = _matching(present, selector)
         if not matching:
-            raise Absent(f"No program matches '{selector}'")
+            hint = "; all programs are --all" if selector == "all" else ""
+            raise Absent(f"No program matches '{selector}'{hint}")
         chosen.update((program.id, program) for program in matching)
     return list(chosen.values())
 
@@ -95,6 +110,11 @@ def one(client: Client, name: str) -> Program:
     if len(found) > 1:
         raise Absent(f"'{name}' stands for {len(found)} programs: name one")
     return found[0]
+
+
+def is_temporary(selector: str) -> bool:
+    """Return whether a selector is the id of a temporary program."""
+    return _TEMPORARY.fullmatch(selector) is not None
 
 
 def is_exact(selector: str) -> bool:

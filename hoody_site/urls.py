@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from daemon_programs.admin.permissions import ask_for_view_first
 from hoody_site.access.login import login, password_change
 from hoody_site.api.health import HealthView
+from hoody_site.api.program_schema import program_schema
 from hoody_site.api.ready import ReadyView
 from hoody_site.home import HomeView
 from hoody_site.metrics.views import MetricsViewSet
@@ -25,6 +26,7 @@ urlpatterns = [
     path("api/v1/daemon/", include("quick_start.api.urls")),
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/programs.schema.json", program_schema, name="program-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     # These two replace the admin's own views.
     path("admin/login/", login),

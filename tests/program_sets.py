@@ -86,6 +86,7 @@ SET: list[dict[str, Any]] = [
         "log_timestamps": True,
         "labels": {"team": "web", "example.com/tier": "", "1": "2"},
         "numprocs": 3,
+        "set": "shop",
     },
 ]
 

@@ -85,7 +85,7 @@ def probe(value: Any) -> Any:
 
 
 def body(value: Any, folder: Path) -> Any:
-    """Return the body of an add or edit request with safe values."""
+    """Return the body of an add, edit or apply request with safe values."""
     if not isinstance(value, dict):
         return value
     exchanged: dict[str, Callable[[Any], Any]] = {
@@ -100,8 +100,15 @@ def body(value: Any, folder: Path) -> Any:
         "ready": probe,
         "health": probe,
         "reload": probe,
+        "defaults": lambda fields: body(fields, folder),
+        "programs": lambda programs: all_of(programs, folder),
     }
     sent = {name: exchanged[name](each) if name in exchanged else each for name, each in value.items()}
     if "terminal_id" in sent or "environment" in sent:
         sent["environment"] = environment(sent.get("environment", {}), folder)
     return sent
+
+
+def all_of(programs: Any, folder: Path) -> Any:
+    """Return the programs of a list with safe values."""
+    return [body(each, folder) for each in programs] if isinstance(programs, list) else programs

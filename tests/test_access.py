@@ -9,12 +9,13 @@ import requests
 
 from tests.stack import OWN_USER, Api, Stack
 
-READING = ("programs", "programs/{}", "programs/{}/logs", "status", "status/{}")
+READING = ("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}")
 CHANGING = (
     "programs/add",
     "programs/edit/{}",
     "programs/remove/{}",
     "programs/reset",
+    "programs/apply",
     "programs/batch",
     "programs/{}/enable",
     "programs/{}/disable",
@@ -90,7 +91,7 @@ def test_bad_token_is_401(api: Api, stack: Stack, method: str, route: str) -> No
     assert api.word(id) == "stopped"
 
 
-@pytest.mark.parametrize("route", CHANGING)
+@pytest.mark.parametrize("route", [route for route in CHANGING if route != "programs/apply"])
 def test_viewer_may_change_nothing(api: Api, users: dict[str, Api], route: str) -> None:
     id = api.add()
     before = api.get("programs", include_status="true").text
@@ -142,6 +143,27 @@ def test_operator_may_do_everything_with_programs(users: dict[str, Api]) -> None
     assert operator.get(f"programs/{id}").json()["program"]["description"] == "edited"
     assert operator.word(id) == "stopped"
     operator.ok(f"programs/remove/{id}")
+
+
+def test_a_plan_is_shown_to_viewers_and_made_by_those_who_may_do_what_it_does(
+    api: Api, users: dict[str, Api]
+) -> None:
+    program = {"name": "planned", "command": "true", "user": OWN_USER}
+    adding = {"programs": [program], "set": "plan"}
+    viewer, starter = users["viewer"], users["starter"]
+    assert viewer.ok("programs/apply", {**adding, "dry_run": True})["counts"]["create"] == 1
+    for client in (viewer, starter):
+        sentence = "You do not have the permission to create programs"
+        assert client.refused("programs/apply", adding, 403) == sentence
+    users["operator"].ok("programs/apply", adding)
+    assert viewer.ok("programs/apply", adding)["counts"]["unchanged"] == 1  # which needs none
+    both = {"programs": [{**program, "name": "other"}], "set": "plan", "prune": True}
+    sentence = "You do not have the permission to create and remove programs"
+    assert viewer.refused("programs/apply", both, 403) == sentence
+    changing = {**adding, "programs": [{**program, "boot": True}]}
+    sentence = "You do not have the permission to change programs"
+    assert viewer.refused("programs/apply", changing, 403) == sentence
+    assert [each["name"] for each in api.get("programs").json()["programs"] if "set" in each] == ["planned"]
 
 
 def test_permission_to_operate_is_not_one_to_change(api: Api, users: dict[str, Api]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from daemon_programs.exceptions import BackupUnusable
-from daemon_programs.maintenance import program_sets
+from daemon_programs.maintenance.sets import replacing
 from daemon_programs.models import Program
 from daemon_programs.programs import registration
 from tests.stack import OWN_USER
@@ -35,7 +35,7 @@ def ports(start: int, end: int) -> Document:
 
 
 def exported() -> list[Document]:
-    return json.loads(program_sets.export_text())["programs"]  # type: ignore[no-any-return]
+    return json.loads(replacing.export_text())["programs"]  # type: ignore[no-any-return]
 
 
 def shown(key: str) -> dict[int, Any]:
@@ -45,10 +45,10 @@ def shown(key: str) -> dict[int, Any]:
 
 def refusal(documents: list[Any], **options: Any) -> str:
     """Why an import is refused; it must not have changed anything."""
-    before = program_sets.export_text()
+    before = replacing.export_text()
     with pytest.raises(BackupUnusable) as refused:
-        program_sets.import_programs(documents, **options)
-    assert program_sets.export_text() == before
+        replacing.import_programs(documents, **options)
+    assert replacing.export_text() == before
     return str(refused.value)
 
 
@@ -58,54 +58,54 @@ def without_ids(lines: list[str]) -> list[str]:
 
 
 def test_import_makes_the_set_that_of_the_documents() -> None:
-    program_sets.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
+    replacing.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
     wanted = [document(2, "two"), document(3, "drei", priority=5), document(9, "nine")]
-    program_sets.import_programs(wanted)
+    replacing.import_programs(wanted)
     assert shown("name") == {2: "two", 3: "drei", 9: "nine"}
     assert shown("priority") == {2: 999, 3: 5, 9: 999}
 
 
 def test_each_program_has_a_line() -> None:
-    program_sets.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
+    replacing.import_programs([document(1, "one"), document(2, "two"), document(3, "three")])
     wanted = [document(2, "zwei", priority=5, enabled=False), document(3, "three"), document(None, "four")]
-    lines = program_sets.import_programs(wanted, dry_run=True)
+    lines = replacing.import_programs(wanted, dry_run=True)
     assert lines == [
         "remove 'one' (1)",
         "change 'zwei' (2): enabled, name, priority, stderr_logfile, stdout_logfile",
         f"add    'four' ({lines[2].partition('(')[2]}",
         "keep   'three' (3)",
     ]
-    assert without_ids(program_sets.import_programs(wanted)) == without_ids(lines)
+    assert without_ids(replacing.import_programs(wanted)) == without_ids(lines)
     assert list(shown("name").values()) == ["zwei", "three", "four"]
 
 
 def test_dry_run_changes_nothing() -> None:
-    program_sets.import_programs([document(1, "one", **ports(1, 5)), document(2, "two")])
-    before = program_sets.export_text()
-    program_sets.import_programs([document(1, "two"), document(7, "new", **ports(1, 5))], dry_run=True)
-    assert program_sets.export_text() == before
+    replacing.import_programs([document(1, "one", **ports(1, 5)), document(2, "two")])
+    before = replacing.export_text()
+    replacing.import_programs([document(1, "two"), document(7, "new", **ports(1, 5))], dry_run=True)
+    assert replacing.export_text() == before
 
 
 def test_others_can_be_kept() -> None:
-    program_sets.import_programs([document(1, "one"), document(2, "two")])
-    lines = program_sets.import_programs([document(2, "zwei"), document(3, "three")], keep_others=True)
+    replacing.import_programs([document(1, "one"), document(2, "two")])
+    lines = replacing.import_programs([document(2, "zwei"), document(3, "three")], keep_others=True)
     assert lines[-1] == "keep   'one' (1)"
     assert shown("name") == {1: "one", 2: "zwei", 3: "three"}
 
 
 def test_program_that_says_the_same_in_other_words_is_kept() -> None:
     hooks = {"urls": ["https://example.com"]}
-    program_sets.import_programs([document(1, "one", display="1", autorestart=True, webhooks=hooks)])
+    replacing.import_programs([document(1, "one", display="1", autorestart=True, webhooks=hooks)])
     again = document(1, "one", display=":1", autorestart="true", webhooks={**hooks, "events": "all"})
-    assert program_sets.import_programs([again]) == ["keep   'one' (1)"]
-    assert program_sets.import_programs(exported()) == ["keep   'one' (1)"]
+    assert replacing.import_programs([again]) == ["keep   'one' (1)"]
+    assert replacing.import_programs(exported()) == ["keep   'one' (1)"]
     as_listed = {**exported()[0], "hoody_kit": True, "status": {"id": 1, "status": "stopped"}, "stats": {}}
-    assert program_sets.import_programs([as_listed]) == ["keep   'one' (1)"]
+    assert replacing.import_programs([as_listed]) == ["keep   'one' (1)"]
 
 
 def test_field_that_a_document_lacks_is_the_default() -> None:
-    program_sets.import_programs([document(1, "one", priority=5, description="x", **ports(1, 5))])
-    assert program_sets.import_programs([document(1, "one")]) == [
+    replacing.import_programs([document(1, "one", priority=5, description="x", **ports(1, 5))])
+    assert replacing.import_programs([document(1, "one")]) == [
         "change 'one' (1): description, port_param, port_range, priority"
     ]
     assert shown("priority") == {1: 999}
@@ -119,7 +119,7 @@ def test_programs_may_swap_what_must_be_unique() -> None:
         document(4, "d", terminal_id=1),
         document(5, "e", terminal_id=2),
     ]
-    program_sets.import_programs(ring)
+    replacing.import_programs(ring)
     swapped = [
         document(1, "b", **ports(15, 25)),
         document(2, "c", **ports(26, 30)),
@@ -127,29 +127,27 @@ def test_programs_may_swap_what_must_be_unique() -> None:
         document(4, "e", terminal_id=2),
         document(5, "d", terminal_id=1),
     ]
-    program_sets.import_programs(swapped)
+    replacing.import_programs(swapped)
     assert shown("name") == {1: "b", 2: "c", 3: "a", 4: "e", 5: "d"}
     assert shown("terminal_id") == {1: None, 2: None, 3: None, 4: 2, 5: 1}
     assert shown("port_range")[3] == {"start": 1, "end": 14}
 
 
 def test_name_of_a_removed_program_is_free_for_another() -> None:
-    program_sets.import_programs([document(1, "one", **ports(1, 5))])
-    program_sets.import_programs([document(2, "one", **ports(3, 9))])
+    replacing.import_programs([document(1, "one", **ports(1, 5))])
+    replacing.import_programs([document(2, "one", **ports(3, 9))])
     assert shown("name") == {2: "one"}
 
 
 def test_ids_that_are_asked_for_are_given_before_others() -> None:
-    program_sets.import_programs([document(None, "any"), document(1, "one"), document(2, "two")])
+    replacing.import_programs([document(None, "any"), document(1, "one"), document(2, "two")])
     assert list(shown("name").values()) == ["one", "two", "any"]
     assert shown("name")[2] == "two"
 
 
 def test_default_log_paths_move_with_the_state_folder(tmp_path: Path) -> None:
-    program_sets.import_programs(
-        [document(1, "one"), document(2, "two", stdout_logfile=f"{tmp_path}/out.log")]
-    )
-    program_sets.import_programs(exported())
+    replacing.import_programs([document(1, "one"), document(2, "two", stdout_logfile=f"{tmp_path}/out.log")])
+    replacing.import_programs(exported())
     paths = {each.name: (each.stdout_logfile, each.stderr_logfile) for each in Program.objects.all()}
     assert paths == {"one": ("", ""), "two": (f"{tmp_path}/out.log", "")}
 
@@ -185,13 +183,13 @@ WRONG: list[tuple[Document, str]] = [
 
 @pytest.mark.parametrize(("wrong", "sentence"), WRONG, ids=lambda value: ascii(value)[:60])
 def test_one_wrong_document_refuses_them_all(wrong: Document, sentence: str) -> None:
-    program_sets.import_programs([document(7, "before")])
+    replacing.import_programs([document(7, "before")])
     others = [document(1, "one", **ports(1, 5)), document(3, "last", terminal_id=9)]
     assert refusal([*others, wrong]) == sentence
 
 
 def test_program_that_is_kept_is_in_the_way_of_others() -> None:
-    program_sets.import_programs([document(1, "one", **ports(1, 5))])
+    replacing.import_programs([document(1, "one", **ports(1, 5))])
     taken = "Program 'one': Name 'one' is already in use by another program"
     assert refusal([document(2, "one")], keep_others=True) == taken
     overlap = "Program 'x': Port range overlaps with program 'one' [1-5]"
@@ -203,7 +201,7 @@ def test_file_is_an_object_or_a_bare_list(tmp_path: Path, wrapped: bool) -> None
     documents = [document(1, "日本")]
     file = tmp_path / "programs.json"
     file.write_text(json.dumps({"programs": documents} if wrapped else documents), encoding="utf-8")
-    assert program_sets.read_documents(file) == documents
+    assert replacing.read_documents(file) == documents
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_file_that_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None
     file = tmp_path / "programs.json"
     file.write_bytes(content)
     with pytest.raises(BackupUnusable, match=rf"^{file} can't be read: "):
-        program_sets.read_documents(file)
+        replacing.read_documents(file)
 
 
 @pytest.mark.parametrize(
@@ -225,18 +223,18 @@ def test_file_without_a_list_of_programs_is_refused(tmp_path: Path, content: str
     file = tmp_path / "programs.json"
     file.write_text(content)
     with pytest.raises(BackupUnusable) as refused:
-        program_sets.read_documents(file)
+        replacing.read_documents(file)
     assert str(refused.value) == f"{file} holds no list of programs"
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
 def test_file_that_can_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BackupUnusable, match=" can't be read: "):
-        program_sets.read_documents(tmp_path / name)
+        replacing.read_documents(tmp_path / name)
 
 
 def test_shipped_defaults_are_a_few_examples_that_don_t_run_by_themselves() -> None:
-    program_sets.import_programs(program_sets.shipped_defaults())
+    replacing.import_programs(replacing.shipped_defaults())
     assert 1 <= len(exported()) <= 3
     assert {program["user"] for program in exported()} == {OWN_USER}
     assert {program["enabled"] for program in exported()} == {False}
@@ -244,11 +242,11 @@ def test_shipped_defaults_are_a_few_examples_that_don_t_run_by_themselves() -> N
 
 
 def test_snapshot_is_what_a_reset_goes_back_to() -> None:
-    program_sets.make_snapshot(program_sets.shipped_defaults())
-    program_sets.import_programs([document(4711, "other")])
-    kept = program_sets.reset()
+    replacing.make_snapshot(replacing.shipped_defaults())
+    replacing.import_programs([document(4711, "other")])
+    kept = replacing.reset()
     snapshot = Path(settings.DEFAULT_PROGRAMS_FILE)
-    assert program_sets.export_text() == snapshot.read_text()
-    assert [program["name"] for program in program_sets.read_documents(kept)] == ["other"]
+    assert replacing.export_text() == snapshot.read_text()
+    assert [program["name"] for program in replacing.read_documents(kept)] == ["other"]
     snapshot.unlink()
     kept.unlink()

@@ -261,6 +261,20 @@ def test_events_of_other_programs_move_the_position_on(recent: event_stream.Rece
     assert blocks(event_stream.EventStream(last_event_id=position, program=1)) == in_blocks(received)
 
 
+def test_only_changes_to_a_state_are_sent(recent: event_stream.RecentEvents) -> None:
+    position = happen(1)[0]
+    received = happen(3)
+    recent.expire()
+    of_none = event_stream.EventStream(last_event_id=position, state="fatal")
+    assert of_none.pull() == b"id: %d\n\n" % received[-1]
+    assert blocks(event_stream.EventStream(last_event_id=position, state="starting")) == [received]
+
+
+def test_state_is_one_of_the_states(stack: Stack) -> None:
+    refused = stack.api.get(ROUTE, state="up")
+    assert refused.json()["error"].startswith("Query parameter 'state' must be one of: running, ")
+
+
 def test_what_is_kept_for_all_comes_in_blocks_too(recent: event_stream.RecentEvents) -> None:
     """Record events in steps, so that more than one block is known at the next query."""
     position = happen(1)[0]

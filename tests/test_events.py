@@ -195,6 +195,8 @@ def test_since_and_state(api: Api) -> None:
     # As curl sends a pasted cursor: the + as a blank.
     assert len(events(api, id, since=stopping.replace("Z", " 00:00"))) == 2
     assert [event["state"] for event in events(api, id, state="running")] == ["running"]
+    assert events(api, id, since="0s") == []
+    assert events(api, id, since="1h") == events(api, id)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.test_openapi import _routes
 
 PREFIX = "api/v1/daemon/"
 POSTED = re.compile(
-    r"/(add|batch|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
+    r"/(add|apply|batch|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
     r"|/(edit|remove)/"
 )
 ROUTES = sorted(

@@ -15,6 +15,7 @@ OTHERS = (
     "/api/v1/daemon/programs",
     "/api/v1/daemon/nothing",
     "/api/schema/",
+    "/api/programs.schema.json",
     "/static/admin/css/base.css",
     "/nothing",
 )

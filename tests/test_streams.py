@@ -269,6 +269,8 @@ def test_streams_are_refused_while_the_system_has_no_more_inotify(monkeypatch: p
 class _Source:
     """A source without events."""
 
+    files = 0
+
 
 def test_other_servers_say_that_they_can_not_stream(db: None) -> None:
     from django.contrib.auth.models import User

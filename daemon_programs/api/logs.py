@@ -18,8 +18,7 @@ def log_response(
 ) -> Response:
     """Return the last lines of a log as a response; ``query`` is validated by a ``LogQuerySerializer``."""
     path = program.log_path(query["type"], key)
-    room = _PAGE_BYTES if request.accepted_renderer.format == "api" else MAX_JSON_BYTES
-    lines, is_truncated = tail(path, query["lines"], program.user, room)
+    lines, is_truncated = tail(path, query["lines"], program.user, room_of(request))
     return Response(
         {
             "success": True,
@@ -30,3 +29,8 @@ def log_response(
             **({"truncated": True} if is_truncated else {}),
         }
     )
+
+
+def room_of(request: Request) -> int:
+    """Return how many bytes of lines the response to a request may have."""
+    return _PAGE_BYTES if request.accepted_renderer.format == "api" else MAX_JSON_BYTES

@@ -4,9 +4,11 @@ Each method validates the request, calls one service, and returns its result as 
 ``programs.services``; ``hoody_site.api.errors`` turns the exceptions that they raise into error responses.
 """
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,11 +25,15 @@ from daemon_programs.api.base import (
 from daemon_programs.api.logs import log_response
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.api.openapi import streams as stream_schemas
+from daemon_programs.api.openapi.applying import apply_programs
 from daemon_programs.api.program_list import list_programs
 from daemon_programs.logs import stream
-from daemon_programs.maintenance import program_sets
+from daemon_programs.maintenance.sets import applying, replacing
+from daemon_programs.maintenance.sets.applying import Options
+from daemon_programs.maintenance.sets.planning import Action, Plan, Wish
 from daemon_programs.models import Program
 from daemon_programs.programs import rolling, services, signalling, targets
+from daemon_programs.serializers.applying import ApplySerializer
 from daemon_programs.serializers.program import ProgramSerializer
 from daemon_programs.serializers.queries import InstanceLogQuerySerializer, ProgramFilterSerializer
 from daemon_programs.serializers.representation import program_document
@@ -44,6 +50,8 @@ from daemon_programs.serializers.verbs import (
 from daemon_programs.streams.answer import StreamResponse, stream_answer
 from daemon_programs.supervisor.instances import Key
 
+_NEEDED_FOR = {Action.CREATE: ADD, Action.CHANGE: CHANGE, Action.REMOVE: REMOVE}
+
 
 class ProgramViewSet(DaemonViewSet):
     """List, change and operate programs."""
@@ -59,6 +67,7 @@ class ProgramViewSet(DaemonViewSet):
         "disable": CHANGE,
         "remove": REMOVE,
         "reset": RESET,
+        "apply": VIEW,  # and what the plan needs
         "start": OPERATE,
         "stop": OPERATE,
         "restart": OPERATE,
@@ -106,8 +115,16 @@ class ProgramViewSet(DaemonViewSet):
     def reset(self, request: Request) -> Response:
         """Replace all programs by those of ``programs.default.json``."""
         checked(NoFieldsSerializer, request.data)
-        program_sets.reset()
+        replacing.reset()
         return Response({"success": True})
+
+    @apply_programs
+    def apply(self, request: Request) -> Response:
+        """Change programs to what a list of them says, or return what that would change."""
+        values = checked(ApplySerializer, request.data)
+        wish = Wish(*(values.pop(name) for name in ("programs", "set", "prune")))
+        options = Options(allow=partial(_check_plan, request), **values)
+        return Response({"success": True, **applying.apply(wish, options)})
 
     @schemas.enable_program
     def enable(self, request: Request, id: str) -> Response:
@@ -187,6 +204,17 @@ class ProgramViewSet(DaemonViewSet):
         query = checked(InstanceLogStreamQuerySerializer, stream_query(request))
         source = stream.of_program(program, _log_key(program, query), query)
         return stream_answer(request, VIEW, source)
+
+
+def _check_plan(request: Request, plan: Plan) -> None:
+    """Raise PermissionDenied if the user may not do what a plan does."""
+    missing = [
+        action.value
+        for action, needed in _NEEDED_FOR.items()
+        if action in plan.actions and not request.user.has_perms(needed)
+    ]
+    if missing:
+        raise PermissionDenied(f"You do not have the permission to {' and '.join(missing)} programs")
 
 
 def _program_response(program: Program) -> Response:

@@ -5,6 +5,7 @@ from django.urls import path
 from daemon_programs.api.batch import BatchViewSet
 from daemon_programs.api.deliveries import DeliveryViewSet
 from daemon_programs.api.events import EventViewSet
+from daemon_programs.api.merged_logs import MergedLogViewSet
 from daemon_programs.api.programs import ProgramViewSet
 from daemon_programs.api.status import StatusViewSet
 
@@ -15,6 +16,7 @@ urlpatterns = [
     path("programs/remove/<str:id>", ProgramViewSet.as_view({"post": "remove"}), name="program-remove"),
     path("programs/batch", BatchViewSet.as_view({"post": "run"}), name="programs-batch"),
     path("programs/reset", ProgramViewSet.as_view({"post": "reset"}), name="programs-reset"),
+    path("programs/apply", ProgramViewSet.as_view({"post": "apply"}), name="programs-apply"),
     path("programs/<str:id>", ProgramViewSet.as_view({"get": "retrieve"}), name="program"),
     path("programs/<str:id>/enable", ProgramViewSet.as_view({"post": "enable"}), name="program-enable"),
     path("programs/<str:id>/disable", ProgramViewSet.as_view({"post": "disable"}), name="program-disable"),
@@ -48,6 +50,8 @@ urlpatterns = [
     path("programs/<str:id>/events", EventViewSet.as_view({"get": "of_program"}), name="program-events"),
     path("events", EventViewSet.as_view({"get": "list"}), name="events"),
     path("events/stream", EventViewSet.as_view({"get": "stream"}), name="event-stream"),
+    path("logs", MergedLogViewSet.as_view({"get": "list"}), name="logs"),
+    path("logs/stream", MergedLogViewSet.as_view({"get": "stream"}), name="logs-stream"),
     path("status", StatusViewSet.as_view({"get": "list"}), name="statuses"),
     path("status/<str:id>", StatusViewSet.as_view({"get": "retrieve"}), name="status"),
 ]

@@ -24,6 +24,7 @@ class FormattedEvent(NamedTuple):
 
     id: int
     group: str  # supervisord's name of the program
+    state: str
     text: bytes
 
 
@@ -68,13 +69,20 @@ recent = RecentEvents()
 
 
 class EventStream:
-    """The events for one client, of all programs or of one, as a source of the pump (`pump.Source`)."""
+    """The events for one client, of all programs or some of them, as a source of the pump (`pump.Source`)."""
 
     group = ""  # the group named by the broadcast that events were recorded
     refresh_delay_seconds = 0.0
+    files = 0
 
-    def __init__(self, *, last_event_id: int | None = None, program: int | None = None) -> None:
-        """Start with the next event, or with the one after ``last_event_id``; ``program`` is an id."""
+    def __init__(
+        self, *, last_event_id: int | None = None, program: int | None = None, state: str | None = None
+    ) -> None:
+        """Start with the next event, or with the one after ``last_event_id``.
+
+        Only events of the program with the id ``program``, and changes to ``state``, are sent.
+        """
+        self._state = state
         self._group = None if program is None else f"{PROGRAM_PREFIX}{program}"
         newest = Event.objects.aggregate(newest=Max("pk"))["newest"] or 0
         self._position = newest if last_event_id is None else last_event_id
@@ -106,7 +114,11 @@ class EventStream:
         if self._position and block[0].id > self._position + 1:
             self._purged |= not Event.objects.filter(pk__lte=self._position).exists()
         self._position = block[-1].id
-        texts = [event.text for event in block if self._group in (None, event.group)]
+        texts = [
+            event.text
+            for event in block
+            if self._group in (None, event.group) and self._state in (None, event.state)
+        ]
         # Without events, only the position: a client that reconnects continues from there.
         return self._reset() + (b"".join(texts) or b"id: %d\n\n" % self._position)
 
@@ -122,4 +134,4 @@ class EventStream:
 def _format(events: Iterable[Event]) -> Iterable[FormattedEvent]:
     for event in events:
         text = sse.event("state", event_document(event), event.pk)
-        yield FormattedEvent(event.pk, event.group, text)
+        yield FormattedEvent(event.pk, event.group, event.state, text)

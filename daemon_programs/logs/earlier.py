@@ -45,7 +45,7 @@ def _read_back(files: list[LogFile], end: int, wanted: int) -> Earlier:
     found: list[bytes] = []
     room = _MAX_BYTES
     for file in reversed(files):
-        begin, lines = _last_lines(file, end, wanted - len(found), room)
+        begin, lines = last_lines(file, end, wanted - len(found), room)
         found[:0] = lines
         room -= end - begin
         if begin > 0 or room <= 0 or len(found) == wanted:
@@ -55,7 +55,7 @@ def _read_back(files: list[LogFile], end: int, wanted: int) -> Earlier:
     return Earlier(_decoded(found), None)
 
 
-def _last_lines(file: LogFile, end: int, count: int, room: int) -> tuple[int, list[bytes]]:
+def last_lines(file: LogFile, end: int, count: int, room: int) -> tuple[int, list[bytes]]:
     """Return where the last ``count`` lines before an offset begin, and the lines."""
     begin, breaks = end, 0
     blocks: list[bytes] = []

@@ -49,21 +49,22 @@ def tail(path: str, lines: int, user: str, max_json_bytes: int = MAX_JSON_BYTES)
 def _newest_that_fit(lines: list[str], room: int) -> Tail:
     """Return the newest lines whose JSON has room; of the newest line at least its end."""
     for number, line in enumerate(reversed(lines)):
-        room -= _json_bytes(line)
+        room -= json_bytes(line)
         if room < 0:
             fitting = lines[len(lines) - number :]
-            return Tail(fitting or [_end_of(line, room + _json_bytes(line))], True)
+            return Tail(fitting or [end_of(line, room + json_bytes(line))], True)
     return Tail(lines)
 
 
-def _end_of(line: str, room: int) -> str:
+def end_of(line: str, room: int) -> str:
+    """Return as much of the end of a line as has room in JSON."""
     line = line[-room:]
-    while (size := _json_bytes(line)) > room:
+    while (size := json_bytes(line)) > room:
         line = line[-(len(line) * room // size) :]
     return line
 
 
-def _json_bytes(line: str) -> int:
+def json_bytes(line: str) -> int:
     """Return the length of a line in JSON as the API writes it, with its line break."""
     separators = line.count("\u2028") + line.count("\u2029")  # which are escaped too
     return len(encode_basestring(line).encode()) + 3 * separators

@@ -26,7 +26,7 @@ from daemon_programs.validators import (
     stopping,
     webhook_config,
 )
-from daemon_programs.validators.labels import check_labels
+from daemon_programs.validators.labels import check_labels, check_set
 
 PROGRAM_PREFIX = "program-"  # of supervisord's groups; temporary programs have another one
 
@@ -56,6 +56,7 @@ class Program(SupervisedProgram):
         null=True, blank=True, validators=[webhook_config.check], **column("webhooks")
     )
     labels = CheckedJSONField(blank=True, validators=[check_labels], **column("labels"))
+    set = models.CharField(max_length=63, blank=True, default="", validators=[check_set], **column("set"))
 
     # While a set of programs is replaced, what one depends on may follow: the set is checked as a whole.
     is_one_of_a_set = False

@@ -80,9 +80,23 @@ def watch_until(
 
     Raise WaitTimedOut with ``timeout_message`` after ``timeout`` seconds.
     """
+    return _sleep_until(watch, lambda: _query(group), done, timeout, timeout_message)
+
+
+def watch_every_until(watch: Watch, done: Callable[[dict[str, ProgramState]], bool], timeout: float) -> None:
+    """Sleep until ``done`` accepts the states of all programs by group; the watch is of every group.
+
+    Raise WaitTimedOut, without a sentence, after ``timeout`` seconds.
+    """
+    _sleep_until(watch, lambda: _after_change(states), done, timeout, "")
+
+
+def _sleep_until(
+    watch: Watch, query: Callable[[], T], done: Callable[[T], bool], timeout: float, timeout_message: str
+) -> T:
     began = time.monotonic()
     deadline = began + timeout
-    while not done(state := _query(group)):
+    while not done(state := query()):
         ended = time.monotonic()
         if ended >= deadline:
             raise WaitTimedOut(timeout_message)

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import QueryDict
 from rest_framework import serializers
 
+from daemon_programs.logs.chosen import BOTH, TYPES
 from daemon_programs.models import Delivery
 from daemon_programs.models.fields import PROGRAM_FIELDS
 from daemon_programs.programs.observed import statuses
@@ -23,11 +24,16 @@ from daemon_programs.serializers.query_fields import (
     QueryCursor,
     QueryInteger,
     QueryLabels,
+    QueryList,
+    QueryText,
     QueryTime,
     RepeatedField,
 )
 from daemon_programs.text import printable
 from daemon_programs.validators import rules
+
+MAX_WORDS = 200  # of a selection
+MAX_GREP = 1000  # characters
 
 
 def check_keys(query: QueryDict, known: Iterable[str], repeatable: Iterable[str] = ()) -> None:
@@ -62,6 +68,29 @@ class LogQuerySerializer(serializers.Serializer):
         if value not in ("stdout", "stderr"):
             raise serializers.ValidationError("Invalid 'type' value: must be 'stdout' or 'stderr'")
         return value
+
+
+class SelectedLogsSerializer(serializers.Serializer):
+    """Validate which logs of which programs a query is about, and which of their lines."""
+
+    select = QueryList(MAX_WORDS, default=())
+    type = serializers.CharField(default=BOTH, trim_whitespace=False, allow_blank=True)
+    since = QueryTime(required=False)
+    grep = QueryText(MAX_GREP, required=False)
+    ignore_case = QueryBoolean(default=False)
+
+    def validate_type(self, value: str) -> str:
+        """Refuse unknown log types, with a sentence like the contract's."""
+        if value not in TYPES:
+            raise serializers.ValidationError("Invalid 'type' value: must be 'stdout', 'stderr' or 'both'")
+        return value
+
+
+class MergedLogQuerySerializer(SelectedLogsSerializer):
+    """Validate the query of ``logs`` of several programs."""
+
+    until = QueryTime(required=False)
+    lines = QueryInteger(1, 10000, default=100)
 
 
 class EventQuerySerializer(serializers.Serializer):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rest_framework import serializers
@@ -13,6 +13,13 @@ from daemon_programs.text import printable, to_number
 from daemon_programs.validators.labels import MAX_LABELS, Selector, parse_selector
 
 _MAX_TIME_CHARACTERS = 64
+_AGO = re.compile("([0-9]{1,5})([smhd])")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 _UNESCAPED_PLUS = re.compile(r"^([^T ]+T[^ ]+) ([0-9]{2}:?[0-9]{2})$")
 
 
@@ -72,17 +79,32 @@ class RepeatedField(serializers.Field):
         return dictionary.getlist(self.field_name) or empty
 
 
-class QueryLabels(RepeatedField):
+class QueryList(RepeatedField):
+    """Accept a parameter that may be given up to ``most`` times."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        self.most = most
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: list[str]) -> list[Any]:
+        if len(data) > self.most:
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must not be given more than {self.most} times"
+            )
+        return [self.one(text) for text in data]
+
+    def one(self, text: str) -> Any:
+        """Return what one of the values stands for; raise a ValidationError if it is not valid."""
+        return text
+
+
+class QueryLabels(QueryList):
     """Accept labels, each as ``key=value`` or ``key``."""
 
-    def to_internal_value(self, data: list[str]) -> list[Selector]:
-        if len(data) > MAX_LABELS:
-            raise serializers.ValidationError(
-                f"Query parameter '{self.field_name}' must not be given more than {MAX_LABELS} times"
-            )
-        return [self._selector(text) for text in data]
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(MAX_LABELS, **kwargs)
 
-    def _selector(self, text: str) -> Selector:
+    def one(self, text: str) -> Selector:
         selector = parse_selector(text)
         if selector is None:
             raise serializers.ValidationError(
@@ -92,17 +114,35 @@ class QueryLabels(RepeatedField):
         return selector
 
 
+class QueryText(QueryField):
+    """Accept a text of 1 to ``most`` characters in one line."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        self.most = most
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: str) -> str:
+        if not 1 <= len(data) <= self.most or "\n" in data:
+            raise serializers.ValidationError(
+                f"Query parameter '{self.field_name}' must be 1 to {self.most} characters in one line"
+            )
+        return data
+
+
 class QueryTime(QueryField):
-    """Accept a time in ISO 8601; without an offset it is UTC."""
+    """Accept a time in ISO 8601, which without an offset is UTC, or how long ago it was, as in ``10m``."""
 
     def to_internal_value(self, data: str) -> datetime:
+        if ago := _AGO.fullmatch(data):
+            return datetime.now(UTC) - int(ago[1]) * _UNITS[ago[2]]
         if len(data) <= _MAX_TIME_CHARACTERS:
             with suppress(ValueError, OverflowError):
                 # Clients forget to escape a +, which then arrives as a blank.
                 moment = datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"\1+\2", data))
                 return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         raise serializers.ValidationError(
-            f"Query parameter '{self.field_name}' must be a time such as 2026-01-31T22:00:00Z"
+            f"Query parameter '{self.field_name}' must be a time such as 2026-01-31T22:00:00Z, "
+            "or such as 10m for 10 minutes ago"
         )
 
 

@@ -2,21 +2,30 @@
 
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from daemon_programs.logs.cursor import Cursor
-from daemon_programs.serializers.queries import InstanceQuerySerializer, LogQuerySerializer
-from daemon_programs.serializers.query_fields import QueryField, QueryInteger
+from daemon_programs.logs.positions import LogName, parse_positions
+from daemon_programs.programs.observed.statuses import STATUSES
+from daemon_programs.serializers.queries import (
+    InstanceQuerySerializer,
+    LogQuerySerializer,
+    SelectedLogsSerializer,
+)
+from daemon_programs.serializers.query_fields import QueryChoice, QueryField, QueryInteger
 from daemon_programs.text import to_number
 
 _HEADER = "Last-Event-ID"
 
 
-def stream_query(request: Request) -> dict[str, Any]:
+def stream_query(request: Request) -> QueryDict:
     """Return the query, with the header that browsers send when they reconnect."""
-    query = request.query_params.dict()
-    return {**query, _HEADER: request.headers[_HEADER]} if _HEADER in request.headers else query
+    query = request.query_params.copy()
+    if _HEADER in request.headers:
+        query[_HEADER] = request.headers[_HEADER]
+    return query
 
 
 class LastEventField(QueryField):
@@ -42,6 +51,14 @@ class LogCursorField(LastEventField):
     def parse(self, text: str) -> Cursor:
         """Return the position in the log."""
         return Cursor.parse(text)
+
+
+class PositionsField(LastEventField):
+    """Accept the id of an event of a stream of several logs."""
+
+    def parse(self, text: str) -> dict[LogName, Cursor]:
+        """Return the position in each log."""
+        return parse_positions(text)
 
 
 class EventIdField(LastEventField):
@@ -82,8 +99,16 @@ class InstanceLogStreamQuerySerializer(LogStreamQuerySerializer, InstanceQuerySe
     """Validate the query of a program's log stream; the program may have instances."""
 
 
+class MergedLogStreamQuerySerializer(ResumableSerializer, SelectedLogsSerializer):
+    """Validate the query of ``logs/stream``."""
+
+    lines = QueryInteger(0, 10000, default=100)
+    last_event_id = PositionsField(required=False)
+
+
 class EventStreamQuerySerializer(ResumableSerializer):
     """Validate the query of ``events/stream``."""
 
     last_event_id = EventIdField(required=False)
     program = QueryInteger(1, 999_999_999, required=False)
+    state = QueryChoice(STATUSES, required=False)

@@ -53,6 +53,10 @@ class Source(Protocol):
     def refresh_delay_seconds(self) -> float:
         """Return how long after a change of the group the source is refreshed."""
 
+    @property
+    def files(self) -> int:
+        """Return how many files it is going to open."""
+
     def open(self) -> None:
         """Find the position to start from."""
 
@@ -124,7 +128,7 @@ class Pump:
                 raise ShuttingDown("The daemon is shutting down")
             if len(self._admitted) >= self._max_streams:
                 raise TooManyStreams(f"{self._max_streams} streams are open already; try again later")
-            if descriptors.are_scarce(_RESERVED_DESCRIPTORS):
+            if descriptors.are_scarce(_RESERVED_DESCRIPTORS + source.files):
                 raise TooManyStreams("The limit of open files leaves no room for a stream; try again later")
             self._ensure_thread()
             self._admitted.add(source)

@@ -19,6 +19,7 @@ from daemon_programs.exceptions import ShuttingDown, TooManyWaits
 
 logger = logging.getLogger(__name__)
 
+EVERY_GROUP = "*"
 _RECONNECT_SECONDS = 0.5
 
 # Called by the reading thread with each line, and with None if lines may have been missed.
@@ -62,7 +63,7 @@ class Changes:
 
     @contextlib.contextmanager
     def watch(self, *groups: str, brief: bool = False) -> Iterator[Watch]:
-        """Watch groups. Raise TooManyWaits if too many requests are waiting.
+        """Watch groups, or ``EVERY_GROUP``. Raise TooManyWaits if too many requests are waiting.
 
         A ``brief`` watch is always admitted and not counted: long waits must not prevent anyone from
         stopping a program. It follows a change that is made already, so a lack of threads does not fail it.
@@ -131,8 +132,9 @@ class Changes:
             for line in lines:
                 change = json.loads(line)
                 with self._lock:
-                    for watch in self._watches.get(change["group"], ()):
-                        watch.wake()
+                    for group in (change["group"], EVERY_GROUP):
+                        for watch in self._watches.get(group, ()):
+                            watch.wake()
                 self._notify(change)
 
     def _wake_all(self) -> None:

@@ -95,6 +95,15 @@ WITHOUT_RESTART = frozenset(
 AT_NEXT_START = tuple(each.name for each in fields(Specification) if each.metadata.get("at_next_start"))
 
 
+def runs_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether a process of one specification can go on with the other, both as maps of keys."""
+    return _what_runs(one) == _what_runs(other)
+
+
+def _what_runs(specification: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in specification.items() if key not in WITHOUT_RESTART}
+
+
 def digest_of(text: bytes) -> str:
     """Return a digest of a program's file, which shows whether supervisord has the latest version."""
     return hashlib.blake2b(text, digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""The rules of labels, which are those of Kubernetes, and what a filter by label accepts."""
+"""The rules of labels, which are those of Kubernetes, of sets, and what a filter by label accepts."""
 
 import re
 from typing import Any, NamedTuple
@@ -44,6 +44,15 @@ def check_labels(labels: Any) -> None:
                 f"Field 'labels' has a value that is not allowed: that of '{key}' must be text of at most "
                 f"{_MAX_PART} letters, digits, '-', '_' and '.', a letter or digit first and last"
             )
+
+
+def check_set(name: str) -> None:
+    """Require the name of a set to be like the value of a label."""
+    if not _is_value(name):
+        raise ValidationError(
+            f"Field 'set' must have at most {_MAX_PART} letters, digits, '-', '_' and '.', a letter or digit "
+            "first and last"
+        )
 
 
 def parse_selector(text: str) -> Selector | None:

@@ -5,23 +5,18 @@ import shlex
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from daemonctl import follow, options
-from daemonctl.client import Client
-from daemonctl.problems import Absent, Refused, Unreachable
+from daemonctl import follow, options, standard_input
+from daemonctl.client import Client, insist
+from daemonctl.problems import Absent, Refused
 
 _CANNOT_RUN = 127  # as shells have it
 _INTERRUPTED = 130
-_PAUSE_SECONDS = 1.0
 _STREAMS = ("stdout", "stderr")
-
-Answer = TypeVar("Answer")
 
 
 @click.command(context_settings={"allow_interspersed_args": False})  # options may be the command's
@@ -45,9 +40,10 @@ def run(
 
     Ctrl-C interrupts it; a second one leaves it to the daemon to end it. The exit code is that of the
     command, 128 and the number of a signal that ended it, or 127 if it could not be run. It goes on while the
-    connection is lost.
+    connection is lost. Standard input is passed on if it is text, and not a terminal.
     """
     client = options.client(context)
+    has_input = not detach and standard_input.is_given(sys.stdin)
     wanted: dict[str, Any] = {
         "command": shlex.join(command),
         "user": user or getpass.getuser(),
@@ -57,13 +53,17 @@ def run(
         "autorestart": "false",
         "start_seconds": 0,  # no run is too short to count
         "stop_signal": "INT",  # what Ctrl-C sends
+        "stdin": "pipe" if has_input else None,
     }
     launched = client.post("quick-start", {key: value for key, value in wanted.items() if value is not None})
     id = launched["temporary_id"]
     if detach:
         click.echo(id)
         return
-    sys.exit(_foreground(client, f"quick-start/{id}"))
+    route = f"quick-start/{id}"
+    if has_input:
+        standard_input.pass_on(client, route, sys.stdin.fileno())
+    sys.exit(_foreground(client, route))
 
 
 def _variables(texts: tuple[str, ...]) -> dict[str, str]:
@@ -82,17 +82,17 @@ def _foreground(client: Client, route: str) -> int:
         interrupts += 1
         if interrupts > 1:
             raise KeyboardInterrupt
-        stop = threading.Thread(target=lambda: _insist(lambda: _stop(client, route)), daemon=True)
+        stop = threading.Thread(target=lambda: insist(lambda: _stop(client, route)), daemon=True)
         stop.start()
 
     signal.signal(signal.SIGINT, interrupt)
     sources = [follow.Source(f"{route}/logs/stream", {"type": stream, "lines": 10000}) for stream in _STREAMS]
     outputs = [sys.stdout.buffer, sys.stderr.buffer]
-    for number, event in follow.merged(client, sources, lambda sentence: click.echo(sentence, err=True)):
+    for number, event in follow.merged(client, sources, options.report):
         if event.name == "line":
             outputs[number].write(event.data["line"].encode() + b"\n")
             outputs[number].flush()
-    return _exit_code(_insist(lambda: client.get(f"{route}/status")))
+    return _exit_code(insist(lambda: client.get(f"{route}/status")))
 
 
 def _stop(client: Client, route: str) -> None:
@@ -100,15 +100,6 @@ def _stop(client: Client, route: str) -> None:
         client.post(f"{route}/stop")
     except (Absent, Refused) as problem:  # it has ended meanwhile, or takes its time
         click.echo(problem.message, err=True)
-
-
-def _insist(call: Callable[[], Answer]) -> Answer:
-    """Call until the daemon can be reached."""
-    while True:
-        try:
-            return call()
-        except Unreachable:
-            time.sleep(_PAUSE_SECONDS)
 
 
 def _exit_code(status: dict[str, Any]) -> int:

@@ -20,10 +20,13 @@ _MOST_ASKED = 40
 
 @click.command()
 @options.selectors
+@options.everything
 @click.option("-o", "--output", "form", type=_FORMS, default="table", help="The form of the output.")
 @click.option("-w", "--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
 @click.pass_context
-def status(context: click.Context, selectors: tuple[str, ...], form: str, watch: bool) -> None:
+def status(
+    context: click.Context, selectors: tuple[str, ...], everything: bool, form: str, watch: bool
+) -> None:
     """Show what runs, and why the rest doesn't.
 
     Without selectors it shows all programs. The exit code is 3 if a program that is given by its name or id
@@ -31,6 +34,7 @@ def status(context: click.Context, selectors: tuple[str, ...], form: str, watch:
     and `yaml` show them for those that run.
     """
     client = options.client(context)
+    selectors = options.or_all(selectors, everything)
     if watch:
         _watch(lambda: _table(_rows(client, selectors, form), wide=form == "wide"), form)
         return
@@ -47,10 +51,12 @@ def status(context: click.Context, selectors: tuple[str, ...], form: str, watch:
 
 @click.command()
 @options.selectors
+@options.everything
 @click.pass_context
-def top(context: click.Context, selectors: tuple[str, ...]) -> None:
+def top(context: click.Context, selectors: tuple[str, ...], everything: bool) -> None:
     """Show the programs that use most of the CPU, again each second, until Ctrl-C."""
     client = options.client(context)
+    selectors = options.or_all(selectors, everything)
 
     def busiest() -> str:
         rows = _rows(client, selectors, "table")

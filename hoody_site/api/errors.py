@@ -31,8 +31,10 @@ logger = logging.getLogger(__name__)
 STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.ProgramNotFound: status.HTTP_404_NOT_FOUND,
     daemon.DeliveryNotFound: status.HTTP_404_NOT_FOUND,
+    daemon.NothingSelected: status.HTTP_404_NOT_FOUND,
     daemon.NotPermitted: status.HTTP_403_FORBIDDEN,
     daemon.Refused: status.HTTP_400_BAD_REQUEST,
+    daemon.Conflict: status.HTTP_409_CONFLICT,
     daemon.InputFull: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.LogUnreadable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.SupervisorUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,

@@ -19,12 +19,14 @@ _SCHEMES = {
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
 # Operations that wait for processes, so that they can time out.
+_SELECTING = {"getLogs", "streamLogs"}  # a word may name no program
 _WAITING = {
     "startProgram",
     "stopProgram",
     "restartProgram",
     "reloadProgram",
     "resetPrograms",
+    "applyPrograms",
     "editProgram",
     "removeProgram",
     "disableProgram",
@@ -47,6 +49,23 @@ _ERROR = {
         "temporary_id": {
             "type": "string",
             "description": "The id of a temporary program that was launched before the error.",
+        },
+        "not_ready": {
+            "type": "array",
+            "description": "Of `programs/apply` with `wait`: the programs that are not ready, and why.",
+            "items": {
+                "type": "object",
+                "required": ["name", "id", "reason"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "id": {"type": "integer"},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+        "rolled_back": {
+            "type": "boolean",
+            "description": "Of `programs/apply` with `rollback`: whether the former configuration is back.",
         },
         "parts": {
             "type": "object",
@@ -86,8 +105,13 @@ _ERRORS = {
     "403": _error(
         "The permission is missing.", "You do not have the permission to do this", "permission_denied"
     ),
-    "404": _error("The id is unknown.", "Program with ID 999 not found", "not_found"),
+    "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
+    "409": _error(
+        "The programs are not as in the given revision, or belong to another set; nothing was changed.",
+        "Program 'web' belongs to the set 'blog', not to 'shop'",
+        "conflict",
+    ),
     "413": _fault(413, "The body is larger than 1 MiB."),
     "414": _fault(414, "The address with its query is too long."),
     "415": _error(
@@ -168,10 +192,12 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}
-    if "{" in path:
+    if "{" in path or operation["operationId"] in _SELECTING:
         codes.add("404")
     if method == "post":
         codes |= {"413", "415"}
+    if operation["operationId"] == "applyPrograms":
+        codes.add("409")
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

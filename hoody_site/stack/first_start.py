@@ -49,16 +49,16 @@ def load_programs() -> None:
     if not is_new and settings.DEFAULT_PROGRAMS_FILE.exists():
         return
     # Here, since it loads Django REST framework, which later starts don't need.
-    from daemon_programs.maintenance import program_sets
+    from daemon_programs.maintenance.sets import replacing
 
     try:
         if not settings.DEFAULT_PROGRAMS_FILE.exists():
-            program_sets.make_snapshot(program_sets.shipped_defaults())
+            replacing.make_snapshot(replacing.shipped_defaults())
         if is_new:
             is_adopted = settings.PROGRAMS_FILE.exists()
             file = settings.PROGRAMS_FILE if is_adopted else settings.DEFAULT_PROGRAMS_FILE
             with registration.offline():
-                program_sets.import_programs(program_sets.read_documents(file))
+                replacing.import_programs(replacing.read_documents(file))
     except BackupUnusable as problem:
         raise StackProblem(f"The programs can't be loaded: {problem}") from problem
 

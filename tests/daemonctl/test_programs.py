@@ -14,7 +14,7 @@ import pytest
 
 from tests.daemonctl.conftest import Ctl, Open
 from tests.processes import LONG_RUNNING, shell
-from tests.stack import PROJECT, Api, Stack
+from tests.stack import PROJECT, Api, Stack, eventually
 from tests.temporary_programs import Quick
 
 
@@ -148,6 +148,18 @@ def _id(api: Api, name: str) -> int:
     return int(api.get("programs", name=name).json()["programs"][0]["id"])
 
 
+def test_words_of_other_supervisors_lead_to_the_commands_here(api: Api, ctl: Ctl) -> None:
+    tail = ctl("tail", "-f", "x")
+    assert (tail.returncode, tail.stdout) == (2, "")
+    assert "No such command 'tail'. Here it is: logs -f." in tail.stderr
+    assert "No such command 'tial'." in ctl("tial").stderr
+    assert ctl("start", "all").stderr == "No program matches 'all'; all programs are --all\n"
+    assert ctl("status", "--all").returncode == 0
+    assert ctl("status", "--all", "x").returncode == 2
+    shown = ctl("--help").stdout
+    assert "..." not in shown.partition("Commands:")[2].replace("[ARGS]...", "")
+
+
 def test_instances_are_met_together_or_one_by_one(api: Api, ctl: Ctl) -> None:
     api.add(shell("echo I am $0; exec sleep 1000"), name="crew", numprocs=2)
     assert ctl("start", "crew").returncode == 0
@@ -227,5 +239,6 @@ def test_attach_joins_the_terminal_of_a_program(api: Api, ctl: Ctl, terminal: Op
     api.ok(f"programs/{id}/start", {"wait": True})
     joined = terminal("attach", "inner")
     joined.until("inside")
-    joined.type("\x02d")
+    # tmux does not take keys from the moment on that it shows something.
+    eventually(lambda: joined.type("\x02d") or joined.process.poll() is not None, 20)
     assert joined.ended() == 0

@@ -3,7 +3,7 @@
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
-from daemon_programs.api.openapi.parameters import ID, PAGE, query
+from daemon_programs.api.openapi.parameters import ID, PAGE, TIME_SCHEMA, query
 from daemon_programs.api.openapi.responses import Success
 from daemon_programs.programs.observed.statuses import STATUSES
 
@@ -65,7 +65,7 @@ class EventsAnswer(Success):
 
 
 _QUERY: list[OpenApiParameter] = [
-    query("since", {"type": "string", "format": "date-time"}, "Only events at this time or later."),
+    query("since", TIME_SCHEMA, "Only events at this time or later; `10m` is 10 minutes ago."),
     query("state", {"type": "string", "enum": list(STATUSES)}, "Only changes to this state."),
     *PAGE,
 ]

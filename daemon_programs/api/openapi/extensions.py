@@ -11,6 +11,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from daemon_programs.models import Program
 from daemon_programs.models.fields import FIELD, ProgramField
 from daemon_programs.models.fields.webhooks import WEBHOOK_PROPERTIES
+from daemon_programs.serializers.applying import MOST_PROGRAMS, AppliedProgramSerializer, ProgramsField
 from daemon_programs.serializers.batch import LabelField
 from daemon_programs.serializers.fields import (
     RequiredString,
@@ -50,6 +51,7 @@ PATTERNS = {
     "stdout_logfile": _LOG_FILE,
     "stderr_logfile": _LOG_FILE,
     "umask": "^0?[0-7]{3}$",
+    "set": "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$",
     "display": r"^(([A-Za-z0-9.-]*:)?[0-9]{1,5}(\.[0-9]{1,2})?)?$",
 }
 
@@ -80,6 +82,8 @@ class StrictSerializerSchema(OpenApiSerializerExtension):
         ignored = {"id"} if serializer.partial and "id" in properties else set()
         properties.update({name: dict(_IGNORED) for name in sorted(serializer.ignored_keys | ignored)})
         schema["additionalProperties"] = False
+        if isinstance(serializer, AppliedProgramSerializer):
+            schema["required"] = ["name"]  # the rest may be among the defaults
         if serializer.parent is None:
             schema.pop("description", None)  # a body is described by its operation
         return schema
@@ -104,6 +108,8 @@ def _constrain(schema: dict[str, Any], name: str, field: Any) -> None:
         schema["additionalProperties"] = {"type": "string", "pattern": _text(_NUL)}
     elif isinstance(field, StrictObject):
         schema.update(properties=WEBHOOK_PROPERTIES, additionalProperties=False)
+    elif isinstance(field, ProgramsField):
+        schema["maxItems"] = MOST_PROGRAMS
     elif isinstance(field, AutorestartField):
         words = {"type": "string", "enum": list(field.choices)}
         schema.clear()

@@ -22,6 +22,11 @@ _ID_SCHEMA = {"type": "integer", "format": "int64", "minimum": 1}
 ID = OpenApiParameter("id", _ID_SCHEMA, OpenApiParameter.PATH, description="The program's id.")
 PORT_SCHEMA = {"type": "integer", "minimum": rules.PORTS[0], "maximum": rules.PORTS[1]}
 BOOLEAN_SCHEMA = {"type": "string", "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
+TIME_SCHEMA = {
+    "type": "string",
+    "oneOf": [{"format": "date-time"}, {"pattern": "^[0-9]{1,5}[smhd]$"}],
+    "example": "10m",
+}
 PORT = query("port", PORT_SCHEMA, "The port of an instance.")
 _NUMBER_SCHEMA = {"type": "integer", "minimum": NUMBERS[0], "maximum": NUMBERS[1]}
 INSTANCE = query("instance", _NUMBER_SCHEMA, "The number of an instance, with `numprocs`.")

@@ -8,9 +8,11 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 
 from daemon_programs.api.openapi import events as event_schemas
 from daemon_programs.api.openapi.parameters import ID, INSTANCE, LOG_QUERY, PORT, query
+from daemon_programs.programs.observed.statuses import STATUSES
 
 _MEDIA_TYPE = "text/event-stream"
-_CURSOR = {"type": "string", "pattern": "^[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}$"}
+CURSOR_PATTERN = "[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}"
+_CURSOR = {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}
 _PROGRAM = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 _EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _LINES = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
@@ -36,7 +38,8 @@ def stream_examples(*events: tuple[str | None, str, dict[str, Any]]) -> list[Ope
     return [OpenApiExample("Events", "".join(texts), response_only=True, media_type=_MEDIA_TYPE)]
 
 
-def _resumable(schema: dict[str, Any]) -> list[OpenApiParameter]:
+def resumable(schema: dict[str, Any]) -> list[OpenApiParameter]:
+    """Return the parameters that resume a stream after an event; ``schema`` is that of its id."""
     description = "The `id` of the last event that was received. The stream continues after it."
     return [
         OpenApiParameter("Last-Event-ID", schema, OpenApiParameter.HEADER, description=description),
@@ -49,7 +52,7 @@ LINE = (_POSITION, "line", {"line": "listening on 9000", "offset": 1986})
 LOG_STREAM_QUERY = [
     LOG_QUERY[0],
     query("lines", _LINES, "How many of the last lines to send first, unless the stream is resumed."),
-    *_resumable(_CURSOR),
+    *resumable(_CURSOR),
 ]
 
 
@@ -79,8 +82,9 @@ event_stream = stream(
         "`Last-Event-ID`. `reset` `{reason: purged}`: events in between were removed because of their age."
     ),
     parameters=[
-        *_resumable(_EVENT_ID),
+        *resumable(_EVENT_ID),
         query("program", _PROGRAM, "Only events of the program with this id."),
+        query("state", {"type": "string", "enum": list(STATUSES)}, "Only changes to this state."),
     ],
     examples=stream_examples(("1042", "state", event_schemas.EXAMPLE)),
 )

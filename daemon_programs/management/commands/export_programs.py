@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from daemon_programs.files import replace_text
-from daemon_programs.maintenance import program_sets
+from daemon_programs.maintenance.sets import replacing
 from daemon_programs.management.base import DaemonCommand
 
 
@@ -22,7 +22,7 @@ class Command(DaemonCommand):
     def run(self, options: dict[str, Any]) -> str:
         """Write the file, or return its text."""
         file: Path | None = options["file"]
-        text = program_sets.export_text()
+        text = replacing.export_text()
         if file is None:
             return text.removesuffix("\n")
         replace_text(file, text)

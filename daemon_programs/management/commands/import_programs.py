@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from daemon_programs.maintenance import mirror, program_sets
+from daemon_programs.maintenance import mirror
+from daemon_programs.maintenance.sets import replacing
 from daemon_programs.management.base import DaemonCommand
 
 
@@ -24,9 +25,9 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         """Import the programs, and return a line for each."""
-        documents = program_sets.read_documents(options["file"])
+        documents = replacing.read_documents(options["file"])
         dry_run = options["dry_run"]
-        lines = program_sets.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
+        lines = replacing.import_programs(documents, keep_others=options["keep_others"], dry_run=dry_run)
         if not dry_run:
             mirror.write()
         return "\n".join(lines) or "There are no programs."

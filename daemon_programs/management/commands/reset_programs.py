@@ -4,7 +4,8 @@ from typing import Any
 
 from django.conf import settings
 
-from daemon_programs.maintenance import mirror, program_sets
+from daemon_programs.maintenance import mirror
+from daemon_programs.maintenance.sets import replacing
 from daemon_programs.management.base import DaemonCommand
 
 
@@ -15,6 +16,6 @@ class Command(DaemonCommand):
 
     def run(self, options: dict[str, Any]) -> str:
         """Reset the programs, and say how to undo it."""
-        saved = program_sets.reset()
+        saved = replacing.reset()
         mirror.write()
         return f"The programs are reset. To undo it: {settings.COMMAND} import_programs {saved}"

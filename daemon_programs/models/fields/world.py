@@ -1,4 +1,4 @@
-"""What surrounds a process: variables from files, umask, priority, limits, output; and a program's labels."""
+"""What surrounds a process: variables from files, umask, priority, limits, output; its labels and its set."""
 
 from daemon_programs.models.fields.field import Kind, ProgramField
 from daemon_programs.validators import world
@@ -108,5 +108,16 @@ WORLD_FIELDS: tuple[ProgramField, ...] = (
         temporary=False,
         hides_default=True,
         schema={"type": "object", "maxProperties": 32, "additionalProperties": _LABEL_VALUE},
+    ),
+    ProgramField(
+        "set",
+        Kind.TEXT,
+        "The set that it was applied with: `programs/apply` with `prune` removes what is no longer in it.",
+        example="shop",
+        section="Labels",
+        help_text="The set that it was applied with, by name.",
+        nullable=True,
+        restarts=False,
+        temporary=False,
     ),
 )

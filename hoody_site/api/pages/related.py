@@ -12,6 +12,7 @@ from hoody_site.api.pages.operations import Example, operation_of
 SECTIONS = {
     "programs": "Programs",
     "statuses": "Status",
+    "logs": "Logs",
     "events": "Events",
     "quick-start": "Quick start",
     "health": "Health",
@@ -27,7 +28,10 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family({"programs": "All programs"}, ["program-add", "programs-batch", "programs-reset"]),
+    Family(
+        {"programs": "All programs"},
+        ["program-add", "programs-apply", "programs-batch", "programs-reset"],
+    ),
     Family({"quick-start": "All temporary programs"}, ["quick-start"]),
     Family(
         {
@@ -55,8 +59,8 @@ FAMILIES = [
     Family({"launch-status": "Status", "launch-logs": "Logs"}, ["launch-input", "launch-stop"]),
 ]
 # A stream has no page, since it does not end.
-STREAMS = {"program-log-stream", "event-stream", "launch-log-stream"}
-DESTRUCTIVE = {"program-remove", "programs-reset"}
+STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
+DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset"}
 
 
 class Link(NamedTuple):

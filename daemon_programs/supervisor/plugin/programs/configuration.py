@@ -27,7 +27,7 @@ from daemon_programs.supervisor.plugin.programs import steps
 from daemon_programs.supervisor.plugin.programs.backoff import RestartPolicy
 from daemon_programs.supervisor.probes import Probe
 from daemon_programs.supervisor.processes import signals
-from daemon_programs.supervisor.spec import DEFAULTS, WITHOUT_RESTART, digest_of
+from daemon_programs.supervisor.spec import DEFAULTS, digest_of, runs_the_same
 
 AUTORESTART = {
     "true": RestartUnconditionally,
@@ -196,7 +196,7 @@ class ProgramGroupConfig(ProcessGroupConfig):
 
     def runs_the_same(self, other: "ProgramGroupConfig") -> bool:
         """Return whether a running process can go on with the other configuration."""
-        return _what_runs(self.spec) == _what_runs(other.spec)
+        return runs_the_same(self.spec, other.spec)
 
     def make_group(self) -> Any:
         """Return a new group with this configuration. Called by supervisord."""
@@ -205,10 +205,6 @@ class ProgramGroupConfig(ProcessGroupConfig):
 
 def _probe(document: dict[str, Any] | None, key: Key | None) -> Probe | None:
     return None if document is None else Probe.of(document, key)
-
-
-def _what_runs(spec: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key not in WITHOUT_RESTART}
 
 
 def read(context: Context, file: Path, group_factory: GroupFactory) -> ProgramGroupConfig:

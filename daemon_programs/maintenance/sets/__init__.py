@@ -1,0 +1,1 @@
+"""Change several programs as a whole, or not at all."""
