@@ -15,8 +15,7 @@ def catch_up(model: type[Model]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
         [(sequence,)] = cursor.fetchall()
-        cursor.execute(
-            f"SELECT setval(%s::regclass, highest) FROM (SELECT max(id) AS highest FROM {table}) AS ids "  # noqa: S608
-            f"WHERE highest > (SELECT last_value FROM {sequence}) OR highest = 1",
-            [sequence],
-        )
+        cursor.execute(f"SELECT last_value, is_called, (SELECT max(id) FROM {table}) FROM {sequence}")  # noqa: S608
+        [(last, is_given, highest)] = cursor.fetchall()
+        if highest is not None and (highest > last or (highest == last and not is_given)):
+            cursor.execute("SELECT setval(%s::regclass, %s)", [sequence, highest])
