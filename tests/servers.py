@@ -6,6 +6,7 @@ Both servers are started for the tests alone, in a temporary folder, and end wit
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,53 +14,87 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.stack import eventually, free_port
 
-_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+MISSING = "PostgreSQL or Redis is missing: on Debian, apt install postgresql redis-server"
 
 
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Run a PostgreSQL server; give its address."""
-    binaries = _BINARIES[-1]
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
-    with _folder() as folder:
-        if as_user:
+def are_installed() -> bool:
+    return bool(BINARIES and shutil.which("redis-server"))
+
+
+class Postgresql:
+    """A PostgreSQL server of the tests' own, which can be stopped in between."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        # It refuses to run as root.
+        self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if self._as_user:
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-        data, port = folder / "data", free_port()
-        _run([*as_user, f"{binaries}/initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N"])
-        options = (
-            f"-k {folder} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=500 "
-            "-c shared_buffers=64MB"
+        self.url = f"postgres://postgres@127.0.0.1:{self._port}"
+        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-N")
+
+    def start(self) -> None:
+        options = f"-k {self._folder} -p {self._port} " + " ".join(
+            f"-c {option}"
+            for option in (
+                *("listen_addresses=127.0.0.1", "fsync=off", "max_connections=500", "shared_buffers=64MB"),
+                "unix_socket_permissions=0700",
+            )
         )
-        control = [*as_user, f"{binaries}/pg_ctl", "-D", data, "-w"]
-        _run([*control, "-o", options, "-l", folder / "log", "start"])
-        try:
-            yield f"postgres://postgres@127.0.0.1:{port}"
-        finally:
-            _run([*control, "-m", "immediate", "stop"])
+        self._run("pg_ctl", "-D", self._data, "-w", "-o", options, "-l", self._folder / "log", "start")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [*self._as_user, f"{BINARIES[-1]}/{program}", *map(str, arguments)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+class Redis:
+    """A Redis server of the tests' own, which keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        self.url = f"redis://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""],
+            stdout=subprocess.DEVNULL,
+            cwd=self._folder,
+        )
+        eventually(self._answers, what="Redis is up")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return not probe.connect_ex(("127.0.0.1", self._port))
 
 
 @contextmanager
-def redis() -> Iterator[str]:
-    """Run a Redis server that keeps nothing; give its address."""
+def running(server: type[Postgresql] | type[Redis]) -> Iterator[Any]:
+    """Run a server in a folder of its own."""
     with _folder() as folder:
-        port = free_port()
-        server = subprocess.Popen(
-            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
+        made = server(folder)
+        made.start()
         try:
-            eventually(lambda: _answers(port), what="Redis is up")
-            yield f"redis://127.0.0.1:{port}"
+            yield made
         finally:
-            server.terminate()
-            server.wait(10)
-
-
-def _answers(port: int) -> bool:
-    return subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True).returncode == 0
+            made.stop()
 
 
 @contextmanager
@@ -72,20 +107,16 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(command: list[object]) -> None:
-    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-
 def main(arguments: list[str]) -> int:
     """Run pytest with both servers; return its exit code."""
-    if not _BINARIES or not shutil.which("redis-server"):
-        print("PostgreSQL or Redis is missing: on Debian, apt install postgresql redis-server")
+    if not are_installed():
+        print(MISSING)
         return 2
     began = time.monotonic()
     with ExitStack() as servers:
         urls = {
-            "TEST_POSTGRES_URL": servers.enter_context(postgresql()),
-            "TEST_REDIS_URL": servers.enter_context(redis()),
+            "TEST_POSTGRES_URL": servers.enter_context(running(Postgresql)).url,
+            "TEST_REDIS_URL": servers.enter_context(running(Redis)).url,
         }
         print(f"PostgreSQL and Redis run after {time.monotonic() - began:.1f} s")
         command = [sys.executable, "-m", "pytest", *arguments]
