@@ -91,14 +91,15 @@ def api(stack: Stack) -> Iterator[Api]:
             client.ok(f"programs/remove/{program['id']}")
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: tests of other files may end sessions, and change users.
+@pytest.fixture(scope="module")
 def staffed(stack: Stack) -> Stack:
     """The running stack, with users (`tests.admin_client`)."""
     create_users(stack)
     return stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def boss(staffed: Stack) -> AdminClient:
     """The admin, as a user with all permissions sees it."""
     return AdminClient(staffed)

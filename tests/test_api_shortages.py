@@ -64,6 +64,7 @@ class Nothing:
     """A source of a stream that is never read."""
 
     group = "program-1"
+    files = 1
 
 
 def test_thread_that_can_not_be_started_is_a_503() -> None:

@@ -40,7 +40,7 @@ def open_page(
     forgiven: str | None = None,
     **options: Any,
 ) -> Iterator[Page]:
-    """A page of a person who has logged in; of a stranger without one.
+    """A page of a person who has logged in, wherever that has led; of a stranger without one.
 
     Errors of scripts, violations of the Content-Security-Policy, and requests to other hosts fail the test;
     not those of an address that contains ``forgiven``, nor that a page itself answers with an error.

@@ -27,7 +27,7 @@ LAYOUT = {
     "type": "rule",
     "values": [
         *("aria-hidden-focus", "button-name", "color-contrast", "label", "landmark-one-main", "link-name"),
-        *("page-has-heading-one", "region", "scrollable-region-focusable", "target-size"),
+        *("page-has-heading-one", "region", "scrollable-region-focusable"),
     ],
 }
 

@@ -66,6 +66,7 @@ def test_lost_connection_is_told_and_what_was_missed_is_shown(
     browser: Browser, staffed: Stack, api: Api
 ) -> None:
     with open_page(browser, staffed, forgiven="events/stream") as page:
+        page.goto("/admin/")
         banner = page.locator(".connection")
         expect(page.locator("html[data-connection=open]")).to_have_count(1)
         expect(banner).to_be_hidden()
@@ -81,5 +82,6 @@ def test_lost_connection_is_told_and_what_was_missed_is_shown(
 def test_viewer_of_tokens_sees_no_programs(browser: Browser, staffed: Stack, api: Api) -> None:
     api.add(name="hidden")
     with open_page(browser, staffed, "registrar") as page:
+        page.goto("/admin/")
         expect(page.locator(".overview section")).to_have_count(0)
         expect(page.locator("#content-main")).to_contain_text("Users")

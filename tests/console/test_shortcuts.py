@@ -29,6 +29,7 @@ def test_help_tells_the_shortcuts_of_all_pages_and_of_this_one(page: Page) -> No
 
 
 def test_keys_lead_to_the_pages(page: Page) -> None:
+    page.goto("/admin/")
     for key, address in (
         ("p", f"/admin/{PROGRAMS}"),
         ("h", "/admin/daemon_programs/event/"),
