@@ -8,6 +8,7 @@ import dj_database_url
 from environs import ValidationError
 
 _PATIENCE_SECONDS = 20  # of a statement that waits for others, as with SQLite
+_REACHED_SECONDS = 5  # within which a server answers, or counts as away
 
 
 def check_database_url(url: str) -> None:
@@ -59,11 +60,11 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
     settings: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=0, conn_health_checks=True))
     given = settings.get("OPTIONS", {})
     settings["OPTIONS"] = {
-        "connect_timeout": 5,
+        "connect_timeout": _REACHED_SECONDS,
         "tcp_user_timeout": 10_000,
         "application_name": "hoody-daemon",
         **given,
         "options": f"{given.get('options', '')} -c lock_timeout={_PATIENCE_SECONDS}s".strip(),
-        "pool": {"min_size": 0, "max_size": connections, "max_idle": 60, "timeout": _PATIENCE_SECONDS},
+        "pool": {"min_size": 0, "max_size": connections, "max_idle": 60, "timeout": _REACHED_SECONDS},
     }
     return settings
