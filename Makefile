@@ -11,7 +11,7 @@ TEST_ORDER := --dist loadfile --no-loadscope-reorder
 DRILL_ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit coverage drills schema lock wheel bench screenshots audit clean
+.PHONY: help run test test-postgres check lint types unit coverage drills schema lock wheel bench screenshots audit clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ types: $(VENV)/.installed-dev ## Check types with mypy
 
 unit: $(VENV)/.installed-dev ## Run the unit and end-to-end tests; the latter start real stacks
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ORDER)
+
+test-postgres: $(VENV)/.installed-dev ## Run the tests with PostgreSQL and Redis, which they start
+	$(BIN)/python -m tests.servers -n $(TEST_PROCESSES) $(TEST_ORDER)
 
 coverage: $(VENV)/.installed-dev ## Run the tests and list the modules below 90 % coverage in docs/coverage.md
 	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) $(TEST_ORDER)

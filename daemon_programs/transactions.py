@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from daemon_programs.exceptions import Busy
 
@@ -19,6 +19,23 @@ logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _PATIENCE_SECONDS = 15
 _local = threading.local()
+
+
+_WRITERS = 7_301_977_246  # the number of the lock in the database, chosen once
+
+
+@contextmanager
+def exclusive_transaction() -> Iterator[None]:
+    """Run a block in a database transaction while no other process does.
+
+    So what was read stays true until it is written, and rows become visible in the order of their ids, on
+    which streams rely. SQLite has one writer at a time by itself.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITERS])
+        yield
 
 
 @contextmanager
@@ -34,7 +51,7 @@ def write_transaction() -> Iterator[None]:
         raise Busy("Other changes take too long at the moment; nothing was changed")
     _local.undo, _local.given_up = [], []
     try:
-        with transaction.atomic():
+        with exclusive_transaction():
             yield
     except BaseException:
         _undo(_local.undo)

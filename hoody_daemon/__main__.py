@@ -17,6 +17,7 @@ Run the programs of this host, and serve the API and the console through which t
   check                         Say what is wrong with the settings
   backup FILE                   Save the database and what belongs to it
   restore FILE                  Go back to a backup
+  move_database --to ENGINE     Carry everything over to PostgreSQL, or back
   export_programs [FILE]        Write all programs as JSON
   import_programs FILE          Replace the programs by those of a file
   reset_programs                Go back to the default programs

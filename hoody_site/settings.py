@@ -4,6 +4,7 @@ An invalid value does not raise here: it is collected in ``ENVIRONMENT_PROBLEMS`
 ``hoody.E001`` in ``checks.py`` reports it with a hint.
 """
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any, cast
 from environs import Env, EnvValidationError, ValidationError
 
 from hoody_daemon import __version__, installation
+from hoody_site import engines
 
 BASE_DIR = installation.PROJECT
 
@@ -124,6 +126,9 @@ PROBE_HOSTS = _read(
 METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
 WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
 WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
+# They hold passwords: neither is ever logged or shown.
+DATABASE_URL = _read("DATABASE_URL", "str", "", validate=engines.check_database_url)
+BROKER_URL = _read("BROKER_URL", "str", "", validate=engines.check_broker_url)
 
 try:
     env.seal()
@@ -251,19 +256,9 @@ TEMPLATES = [
     }
 ]
 
-# With WAL and IMMEDIATE, concurrent writers wait for each other instead of failing with "database is locked".
-# Connections are kept open, because closing the last one under WAL runs a checkpoint.
+SQLITE_FILE = STATE_DIR / "db.sqlite3"
 DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": STATE_DIR / "db.sqlite3",
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    }
+    "default": engines.postgresql(DATABASE_URL, THREADS + 8) if DATABASE_URL else engines.sqlite(SQLITE_FILE)
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -355,8 +350,9 @@ SPECTACULAR_SETTINGS = {
 # seconds. `max_attempts` and `retry` keep it from repeating a task; scheduled functions may be called at any
 # time.
 Q_CLUSTER: dict[str, Any] = {
-    "name": "daemon",
-    "orm": "default",
+    # Redis may carry the queues of several stacks.
+    "name": f"daemon-{hashlib.sha256(os.fsencode(STATE_DIR)).hexdigest()[:12]}" if BROKER_URL else "daemon",
+    **({"redis": BROKER_URL} if BROKER_URL else {"orm": "default"}),
     "workers": 2,  # one for the dispatch of webhooks, which takes long, and one for all other tasks
     "timeout": 180,
     "retry": 300,

@@ -4,6 +4,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
+
 from daemon_programs.exceptions import ChangeNotTaken, DaemonError, Refused
 from daemon_programs.logs.tail import MAX_JSON_BYTES, tail
 from daemon_programs.programs import standard_input, waiting
@@ -24,7 +26,12 @@ _LINES_AFTER_EXIT = 100
 
 def get_record(temporary_id: str) -> EphemeralProgram:
     """Return a live record or one that ended within the retention time; raise EphemeralProgramNotFound."""
-    record = EphemeralProgram.objects.readable().filter(temporary_id=temporary_id).first()
+    return _found(EphemeralProgram.objects.readable(), temporary_id)
+
+
+def _found(records: QuerySet[EphemeralProgram], temporary_id: str) -> EphemeralProgram:
+    # PostgreSQL refuses to look for a text with such a character.
+    record = None if "\0" in temporary_id else records.filter(temporary_id=temporary_id).first()
     if record is None:
         raise EphemeralProgramNotFound(temporary_id)
     return record
@@ -109,9 +116,7 @@ def purge(temporary_id: str) -> None:
 
     Raise EphemeralProgramNotFound, or Refused if the program has not ended.
     """
-    record = EphemeralProgram.objects.filter(temporary_id=temporary_id).first()
-    if record is None:
-        raise EphemeralProgramNotFound(temporary_id)
+    record = _found(EphemeralProgram.objects.all(), temporary_id)
     if record.ended_at is None:
         raise Refused(f"Ephemeral program {temporary_id} has not ended: stop it first")
     lifecycle.purge(record)

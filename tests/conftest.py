@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import database
 from tests.reaper import reaper
 
 for name in [name for name in os.environ if name.startswith("DAEMON_")]:
@@ -21,6 +22,7 @@ reaper.remember(_state)
 _state.mkdir(mode=0o700)
 atexit.register(shutil.rmtree, _state, ignore_errors=True)
 os.environ["DAEMON_STATE_DIR"] = str(_state)
+os.environ.update(database.environment_of(_state))  # pytest-django makes a database beside that
 # The host of Django's test client: sessions are not valid under each name.
 os.environ["DAEMON_ALLOWED_HOSTS"] = "testserver"
 # Here and not in pyproject.toml: pytest-django would read the settings before this file is.

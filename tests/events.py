@@ -1,10 +1,10 @@
 """Read recorded events from the API, as clients do, or from the database."""
 
-import sqlite3
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+from tests import database
 from tests.stack import Api, Stack, eventually
 
 Event = dict[str, Any]
@@ -38,11 +38,10 @@ def until_states(api: Api, id: int, *states: str, timeout: float = 15) -> list[E
     return eventually(there, timeout, f"the events of program {id} are {states}")  # type: ignore[no-any-return]
 
 
-def rows(stack: Stack) -> list[sqlite3.Row]:
+def rows(stack: Stack) -> list[dict[str, Any]]:
     """Return the rows of the table, ordered by id."""
-    with sqlite3.connect(f"file:{stack.folder}/db.sqlite3?mode=ro", uri=True) as database:
-        database.row_factory = sqlite3.Row
-        return database.execute("SELECT * FROM daemon_programs_event ORDER BY id").fetchall()
+    with database.opened(stack.folder) as opened:
+        return opened.rows("SELECT * FROM daemon_programs_event ORDER BY id")
 
 
 def check_chains(events: Iterable[Any]) -> None:

@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import requests
 
 from daemon_programs.supervisor.processes import survivors
 from daemon_programs.supervisor.processes.notes import Owner
-from tests import scripts
+from tests import database, scripts
 from tests.reaper import reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -178,6 +177,7 @@ class Stack:
             **clean,
             "DAEMON_STATE_DIR": str(self.folder),
             "DAEMON_BIND": f"127.0.0.1:{self.port}",
+            **database.environment_of(self.folder),
             **self.environment,
         }
 
@@ -190,6 +190,8 @@ class Stack:
         reaper.remember(self.folder)
         if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
             copy_of_first_start(self.folder)
+        elif database.POSTGRES:
+            database.create(self.folder)
         with self.output.open(self.output_mode) as output:
             self.process = subprocess.Popen(
                 [*self.prefix, *self.command],
@@ -305,6 +307,8 @@ class Stack:
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        if database.POSTGRES:
+            database.drop(self.folder)
         reaper.forget(self.folder)
 
     def _kill_family(self) -> None:
@@ -335,9 +339,11 @@ def copy_of_first_start(folder: Path) -> None:
     token = "hdt_" + secrets.token_urlsafe(32)
     (folder / "secret-key").write_text(secrets.token_urlsafe(50) + "\n")
     (folder / "api-token").write_text(token + "\n")
-    with contextlib.closing(sqlite3.connect(folder / "db.sqlite3")) as database, database:
+    if database.POSTGRES:
+        database.create(folder, template=_first_start())
+    with database.opened(folder) as copy:
         digest = hashlib.sha256(token.encode()).hexdigest()
-        assert database.execute("UPDATE hoody_site_apitoken SET digest = ?", (digest,)).rowcount == 1
+        assert copy.execute("UPDATE hoody_site_apitoken SET digest = ?", (digest,)).rowcount == 1
 
 
 @functools.cache
@@ -348,6 +354,8 @@ def _first_start() -> Path:
     stack = Stack(parent.enter_context(temporary_folder()) / "state")
     code = "import django; django.setup(); from hoody_site.stack import start; start.prepare(print)"
     environment = {**stack.env, "DJANGO_SETTINGS_MODULE": "hoody_site.settings"}
+    if database.POSTGRES:
+        database.create(stack.folder)
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True, timeout=60)
     return stack.folder
 

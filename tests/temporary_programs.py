@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import requests
 
 from daemon_programs.exceptions import SupervisorUnavailable
 from daemon_programs.supervisor.client import Supervisor
+from tests import database
 from tests.processes import carriers, is_alive, shell
 from tests.stack import OWN_USER, Stack, eventually
 
@@ -127,10 +127,9 @@ def mirrored(stack: Stack) -> dict[str, dict[str, Any]]:
 
 def records(stack: Stack) -> dict[str, dict[str, Any]]:
     """The rows of the database, by id."""
-    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        database.row_factory = sqlite3.Row
-        rows = database.execute("SELECT * FROM quick_start_ephemeralprogram").fetchall()
-    return {row["temporary_id"]: dict(row) for row in rows}
+    with database.opened(stack.folder) as opened:
+        rows = opened.rows("SELECT * FROM quick_start_ephemeralprogram")
+    return {row["temporary_id"]: row for row in rows}
 
 
 def groups(stack: Stack) -> set[str]:
@@ -199,16 +198,14 @@ def _stand_still(stack: Stack, processes: list[psutil.Process]) -> bool:
 
 def _is_free(stack: Stack) -> bool:
     """Return whether the database and the mirrors are unlocked."""
-    database = sqlite3.connect(stack.folder / "db.sqlite3", timeout=0.1)
     try:
-        database.execute("BEGIN IMMEDIATE")
-        for lock in stack.folder.glob(".*.json.lock"):
-            with lock.open() as held:
-                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (sqlite3.OperationalError, BlockingIOError):
+        with database.opened(stack.folder, timeout=0.1) as other:
+            other.keep_writers_waiting()
+            for lock in stack.folder.glob(".*.json.lock"):
+                with lock.open() as held:
+                    fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (*database.OperationalError, BlockingIOError):
         return False
-    finally:
-        database.close()
     return True
 
 

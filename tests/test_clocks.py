@@ -107,10 +107,10 @@ def test_watchdog_sees_progress_after_it() -> None:
         Task.objects.create(
             id=uuid.uuid4().hex, name="t", func="f", started=stopped, stopped=stopped, success=True
         )
-        return watchdog.last_finished_task()
+        return watchdog.finished_tasks()
 
     seen = [
-        watchdog.last_finished_task(),
+        watchdog.finished_tasks(),
         finish(now + HOUR),
         finish(now),
         finish(now + timedelta(seconds=1)),

@@ -16,11 +16,13 @@ from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.supervisor.gateway import supervisor
 from hoody_site.access.models import ApiToken
 from quick_start.models import EphemeralProgram
+from tests.database import on_embedded
 
 LONE = {"command": "true", "user": "root"}
 PART = {"state": "running", "pid": 1, "seconds": 100.0, "restarted": False}
 STACK = {"listener": PART, "scheduler": PART, "prober": PART, "api": PART}
 URL = "https://93.184.215.14/"
+pytestmark = on_embedded  # with others, a change takes a lock as well
 # By the name of the route and the method: the queries, savepoints included, and the body. One query is the
 # look-up of the token. The user is a superuser, who needs no look-up of permissions.
 COUNTS: dict[tuple[str, str], tuple[int, Any]] = {

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 import requests
 
 from daemon_programs.supervisor.client import Supervisor
+from tests import database
 from tests.processes import shell
 from tests.stack import OWN_USER, PROJECT, Stack, eventually, temporary_stack
 from tests.temporary_programs import (
@@ -329,10 +329,8 @@ def test_end_that_comes_before_the_launch_is_recorded_is_not_missed(quick: Quick
 def test_end_is_not_lost_while_another_process_writes(quick: Quick, stack: Stack) -> None:
     id = quick.run("sleep 0.5")
     with ThreadPoolExecutor(1) as pool:
-        with contextlib.closing(
-            sqlite3.connect(stack.folder / "db.sqlite3", isolation_level=None)
-        ) as database:
-            database.execute("BEGIN IMMEDIATE")
+        with database.opened(stack.folder) as other:
+            other.keep_writers_waiting()
             eventually(lambda: is_over(stack, {id}))
             stopping = pool.submit(stack.api.post, f"quick-start/{id}/stop")
             assert quick.api.get("quick-start").status_code == 200

@@ -1,8 +1,6 @@
 """The retention time of ended programs, after which nothing is left of them."""
 
-import contextlib
 import re
-import sqlite3
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 from django.utils.module_loading import import_string
 
+from tests import database
 from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually
 from tests.temporary_programs import Quick, left_of, log_folders, purge, records
@@ -22,10 +21,10 @@ RETENTION = timedelta(seconds=600)  # the default
 
 def let_pass(stack: Stack, ids: Iterable[str], time: timedelta = RETENTION) -> None:
     """Let some time have passed since programs ended."""
-    ended = str((datetime.now(UTC) - time).replace(tzinfo=None))
-    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database, database:
+    ended = f"{(datetime.now(UTC) - time).replace(tzinfo=None)}{database.UTC}"
+    with database.opened(stack.folder) as rows:
         for id in ids:
-            changed = database.execute(
+            changed = rows.execute(
                 "UPDATE quick_start_ephemeralprogram SET ended_at = ?"
                 " WHERE temporary_id = ? AND ended_at IS NOT NULL",
                 [ended, id],
@@ -148,5 +147,5 @@ def test_queue_has_the_schedules_and_knows_what_they_call(stack: Stack) -> None:
 
 
 def schedules(stack: Stack) -> set[tuple[str, str]]:
-    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        return set(database.execute("SELECT name, func FROM django_q_schedule"))
+    with database.opened(stack.folder) as rows:
+        return set(rows.execute("SELECT name, func FROM django_q_schedule").fetchall())

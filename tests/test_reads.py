@@ -1,13 +1,13 @@
 """What only reads never waits for those who write."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import pytest
 import requests
 
+from tests import database
 from tests.admin_client import AdminClient, create_users
 from tests.processes import LONG_RUNNING, started
 from tests.stack import Stack, eventually, temporary_stack
@@ -34,10 +34,9 @@ def busy() -> Iterator[Stack]:
 @contextmanager
 def writer(stack: Stack) -> Iterator[None]:
     """Be another process in the middle of a change, as long as the block takes."""
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3", isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")
+    with database.opened(stack.folder) as other:
+        other.keep_writers_waiting()
         yield
-        database.execute("ROLLBACK")
 
 
 def test_reads_do_not_wait_for_a_writer(busy: Stack) -> None:

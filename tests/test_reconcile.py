@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from daemon_programs.maintenance.reconcile import Difference
 from daemon_programs.supervisor.client import Supervisor
 from daemon_programs.supervisor.processes.tree import identify
+from tests import database
 from tests.admin_client import PROGRAMS, AdminClient, create_users, errors_of, live_of
 from tests.processes import LONG_RUNNING, is_root, started
 from tests.program_sets import document, done, everything, mirrored, write
@@ -83,9 +82,8 @@ def test_each_difference_is_reported_and_repaired_and_a_dry_run_changes_nothing(
     supervisor.apply(f"program-{other}")
     (folder / "conf.d" / f"program-{other}.json").write_text(right)
     supervisor.remove(f"program-{unknown}")
-    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
-        database.execute("DELETE FROM daemon_programs_program WHERE id = ?", (gone,))
-        database.commit()
+    with database.opened(folder) as rows:
+        rows.execute("DELETE FROM daemon_programs_program WHERE id = ?", (gone,))
     (folder / "programs.json").write_text("[")
     (folder / "ephemeral.json").unlink()
     orphan = OrphanedProcess(f"{folder}/supervisor.sock")
@@ -207,9 +205,8 @@ def test_damaged_rows_keep_no_other_program_from_starting(own_stack: Stack) -> N
 
 
 def change_row(stack: Stack, name: str, column: str, value: str) -> None:
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        database.execute(f"UPDATE daemon_programs_program SET {column} = ? WHERE name = ?", (value, name))
-        database.commit()
+    with database.opened(stack.folder) as rows:
+        rows.execute(f"UPDATE daemon_programs_program SET {column} = ? WHERE name = ?", (value, name))
 
 
 def test_differences_hold_nothing_that_a_terminal_obeys() -> None:
@@ -252,9 +249,8 @@ def haunted() -> Iterator[tuple[Stack, dict[str, int], Path]]:
         assert stack.stop() == 0
         shutil.rmtree(away)
         away.touch()
-        with closing(sqlite3.connect(stack.folder / "db.sqlite3")) as database:
-            database.execute("UPDATE daemon_programs_program SET user = 'vanished' WHERE name = 'user'")
-            database.commit()
+        with database.opened(stack.folder) as rows:
+            rows.execute("""UPDATE daemon_programs_program SET "user" = 'vanished' WHERE name = 'user'""")
         yield stack.start(), ids, away
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import psutil
 import pytest
 import requests
 
+from tests import database
 from tests.admin_client import PASSWORD, AdminClient, create_users
 from tests.faults import no_configuration_folder
 from tests.processes import is_root
@@ -191,15 +191,15 @@ def broken_files(scene: Scene, id: int) -> None:
 
 def broken_database(scene: Scene) -> None:
     """Rename a table, which causes an unexpected exception."""
-    with sqlite3.connect(scene.stack.folder / "db.sqlite3", timeout=20) as database:
-        database.execute("ALTER TABLE quick_start_ephemeralprogram RENAME TO gone")
+    with database.opened(scene.stack.folder) as opened:
+        opened.execute("ALTER TABLE quick_start_ephemeralprogram RENAME TO gone")
     try:
         body = {"command": f"true {ARGUMENT}", "user": OWN_USER, "environment": {"KEY": ENVIRONMENT}}
         scene.refused("quick-start", body)
         scene.refused("programs/add", scene.fields(name="without a table", terminal_id=77))
     finally:
-        with sqlite3.connect(scene.stack.folder / "db.sqlite3", timeout=20) as database:
-            database.execute("ALTER TABLE gone RENAME TO quick_start_ephemeralprogram")
+        with database.opened(scene.stack.folder) as opened:
+            opened.execute("ALTER TABLE gone RENAME TO quick_start_ephemeralprogram")
 
 
 def supervisord_away(scene: Scene, id: int) -> None:

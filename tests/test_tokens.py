@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sqlite3
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from hoody_site.access.models import ApiToken
 from hoody_site.access.uses import Uses
+from tests import database
 from tests.admin_client import TOKENS, AdminClient, create_users
 from tests.stack import Api, Stack, eventually, temporary_stack
 
@@ -43,14 +43,14 @@ def code(api: Api) -> int:
 
 
 def rows(stack: Stack, sql: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(stack.folder / "db.sqlite3") as database:
-        return database.execute(sql).fetchall()
+    with database.opened(stack.folder) as opened:
+        return opened.execute(sql).fetchall()  # type: ignore[no-any-return]
 
 
 def set_expiry(stack: Stack, name: str, after: timedelta) -> None:
-    with sqlite3.connect(stack.folder / "db.sqlite3", timeout=20) as database:
-        at = (datetime.now(UTC) + after).strftime("%Y-%m-%d %H:%M:%S")
-        database.execute("UPDATE hoody_site_apitoken SET expires_at = ? WHERE name = ?", (at, name))
+    with database.opened(stack.folder) as opened:
+        at = (datetime.now(UTC) + after).strftime(f"%Y-%m-%d %H:%M:%S{database.UTC}")
+        opened.execute("UPDATE hoody_site_apitoken SET expires_at = ? WHERE name = ?", (at, name))
 
 
 # At rest

@@ -1,9 +1,9 @@
 """Programs with webhooks, and their deliveries."""
 
-import sqlite3
 from itertools import pairwise
 from typing import Any
 
+from tests import database
 from tests.stack import Api, Stack, eventually
 from tests.webhook_receivers import Receiver
 
@@ -61,11 +61,8 @@ def run(stack: Stack, script: str) -> str:
 
 def rows(stack: Stack, query: str) -> list[tuple[Any, ...]]:
     """Return rows of the stack's database."""
-    connection = sqlite3.connect(f"file:{stack.folder / 'db.sqlite3'}?mode=ro", uri=True, timeout=20)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+    with database.opened(stack.folder) as opened:
+        return opened.execute(query).fetchall()  # type: ignore[no-any-return]
 
 
 def export(stack: Stack) -> str:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Max, Q
 
 from daemon_programs.history import loops
@@ -22,6 +21,7 @@ from daemon_programs.models import Event
 from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.timestamps import milliseconds
+from daemon_programs.transactions import exclusive_transaction
 from daemon_programs.webhooks import deliveries
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def record(boot: str, changes: Sequence[StateChange]) -> list[Event]:
     """Record a batch of the journal, without what is recorded already; return the new events."""
     last = last_recorded(boot)
     events = [_event(boot, change) for change in changes if change.number > last]
-    with transaction.atomic():
+    with exclusive_transaction():
         Event.objects.bulk_create(events)
         deliveries.enqueue(events)
         loops.fold(events)
@@ -72,7 +72,7 @@ def close_gaps(states: dict[str, ProgramState], error: str = _LOST) -> list[Even
         for last in _last_of_each_process(states)
         if (state := _state_now(states, last)) != last.state
     ]
-    with transaction.atomic():
+    with exclusive_transaction():
         Event.objects.bulk_create(events)
         deliveries.enqueue(events)
     return events

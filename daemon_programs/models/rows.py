@@ -68,13 +68,17 @@ def _version() -> Any:
     """Return what differs after any write to the database; None in a transaction, which may be rolled back.
 
     SQLite counts what other connections have committed, and the connection what it has written itself.
+    PostgreSQL numbers the transactions that write: a snapshot tells those that it sees from all others.
     """
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    if connection.in_atomic_block:
         return None
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_current_snapshot()::text")
+            return cursor.fetchone()
         cursor.execute("PRAGMA data_version")
         (committed,) = cursor.fetchone()
-    return connection.connection, committed, connection.connection.total_changes
+        return connection.connection, committed, connection.connection.total_changes
 
 
 rows = Rows()

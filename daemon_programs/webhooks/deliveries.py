@@ -23,6 +23,7 @@ from daemon_programs.exceptions import DeliveryNotFound, Refused
 from daemon_programs.models import Delivery, Event, Program, WebhookCount
 from daemon_programs.text import to_number
 from daemon_programs.timestamps import milliseconds
+from daemon_programs.transactions import exclusive_transaction
 from daemon_programs.validators.webhook_config import RETRY, normalize, targets
 from daemon_programs.webhooks.dispatch_lock import request_dispatch
 
@@ -79,7 +80,7 @@ def redeliver(delivery: Delivery) -> None:
     if active_config(program, delivery.url) is None:
         raise Refused(f"Delivery with ID {delivery.pk} can't be repeated: {_lower(_NO_LONGER_WANTED)}")
     now = timezone.now()
-    with transaction.atomic():
+    with exclusive_transaction():
         finished = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.PENDING)
         if not finished.update(state=Delivery.PENDING, error="", tries=0, queued_at=now, next_attempt_at=now):
             raise Refused(f"Delivery with ID {delivery.pk} is still on its way")

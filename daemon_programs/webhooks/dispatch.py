@@ -16,10 +16,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from daemon_programs.models import Delivery, Program
+from daemon_programs.transactions import exclusive_transaction
 from daemon_programs.webhooks import deliveries, signing
 from daemon_programs.webhooks.dispatch_lock import exclusive_dispatch, is_ending, request_dispatch
 from daemon_programs.webhooks.request import Connection, Outcome, post
@@ -92,7 +92,7 @@ class Dispatch:
 
     def run(self) -> None:
         """Make attempts until nothing is due soon, or the dispatch has to end."""
-        with transaction.atomic():
+        with exclusive_transaction():
             deliveries.expire()
         with ThreadPoolExecutor(_MAX_CONCURRENT, "webhook") as threads:
             try:
@@ -149,7 +149,7 @@ class Dispatch:
             return
         while not self._finished.empty():
             ended.append(self._finished.get())
-        with transaction.atomic():
+        with exclusive_transaction():
             for attempt in ended:
                 self._record(attempt)
 
@@ -171,7 +171,7 @@ class Dispatch:
 
 def prepare(delivery: Delivery) -> Attempt | None:
     """Return an attempt for a delivery; None if the program no longer wants it, and its lane is cancelled."""
-    with transaction.atomic():
+    with exclusive_transaction():
         program = Program.objects.filter(pk=delivery.program_id).first()
         config = deliveries.active_config(program, delivery.url)
         if program is None or config is None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.utils import timezone
-from django_q.models import OrmQ
 from django_q.tasks import async_task
+
+from daemon_programs import queue
 
 _TASK = "daemon_programs.tasks.deliver_webhooks"
 _LOCK_TIMEOUT_SECONDS = 0.5  # other processes hold the lock for a moment to check whether it is free
@@ -58,7 +58,7 @@ def _is_running() -> bool:
 
 def _is_queued() -> bool:
     """Return whether a dispatch is in the queue, not counting one that has been started."""
-    return any(task.func() == _TASK for task in OrmQ.objects.filter(lock__lte=timezone.now()))
+    return any(task["func"] == _TASK for task in queue.waiting())
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from django.db.models import Max
-from django_q.models import OrmQ
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from daemon_programs import queue
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.programs.observed import statuses, usage
@@ -183,7 +183,7 @@ def _recorded() -> Iterator[Metric]:
     yield _gauge(
         "daemon_queue_tasks",
         "Tasks that wait in the queue or are under way.",
-        [({}, OrmQ.objects.count())],
+        [({}, queue.size())],
     )
 
 

@@ -1,6 +1,7 @@
 """Back up what can't be made again to one file, and restore such a file.
 
-A backup is an archive of the database and of the files in ``_FILES``. Everything else in the state folder is
+A backup is an archive of the database, as an SQLite file whichever engine has it, and of the files in
+``_FILES``. So it can be restored with either engine. Everything else in the state folder is
 made from these at a start, or is a log.
 
 A restore first unpacks and checks everything, and then puts it into place. That last step is repeated by the
@@ -13,15 +14,16 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 
 from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_with, sync_files, sync_folder
 from daemon_programs.timestamps import file_stamp
-from hoody_site.stack import database, folder, survivors
+from hoody_site.stack import database, folder, survivors, transfer
 
 _DATABASE = database.FILE.name
 _FILES = (settings.SECRET_KEY_FILE, settings.API_TOKEN_FILE, settings.DEFAULT_PROGRAMS_FILE)
@@ -37,12 +39,15 @@ def back_up(file: Path) -> None:
 
     Raise BackupUnusable if there is nothing to back up, and DatabaseUnusable if the database is damaged.
     """
-    if not database.FILE.exists():
+    if not settings.DATABASE_URL and not database.FILE.exists():
         raise BackupUnusable(f"There is no database in {settings.STATE_DIR}: has the stack ever run?")
     database.check()
     with _private_folder(file.parent) as unpacked, replace_with(file) as target:
         copy = unpacked / _DATABASE
-        _copy_database(database.FILE, copy)
+        if settings.DATABASE_URL:
+            transfer.copy_to_file(copy)
+        else:
+            database.copy_file(database.FILE, copy)
         with tarfile.open(fileobj=target, mode="w:gz") as archive:
             for each in (copy, *_FILES):
                 if each.exists():
@@ -78,7 +83,9 @@ def finish_restore() -> Path | None:
     kept = settings.BACKUPS_FOLDER / f"replaced-{file_stamp()}"
     for name in _NAMES:
         restored = settings.RESTORE_FOLDER / name
-        if restored.exists():
+        if settings.DATABASE_URL and name == _DATABASE and restored.exists():
+            _load_into_server(restored, kept)
+        elif restored.exists():
             _move_away(name, kept)
             restored.rename(settings.STATE_DIR / name)
     _move_away(settings.PROGRAMS_FILE.name, kept)  # the mirror of the replaced database
@@ -86,6 +93,16 @@ def finish_restore() -> Path | None:
     sync_folder(settings.STATE_DIR)
     settings.RESTORE_FOLDER.rmdir()
     return kept if kept.exists() else None
+
+
+def _load_into_server(restored: Path, kept: Path) -> None:
+    """Replace all rows of the database by those of a backup, and keep the replaced ones as a file."""
+    database.migrate()
+    if get_user_model().objects.exists():
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        transfer.copy_to_file(kept / _DATABASE)
+    transfer.copy_from_file(restored)
+    restored.unlink()
 
 
 def _move_away(name: str, kept: Path) -> None:
@@ -104,16 +121,6 @@ def _private_folder(parent: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _copy_database(source: Path, copy: Path) -> None:
-    """Copy a database, as it is at one moment, into a single file while others write to it."""
-    with (
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=20)) as original,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        original.backup(target)
-        target.execute("PRAGMA journal_mode=DELETE")  # leaves no companion beside it
-
-
 def _private(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.mode = 0o600
     return member
@@ -125,7 +132,7 @@ def _unpack(file: Path, unpacked: Path) -> None:
         with file.open("rb") as content:
             is_database = content.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
         if is_database:
-            _copy_database(file, unpacked / _DATABASE)
+            database.copy_file(file, unpacked / _DATABASE)
             return
         with tarfile.open(file, "r:gz") as archive:
             for member in archive:

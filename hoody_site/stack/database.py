@@ -1,21 +1,23 @@
 """Check and migrate the database at the stack's start."""
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from hoody_site.access.groups import known_permissions, make_groups
 from hoody_site.stack.schedules import make_schedules
 
-FILE = settings.STATE_DIR / "db.sqlite3"
+FILE = settings.SQLITE_FILE
 _MIGRATIONS = "django_migrations"
 # Messages of an OperationalError that mean a damaged schema; other ones, such as a full disk, are temporary.
-_NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column")
+_NOT_WHOLE = ("no such table", "no such column", "already exists", "duplicate column", "does not exist")
 _EMPTY = "it is empty"
 
 
@@ -24,6 +26,11 @@ class DatabaseUnusable(DatabaseError):
 
 
 def _damaged(why: str) -> DatabaseUnusable:
+    if settings.DATABASE_URL:
+        return DatabaseUnusable(
+            f"The database {_name()} can't be used ({why}): restore a backup ({settings.COMMAND} "
+            "restore FILE), or name an empty database"
+        )
     return DatabaseUnusable(
         f"The database {FILE} can't be used ({why}): restore a backup ({settings.COMMAND} restore FILE), or "
         f"move all {FILE}* away and start again, which loads the programs from {settings.PROGRAMS_FILE} and "
@@ -31,10 +38,15 @@ def _damaged(why: str) -> DatabaseUnusable:
     )
 
 
+def _name() -> object:
+    """Return what a database is called in messages: its address holds a password."""
+    return "of DAEMON_DATABASE_URL" if settings.DATABASE_URL else FILE
+
+
 def _too_new(why: str) -> DatabaseUnusable:
     return DatabaseUnusable(
-        f"The database {FILE} {why}: run that version, or restore a backup that was made before the upgrade "
-        f"({settings.COMMAND} restore FILE)"
+        f"The database {_name()} {why}: run that version, or restore a backup that was made before the "
+        f"upgrade ({settings.COMMAND} restore FILE)"
     )
 
 
@@ -50,7 +62,14 @@ def prepare() -> None:
 
 
 def check() -> None:
-    """Raise DatabaseUnusable if the database is corrupt, empty, or of a later version."""
+    """Raise DatabaseUnusable if the database is corrupt, empty, or of a later version.
+
+    Raise OperationalError if it can't be reached.
+    """
+    if settings.DATABASE_URL:
+        if later := _later(MigrationRecorder(connection).applied_migrations()):
+            raise _too_new(later)
+        return
     if not FILE.exists():
         return
     damage = damage_of(FILE)
@@ -81,15 +100,28 @@ def damage_of(file: Path) -> str:
 
 def later_version_of(file: Path) -> str:
     """Return that a sound database was made by a later version than this; an empty text if it wasn't."""
-    loader = MigrationLoader(None)
     with closing(_open(file)) as database:
-        applied = database.execute(f"SELECT app, name FROM {_MIGRATIONS}").fetchall()  # noqa: S608
+        return _later(database.execute(f"SELECT app, name FROM {_MIGRATIONS}").fetchall())  # noqa: S608
+
+
+def _later(applied: Iterable[tuple[str, str]]) -> str:
+    loader = MigrationLoader(None)
     later = sorted(
         f"{app} {name}"
         for app, name in applied
         if app in loader.migrated_apps and (app, name) not in loader.disk_migrations
     )
     return f"was made by a later version of this project (it has {', '.join(later)})" if later else ""
+
+
+def copy_file(source: Path, copy: Path) -> None:
+    """Copy a database, as it is at one moment, into a single file while others write to it."""
+    with (
+        closing(_open(source)) as original,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        original.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")  # leaves no companion beside it
 
 
 def _open(file: Path) -> sqlite3.Connection:
@@ -100,7 +132,7 @@ def migrate() -> None:
     """Migrate the database to this version; raise DatabaseUnusable if tables or columns are missing."""
     try:
         call_command("migrate", verbosity=0, interactive=False)
-    except OperationalError as problem:
+    except (OperationalError, ProgrammingError) as problem:
         if any(words in str(problem) for words in _NOT_WHOLE):
             raise _damaged(str(problem)) from problem
         raise

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from django.db import DatabaseError, connection
-from django.db.models.expressions import RawSQL
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.supervisor.gateway import supervisor
@@ -49,15 +48,14 @@ class Watchdog:
             self._revive()
 
 
-def last_finished_task() -> object:
-    """Return the id of the task that was recorded last, or None.
+def finished_tasks() -> object:
+    """Return the ids of the tasks that are recorded: no order by time, which the host may set back.
 
-    Rows are counted, not sorted by time, which the host may set back. The number of a row may be used again
-    once it was removed, but no id is.
+    Of successes the last hundred are kept, so that another one is seen by its id.
     """
     from django_q.models import Task
 
-    return Task.objects.order_by(RawSQL("rowid", ()).desc()).values_list("id", flat=True).first()
+    return frozenset(Task.objects.order_by().values_list("id", flat=True))
 
 
 def revive_queue() -> None:
@@ -71,7 +69,7 @@ def start() -> None:
 
 
 def _watch() -> None:
-    watchdog = Watchdog(last_finished_task, revive_queue)
+    watchdog = Watchdog(finished_tasks, revive_queue)
     while True:
         time.sleep(_CHECK_INTERVAL_SECONDS)
         try:

@@ -9,7 +9,6 @@ runs twice can be counted.
 import contextlib
 import json
 import re
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import psutil
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.supervisor.client import Supervisor
+from tests import database
 from tests.processes import is_alive
 from tests.stack import Stack
 
@@ -73,9 +73,8 @@ def differences(stack: Stack) -> list[str]:
 
 def rows(stack: Stack, table: str) -> list[Row]:
     """All rows of a table, in the order that they were made."""
-    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY id")]
+    with database.opened(stack.folder) as opened:
+        return opened.rows(f"SELECT * FROM {table} ORDER BY id")
 
 
 def events(stack: Stack) -> dict[Process, list[Row]]:

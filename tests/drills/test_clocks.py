@@ -5,15 +5,14 @@ for a time of the wall clock is not reached by it; the tests of ``tests/test_clo
 """
 
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests import database
 from tests.stack import Stack, eventually, temporary_folder, temporary_stack
 from tests.temporary_programs import own_processes
 
@@ -60,10 +59,8 @@ def shifted() -> Iterator[tuple[Stack, Path]]:
 
 def finished(stack: Stack) -> set[str]:
     """The ids of the tasks that the queue has finished."""
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        return {
-            id for (id,) in database.execute("SELECT id FROM django_q_task WHERE func LIKE '%reconcile%'")
-        }
+    with database.opened(stack.folder) as rows:
+        return {id for (id,) in rows.execute("SELECT id FROM django_q_task WHERE func LIKE '%reconcile%'")}
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])

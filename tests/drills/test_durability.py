@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests import database
 from tests.drills import ROUNDS
 from tests.drills.consistency import agree, unfinished
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
@@ -136,8 +136,9 @@ def kill(stack: Stack, *, everything: bool) -> str:
 
 def check_whole(stack: Stack) -> None:
     """Check that the database, each configuration file and the mirrors can be read at once."""
-    with contextlib.closing(sqlite3.connect(stack.folder / "db.sqlite3", timeout=20)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    if not database.POSTGRES:
+        with database.opened(stack.folder) as opened:
+            assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     for file in (*(stack.folder / "conf.d").glob("[!.]*"), stack.folder / "programs.json"):
         with contextlib.suppress(FileNotFoundError):
             json.loads(file.read_bytes())

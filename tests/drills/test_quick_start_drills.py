@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import psutil
 import pytest
 import requests
 
+from tests import database
 from tests.drills import ROUNDS
 from tests.processes import shell
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
@@ -236,10 +236,8 @@ def test_launch_that_supervisord_does_not_answer_runs_nothing(fleeting: Stack) -
 def test_ends_are_found_after_the_database_was_locked_for_long(fleeting: Stack) -> None:
     with Quick(fleeting) as quick:
         ids = [quick.run("sleep 0.2") for _ in range(3)]
-        with contextlib.closing(
-            sqlite3.connect(fleeting.folder / "db.sqlite3", isolation_level=None)
-        ) as database:
-            database.execute("BEGIN IMMEDIATE")
+        with database.opened(fleeting.folder) as other:
+            other.keep_writers_waiting()
             answer = quick.api.post("quick-start", {"command": "sleep 1000", "user": OWN_USER})
             assert answer.status_code == 503
             assert not running(fleeting)

@@ -12,6 +12,7 @@ from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
 
 from daemon_programs.models import Program
+from daemon_programs.models.ids import catch_up
 from daemon_programs.programs import registration, waiting
 from daemon_programs.validators import dependencies
 
@@ -82,7 +83,10 @@ def _make(change: Change, *, is_checked: bool) -> None:
     for program in _in_order_of_dependencies([wanted for _, wanted in change.change]):
         _save(program, is_checked, force_update=True)
     added = _in_order_of_dependencies(change.add)
-    for program in sorted(added, key=lambda each: each.pk is None):  # explicit ids first
+    for program in [each for each in added if each.pk is not None]:  # explicit ids first
+        _save(program, is_checked, force_insert=True)
+    catch_up(Program)
+    for program in [each for each in added if each.pk is None]:
         _save(program, is_checked, force_insert=True)
     if not is_checked:
         _check_circles(change.wanted)
