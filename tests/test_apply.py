@@ -377,6 +377,19 @@ def test_wait_tells_of_instances_and_of_programs_that_wait(api: Api) -> None:
     assert answer["error"] == "Program 'waits' waits for 'idle' (started), after 1 seconds"
 
 
+def test_a_program_that_is_stopped_before_it_has_run_is_not_ready(api: Api) -> None:
+    later = threading.Thread(target=lambda: eventually(lambda: stop_by_name(api, "delayed")))
+    later.start()
+    answer = unsuccessful(api, 400, program("delayed", boot=True, delay_seconds=60), wait=True, timeout=20)
+    later.join()
+    assert answer["error"] == "Program 'delayed' was stopped while it was starting"
+
+
+def stop_by_name(api: Api, name: str) -> bool:
+    stopped = api.ok("programs/batch", {"action": "stop", "select": {"names": [name]}})
+    return stopped["counts"]["done"] == 1  # type: ignore[no-any-return]
+
+
 # As a whole
 
 

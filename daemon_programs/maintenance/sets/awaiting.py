@@ -69,6 +69,8 @@ class AwaitedPrograms:
         names = self._names[program.pk]
         if names is None:
             names = self._names[program.pk] = list(state["processes"])
+        if not names:  # a process that is stopped before it has run is not reported
+            raise DidNotStart("was stopped while it was starting")
         for name in names:
             key = None if program.keys is None else key_of(name)
             subject = label(program, key)
