@@ -1,6 +1,7 @@
 """Text from strangers is read in a time that grows with its length, not with its square."""
 
 import ast
+import fnmatch
 import itertools
 import random
 import re
@@ -75,7 +76,12 @@ METHODS = {
 # Expressions that clients write: they are given up after a time, see `test_probes`.
 FROM_CLIENTS = ("self._expression",)
 # The names that patterns are made of.
-NAMES = {**vars(addresses), "pattern": r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]"}
+NAMES = {
+    **vars(addresses),
+    "pattern": r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]",
+    "translate": fnmatch.translate,
+    "name": "*a*a*a*a*[a-z]*?*b",  # a glob, which a client writes
+}
 
 
 @pytest.mark.parametrize(("method", "source"), own_patterns())
