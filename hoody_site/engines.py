@@ -1,5 +1,6 @@
 """The engines that keep the data and carry the queue: the embedded SQLite, or PostgreSQL and Redis."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,3 +69,12 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
         "pool": {"min_size": 0, "max_size": connections, "max_idle": 60, "timeout": _REACHED_SECONDS},
     }
     return settings
+
+
+def queue_name(secret_key: str) -> str:
+    """Return the name of an installation's queue in Redis, which may carry those of others.
+
+    It is made of the key that signs the tasks, since a task of another key can only be dropped: the paths of
+    state folders are the same on many hosts.
+    """
+    return f"daemon-{hashlib.sha256(f'queue {secret_key}'.encode()).hexdigest()[:16]}"

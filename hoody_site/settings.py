@@ -4,7 +4,6 @@ An invalid value does not raise here: it is collected in ``ENVIRONMENT_PROBLEMS`
 ``hoody.E001`` in ``checks.py`` reports it with a hint.
 """
 
-import hashlib
 import ipaddress
 import os
 import re
@@ -350,8 +349,7 @@ SPECTACULAR_SETTINGS = {
 # seconds. `max_attempts` and `retry` keep it from repeating a task; scheduled functions may be called at any
 # time.
 Q_CLUSTER: dict[str, Any] = {
-    # Redis may carry the queues of several stacks.
-    "name": f"daemon-{hashlib.sha256(os.fsencode(STATE_DIR)).hexdigest()[:12]}" if BROKER_URL else "daemon",
+    "name": engines.queue_name(SECRET_KEY) if BROKER_URL else "daemon",
     **({"redis": BROKER_URL} if BROKER_URL else {"orm": "default"}),
     "workers": 2,  # one for the dispatch of webhooks, which takes long, and one for all other tasks
     "timeout": 180,

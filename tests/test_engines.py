@@ -58,6 +58,12 @@ def test_address_of_a_database_may_have_options() -> None:
     assert settings["OPTIONS"]["pool"]["max_size"] == 9
 
 
+def test_queue_has_a_name_for_each_installation_that_tells_no_key() -> None:
+    name = engines.queue_name("key of one")
+    assert name == engines.queue_name("key of one") != engines.queue_name("key of another")
+    assert "key" not in name
+
+
 class Servers:
     """Both servers, and stacks that use them."""
 
