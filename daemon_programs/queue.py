@@ -11,9 +11,16 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 
-def size() -> int:
-    """Return how many tasks wait. With the table, those under way are among them."""
-    return int(get_broker().queue_size()) if settings.BROKER_URL else OrmQ.objects.count()
+def size() -> int | None:
+    """Return how many tasks wait; None while Redis is away. Of the table, those under way count as well."""
+    if not settings.BROKER_URL:
+        return OrmQ.objects.count()
+    from redis import RedisError  # which processes load that use it
+
+    try:
+        return int(get_broker().queue_size())
+    except RedisError:
+        return None
 
 
 def waiting() -> Iterator[dict[str, Any]]:

@@ -214,8 +214,12 @@ def test_programs_outlive_both_servers_and_nothing_of_their_history_is_lost(serv
         assert PASSWORD not in answer.text
         os.kill(pid, signal.SIGKILL)
         servers.postgresql.start()
-        servers.redis.start()
         eventually(lambda: api.get("programs").status_code == 200, 30, "the API finds its database again")
+        metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
+        assert (metrics.status_code, "\ndaemon_queue_tasks " in metrics.text) == (200, False)
+        servers.redis.start()
+        metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
+        assert "\ndaemon_queue_tasks " in metrics.text
         eventually(lambda: states(stack, id)[-1] == "running" and len(states(stack, id)) > 3, 30)
         assert states(stack, id)[:3] == ["starting", "running", "exited"]
         assert api.pid(id) != pid

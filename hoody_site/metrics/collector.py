@@ -180,10 +180,11 @@ def _recorded() -> Iterator[Metric]:
         "Webhooks that are still to be delivered.",
         [({}, Delivery.objects.pending().count())],
     )
+    tasks = queue.size()
     yield _gauge(
         "daemon_queue_tasks",
         "Tasks that wait in the queue or are under way.",
-        [({}, queue.size())],
+        [] if tasks is None else [({}, tasks)],
     )
 
 
