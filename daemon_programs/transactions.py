@@ -21,7 +21,7 @@ _PATIENCE_SECONDS = 15
 _local = threading.local()
 
 
-_WRITERS = 7_301_977_246  # the number of the lock in the database, chosen once
+WRITERS = 7_301_977_246  # the number of the lock in the database, chosen once
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def exclusive_transaction() -> Iterator[None]:
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITERS])
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITERS])
         yield
 
 

@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from daemon_programs.transactions import WRITERS
+
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "")
 REDIS = os.environ.get("TEST_REDIS_URL", "")
 # For tests of what only a file can be: damaged, replaced, on a full disk.
@@ -23,8 +25,6 @@ on_sqlite = pytest.mark.skipif(bool(POSTGRES), reason="it is about the database 
 
 # The end of a time as the database takes it from text.
 UTC = "+00:00" if POSTGRES else ""
-
-_WRITERS = 7_301_977_246  # of `transactions.exclusive_transaction`
 
 
 class Database:
@@ -51,7 +51,7 @@ class Database:
             self.execute("BEGIN IMMEDIATE")
         else:
             self.execute("SET lock_timeout = '100ms'")
-            self.execute("SELECT pg_advisory_xact_lock(?)", [_WRITERS])
+            self.execute("SELECT pg_advisory_xact_lock(?)", [WRITERS])
 
 
 OperationalError = (sqlite3.OperationalError, psycopg.OperationalError)

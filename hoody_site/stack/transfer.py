@@ -11,10 +11,10 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Model
 
+from daemon_programs.models import ids
 from hoody_site import engines
 
 _FILE_ALIAS = "file"
@@ -100,39 +100,19 @@ def _copy_rows(model: type[Model], source: str, target: str) -> None:
 def _last_ids(models: list[type[Model]], alias: str) -> dict[str, int]:
     """Return the highest id that was ever given, by table. It may be gone, and is not given again."""
     with connections[alias].cursor() as cursor:
-        if connections[alias].vendor != "postgresql":
-            cursor.execute("SELECT name, seq FROM sqlite_sequence")
-            return dict(cursor.fetchall())
-        last = {}
-        for table, sequence in _sequences(models, cursor):
-            cursor.execute(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608
-            [(last[table],)] = cursor.fetchall()
-        return last
+        if connections[alias].vendor == "postgresql":
+            return {model._meta.db_table: ids.last_id(model, cursor) for model in models}
+        cursor.execute("SELECT name, seq FROM sqlite_sequence")
+        return dict(cursor.fetchall())
 
 
 def _continue_ids(models: list[type[Model]], last: dict[str, int], alias: str) -> None:
     """Have the next ids be those after the last ones."""
-    connection = connections[alias]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            for statement in connection.ops.sequence_reset_sql(no_style(), models):
-                cursor.execute(statement)
-            for table, sequence in _sequences(models, cursor):
-                if last.get(table):
-                    cursor.execute("SELECT setval(%s::regclass, %s)", [sequence, last[table]])
+    with connections[alias].cursor() as cursor:
+        if connections[alias].vendor == "postgresql":
+            for model in models:
+                ids.continue_after(model, last.get(model._meta.db_table, 0), cursor)
             return
         for table, value in last.items():
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
             cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, value])
-
-
-def _sequences(models: list[type[Model]], cursor: Any) -> list[tuple[str, str]]:
-    """Return the tables of PostgreSQL whose ids are numbered, each with the name of what numbers them."""
-    found = []
-    for model in models:
-        table, column = model._meta.db_table, model._meta.pk.column if model._meta.pk else None
-        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [f'"{table}"', column])
-        [(sequence,)] = cursor.fetchall()
-        if sequence:
-            found.append((table, sequence))
-    return found
