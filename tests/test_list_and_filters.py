@@ -1,5 +1,6 @@
 """``GET programs``, ``GET programs/{id}`` and the filters (docs/contract.md, section 3)."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,7 @@ def test_pages_have_each_row_once_and_equals_in_id_order(values: list[str | floa
 
 
 FOREIGN = ListCursor("name", "web", 1).encode()
+NOT_A_NUMBER = base64.urlsafe_b64encode(b'["cpu", NaN, 1]').decode().rstrip("=")
 OTHER_SORT = "Query parameter 'cursor' must be the 'next' of an answer with the same sort"
 
 
@@ -338,7 +340,18 @@ OTHER_SORT = "Query parameter 'cursor' must be the 'next' of an answer with the 
         ({"limit": "1001"}, "Query parameter 'limit' must be an integer between 1 and 1000"),
         *(
             ({"cursor": cursor}, "Query parameter 'cursor' must be the 'next' of an earlier answer")
-            for cursor in ("", "1", "é", "WzFd", "x" * 5000, "bnVsbA", "e30", f"{FOREIGN}=", "W" * 4000)
+            for cursor in (
+                "",
+                "1",
+                "é",
+                "WzFd",
+                "x" * 5000,
+                "bnVsbA",
+                "e30",
+                f"{FOREIGN}=",
+                "W" * 4000,
+                NOT_A_NUMBER,
+            )
         ),
         ({"cursor": FOREIGN}, OTHER_SORT),
         ({"cursor": ListCursor("name", 5, 1).encode(), "sort": "name"}, OTHER_SORT),

@@ -25,7 +25,8 @@ class ListCursor(NamedTuple):
 
     def encode(self) -> str:
         """Return it as text, which is opaque to clients."""
-        return base64.urlsafe_b64encode(json.dumps(self, ensure_ascii=False).encode()).decode().rstrip("=")
+        text = json.dumps(self, ensure_ascii=False, allow_nan=False)
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> "ListCursor":
