@@ -45,4 +45,4 @@ class Unreachable(Problem):
 
 
 class Lost(Unreachable):
-    """The connection was lost after a request was sent: nobody knows whether it has arrived."""
+    """The connection was lost after a request was sent, which may have arrived or not."""

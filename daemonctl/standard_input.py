@@ -48,7 +48,7 @@ def _pass_on(client: Client, route: str, descriptor: int) -> None:
 
 
 def _write(client: Client, route: str, body: dict[str, object]) -> None:
-    """Write to the program; raise Absent if it has ended, and Lost if nobody knows whether it was written."""
+    """Write to the program; raise Absent if it has ended, and Lost if it is unknown what was written."""
     while not _is_written(client, route, body):
         time.sleep(_PAUSE_SECONDS)
 

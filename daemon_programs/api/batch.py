@@ -79,7 +79,7 @@ def _document(result: Result) -> dict[str, Any]:
 
 
 def _missing(selection: Selection, programs: Iterable[Program]) -> list[dict[str, Any]]:
-    """Return failures for what is named and does not exist, so that nobody takes it for done."""
+    """Return failures for what is named and does not exist: it must not look as if it were done."""
     ids, names = selection.missing(programs)
     return [
         *({"id": id, **_not_found(str(ProgramNotFound(id)))} for id in ids),

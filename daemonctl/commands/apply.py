@@ -69,7 +69,7 @@ def apply(
     """Change programs to what a file says, as a whole or not at all.
 
     The plan is shown first. In a terminal it asks before anything is removed, stopped or restarted. If
-    somebody changes the programs meanwhile, nothing is done.
+    the programs are changed meanwhile, nothing is done.
     """
     client = options.client(context)
     body = _body(file, set_, prune)

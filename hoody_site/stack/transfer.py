@@ -91,7 +91,7 @@ def _copy_rows(model: type[Model], source: str, target: str) -> None:
     for row in model._base_manager.using(source).order_by("pk").iterator(chunk_size=_ROWS):
         rows.append(row)
         if len(rows) == at_a_time:
-            insert(rows, fields=fields, using=target, raw=True)  # as it is stored: no time is set anew
+            insert(rows, fields=fields, using=target, raw=True)  # as it is stored: `auto_now` sets no time
             rows = []
     if rows:
         insert(rows, fields=fields, using=target, raw=True)

@@ -53,7 +53,7 @@ def test_a_file_from_plan_to_plan(api: Api, ctl: Ctl, shop: Path) -> None:
     assert (same.returncode, same.stdout) == (0, "2 unchanged\n")
     assert ctl("apply", "-f", str(shop)).stdout == "2 unchanged\n"
     assert ctl("apply", "-f", str(shop), "--wait").stdout.endswith("All programs that run are ready.\n")
-    # What somebody has changed by hand is seen, and set right.
+    # A change by other means is seen, and corrected.
     api.ok(f"programs/edit/{ids(api)['worker']}", {"priority": 7})
     assert "~ worker\n-   priority: 7\n+   priority: 5\n" in ctl("diff", "-f", str(shop)).stdout
     live = ctl("apply", "-f", str(shop), STAGE="live")

@@ -95,7 +95,7 @@ class _Made:
     def take_back(self) -> None:
         """Go back to the former configuration, as a whole, and start again what ran.
 
-        Raise Conflict if somebody has changed the programs meanwhile.
+        Raise Conflict if the programs have been changed since.
         """
         change = self.plan.change
         former = Change(

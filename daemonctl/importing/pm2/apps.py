@@ -40,7 +40,7 @@ _LONGEST_BACKOFF, _BACKOFF_RESET = 15, 30  # seconds
 _WITHOUT_COUNTERPART = {
     "watch": "the daemon does not restart programs when files change",
     "cron_restart": "nothing is restarted by the clock; max_runtime_seconds restarts after some time",
-    "wait_ready": "process.send('ready') reaches nobody; see `ready`: port, HTTP, a line of the log, notify",
+    "wait_ready": "process.send('ready') has no effect; see `ready`: port, HTTP, a line of the log, notify",
     "shutdown_with_message": "no message is sent; it is asked to end by stop_signal",
     "log_file": "there is no log of both streams beside the two; redirect_stderr has both in one",
     "log_type": "logs are not written as JSON",

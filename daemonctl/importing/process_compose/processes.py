@@ -176,7 +176,8 @@ class _Process:
         if limit:
             program.set_number("restart_limit", limit, f"max_restarts: {limit}")
             program.note(
-                "Counted anew after a run of stable_seconds; process-compose counts all", "restart_limit"
+                "Counted from 0 again after a run of stable_seconds; process-compose counts all",
+                "restart_limit",
             )
         codes = self.process.get("success_exit_codes") or []
         if not all(type(code) is int and 0 <= code <= 255 for code in codes):

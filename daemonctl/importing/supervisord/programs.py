@@ -314,7 +314,7 @@ def _signal(text: str) -> str:
 
 
 def _command(option: Option) -> str:
-    """Return a command as it is written; one of several lines is written anew."""
+    """Return a command as it is written; one of several lines is quoted again."""
     try:
         words = shlex.split(option.text)
     except ValueError as problem:
