@@ -20,7 +20,6 @@ from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.supervisor.changes import EVERY_GROUP, Watch
 from daemon_programs.supervisor.gateway import changes as state_changes
 from daemon_programs.supervisor.gateway import supervisor
-from daemon_programs.supervisor.states import ProgramState
 from daemon_programs.transactions import write_transaction
 
 _OUTDATED = "The programs are not as they were in the revision that was given; nothing was changed"
@@ -116,7 +115,7 @@ class _Made:
         """Start the processes of a program that ran before, and don't any more."""
         if not program.enabled:
             return
-        for name in _ran(self.plan.states.get(program.group)):
+        for name in statuses.processes_with(self.plan.states.get(program.group), _WANTED):
             try:
                 supervisor.start(program.group, name)
             except NotRegistered:
@@ -152,9 +151,3 @@ def _not_ready(
             sentence += f"; the former configuration is not back: {error_message(problem)}"
             extra["rolled_back"] = False
     return kind(sentence, **extra)
-
-
-def _ran(before: ProgramState | None) -> list[str]:
-    """Return the names of the processes that ran before, or were to run again after a pause."""
-    processes = before["processes"] if before else {}
-    return [name for name, process in processes.items() if statuses.status_of(process) in _WANTED]

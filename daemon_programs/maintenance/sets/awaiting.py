@@ -41,7 +41,7 @@ class AwaitedPrograms:
         for step in plan.steps:
             if step.action is Action.REMOVE or not step.program.enabled:
                 continue
-            names = _active(plan.states.get(step.program.group))
+            names = statuses.processes_with(plan.states.get(step.program.group), statuses.ACTIVE)
             if _starts_something(step) or names:
                 self._programs.append(step.program)
                 self._names[step.program.pk] = None if _starts_something(step) else names
@@ -86,12 +86,6 @@ class AwaitedPrograms:
 
 def _starts_something(step: Step) -> bool:
     return step.restarts or (step.action is Action.CREATE and step.program.boot)
-
-
-def _active(state: ProgramState | None) -> list[str]:
-    """Return the names of the processes that run, or are being started."""
-    processes = state["processes"] if state else {}
-    return [name for name, each in processes.items() if statuses.status_of(each) in statuses.ACTIVE]
 
 
 def _why_not_ready(process: ProcessState) -> str:

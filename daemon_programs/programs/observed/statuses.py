@@ -5,6 +5,7 @@ The functions are pure: they make no calls.
 
 import math
 import time
+from collections.abc import Container
 from typing import Any
 
 from daemon_programs.models import Program
@@ -27,6 +28,11 @@ def status_of(process: ProcessState) -> str:
     if process.get("queued") and process["state"] != "stopping":
         return "starting"
     return process["state"]
+
+
+def processes_with(state: ProgramState | None, words: Container[str]) -> list[str]:
+    """Return the names of the processes whose status is one of some words."""
+    return [name for name, process in _processes(state).items() if status_of(process) in words]
 
 
 def live_fields(process: ProcessState) -> dict[str, Any]:
