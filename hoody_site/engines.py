@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import dj_database_url
 from environs import ValidationError
 
 _PATIENCE_SECONDS = 20  # of a statement that waits for others, as with SQLite
@@ -58,6 +57,8 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
     A connection that is not used is closed after a minute. One that the server has dropped is found when it
     is taken, and a server that doesn't answer any more is given up after some seconds.
     """
+    import dj_database_url  # which few need
+
     settings: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=0, conn_health_checks=True))
     given = settings.get("OPTIONS", {})
     settings["OPTIONS"] = {

@@ -1,16 +1,21 @@
 """The WSGI application that gunicorn serves."""
 
 import os
+import sys
 from collections.abc import Iterable
 from email.utils import formatdate
 from io import BytesIO
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
 
+if not settings.DATABASE_URL:
+    # Django REST framework loads the driver of PostgreSQL wherever it is installed: 10 MB of memory.
+    sys.modules.setdefault("psycopg", cast("ModuleType", None))  # an import of it fails as if it were missing
 _django = get_wsgi_application()
 
 # This import needs Django to be set up.
