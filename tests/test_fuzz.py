@@ -115,6 +115,10 @@ class World:
         """A temporary program: one that runs and one that has ended in turn."""
         return self.launch(next(self._launch_kinds))
 
+    def launch_again(self, kind: str) -> str:
+        self._launches.pop(kind, None)
+        return self.launch(kind)
+
     def launch(self, kind: str) -> str:
         if kind not in self._launches:
             body = {"user": OWN_USER, "ttl": 600, **LAUNCHED[kind]}
@@ -263,7 +267,9 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
     if "Ephemeral" in operation:
-        case.path_parameters["id"] = world.next_launch()
+        # One whose input was closed by an earlier request refuses all others.
+        takes_input = operation == "writeEphemeralInput" and well_formed
+        case.path_parameters["id"] = world.launch_again("alive") if takes_input else world.next_launch()
         return
     if "delivery_id" in case.path_parameters and kind in CHANGED:
         case.path_parameters.update(world.delivery())
