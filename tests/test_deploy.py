@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from hoody_site.server import gunicorn_conf
 from hoody_site.settings import BODY_MAX_BYTES
 from tests.admin_client import PASSWORD, create_users
-from tests.processes import LONG_RUNNING, started
+from tests.processes import LONG_RUNNING, is_alive, started
 from tests.stack import OTHER_USER, PROJECT, Stack, eventually, free_port, temporary_stack
 
 HOST = "daemon.example.com"
@@ -195,12 +195,12 @@ def test_programs_run_without_what_the_unit_takes_away(deployed: Stack) -> None:
     id = api.add(script, user=OTHER_USER, directory="/", nice=-5)
     process = psutil.Process(started(api, id))
     assert (process.username(), process.nice()) == (OTHER_USER, -5)
-    [orphan] = [each for each in deployed.processes() if "1001" in each.cmdline()]
+    [orphan] = eventually(lambda: [each for each in deployed.processes() if "1001" in each.cmdline()])
     bounding = re.search(r"CapBnd:\s(\w+)", Path(f"/proc/{process.pid}/status").read_text())
     assert bounding is not None
     assert not int(bounding[1], 16) >> 21 & 1  # CAP_SYS_ADMIN
     api.ok(f"programs/{id}/stop")
-    assert not orphan.is_running()
+    assert not is_alive(orphan)
 
 
 # What is too slow to be tried
