@@ -128,6 +128,10 @@ WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
 # They hold passwords: neither is ever logged or shown.
 DATABASE_URL = _read("DATABASE_URL", "str", "", validate=engines.check_database_url)
 BROKER_URL = _read("BROKER_URL", "str", "", validate=engines.check_broker_url)
+HUB_DATABASE_URL = _read("HUB_DATABASE_URL", "str", "", validate=engines.check_database_url)
+# The key that encrypts the tokens of hosts. One that isn't given is made when it is first needed.
+raw_hosts_key = _read("HOSTS_KEY_FILE", "str", "", validate=_absolute)
+HOSTS_KEY_IS_GIVEN = bool(raw_hosts_key)
 
 try:
     env.seal()
@@ -155,6 +159,7 @@ PROBES_SOCKET = STATE_DIR / "probes.sock"
 LOCK_FILE = STATE_DIR / "stack.lock"
 WEBHOOKS_LOCK = STATE_DIR / "webhooks.lock"
 SECRET_KEY_FILE = STATE_DIR / "secret-key"
+HOSTS_KEY_FILE = Path(raw_hosts_key or STATE_DIR / "hosts-key")
 ADMIN_HOST_FILE = STATE_DIR / "admin-host"
 API_TOKEN_FILE = STATE_DIR / "api-token"
 PROGRAMS_FILE = STATE_DIR / "programs.json"
@@ -224,6 +229,7 @@ INSTALLED_APPS = [
     "django_q",
     "daemon_programs",
     "quick_start",
+    "fleet",
 ]
 
 MIDDLEWARE = [
@@ -259,6 +265,10 @@ SQLITE_FILE = STATE_DIR / "db.sqlite3"
 DATABASES = {
     "default": engines.postgresql(DATABASE_URL, THREADS + 8) if DATABASE_URL else engines.sqlite(SQLITE_FILE)
 }
+DATABASE_ROUTERS = []
+if HUB_DATABASE_URL:
+    DATABASES["hub"] = engines.postgresql(HUB_DATABASE_URL, THREADS + 8)
+    DATABASE_ROUTERS = ["fleet.database.HubRouter"]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}

@@ -24,6 +24,7 @@ urlpatterns = [
     path("api/v1/daemon/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/daemon/", include("daemon_programs.api.urls")),
     path("api/v1/daemon/", include("quick_start.api.urls")),
+    path("api/v1/daemon/", include("fleet.api.urls")),
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/programs.schema.json", program_schema, name="program-schema"),

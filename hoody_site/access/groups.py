@@ -5,7 +5,7 @@ from django.db import connection
 
 # Codenames of permissions by group. With `add_program` a user can run any command.
 GROUPS = {
-    "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram"],
+    "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram", "view_host"],
     "operators": [
         "view_program",
         "view_event",
@@ -18,6 +18,8 @@ GROUPS = {
         "add_ephemeralprogram",
         "delete_ephemeralprogram",
         "operate_ephemeralprogram",
+        "view_host",
+        "operate_host",
     ],
 }
 

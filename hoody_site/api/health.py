@@ -25,7 +25,7 @@ def _iso(timestamp: float) -> str:
 
 def _built() -> str:
     """Return the time of the newest source file, as the build time of this version."""
-    packages = ("hoody_site", "daemon_programs", "quick_start")
+    packages = ("hoody_site", "daemon_programs", "quick_start", "fleet")
     sources = (file for name in packages for file in Path(settings.BASE_DIR, name).rglob("*.py"))
     return _iso(max(file.stat().st_mtime for file in sources))
 

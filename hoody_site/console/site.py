@@ -8,7 +8,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
 # The order of the apps below the overview: what people look for often comes first.
-_APPS = ("daemon_programs", "quick_start", "hoody_site", "auth")
+_APPS = ("daemon_programs", "quick_start", "fleet", "hoody_site", "auth")
 
 
 class ConsoleSite(AdminSite):

@@ -1,0 +1,8 @@
+"""The hosts, and what is known of them."""
+
+from fleet.models.call import HostCall
+from fleet.models.copies import FollowedEvent, FollowedProgram, HostUsage
+from fleet.models.host import Host, Invitation
+from fleet.models.link import Link
+
+__all__ = ["FollowedEvent", "FollowedProgram", "Host", "HostCall", "HostUsage", "Invitation", "Link"]

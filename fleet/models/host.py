@@ -1,0 +1,89 @@
+"""The hosts: where their daemons answer, and with which token."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+
+from daemon_programs.validators.labels import check_labels
+from fleet import sealing
+from fleet.validators import check_ca, check_name, check_url
+
+
+class Host(models.Model):
+    """Another daemon, which this one follows and passes requests on to."""
+
+    name = models.CharField(
+        max_length=63, unique=True, validators=[check_name], help_text="Letters, digits, '-' and '.'."
+    )
+    url = models.CharField(
+        "URL",
+        max_length=500,
+        validators=[check_url],
+        help_text="Where its daemon answers, such as https://web-1.example.com:8000.",
+    )
+    ca = models.TextField(
+        "CA",
+        blank=True,
+        default="",
+        validators=[check_ca],
+        help_text="The certificates (PEM) that its certificate must lead to. Empty: those of this system.",
+    )
+    sealed_token = models.TextField(editable=False)
+    labels = models.JSONField(blank=True, default=dict, validators=[check_labels])
+    notes = models.TextField(blank=True, default="", help_text="Free text.")
+    added_at = models.DateTimeField(auto_now_add=True)
+    added_by = models.CharField(max_length=150, blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("operate_host", "Can pass requests on to hosts")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def token(self) -> str:
+        """The token that the host's daemon has given; raise TokenUnreadable if the key is another one."""
+        return sealing.unseal(self.sealed_token)
+
+    @token.setter
+    def token(self, text: str) -> None:
+        self.sealed_token = sealing.seal(text)
+
+
+class Invitation(models.Model):
+    """A code with which a host adds itself, once. Only a digest of the code is stored."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    name = models.CharField(max_length=63, blank=True, default="", help_text="The host's. Empty: it chooses.")
+    labels = models.JSONField(blank=True, default=dict, validators=[check_labels])
+    made_by = models.CharField(max_length=150, blank=True, default="", editable=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"for {self.name or 'any host'}"
+
+    @classmethod
+    def issue(cls, expires_at: datetime, **fields: object) -> str:
+        """Make an invitation, and return its code, which can't be read again later."""
+        code = "hdi_" + secrets.token_urlsafe(24)
+        cls.objects.create(digest=_digest_of(code), expires_at=expires_at, **fields)
+        return code
+
+    @classmethod
+    def valid(cls, code: str) -> models.QuerySet[Invitation]:
+        """Return the invitation with a code, as rows to be locked and deleted; none if it isn't valid."""
+        return cls.objects.filter(digest=_digest_of(code), expires_at__gt=timezone.now())
+
+
+def _digest_of(code: str) -> str:
+    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()

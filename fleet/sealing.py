@@ -1,0 +1,45 @@
+"""Encrypt the tokens of hosts, with a key that is not in the database (Fernet: AES-128 and HMAC-SHA256)."""
+
+import contextlib
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from daemon_programs.files import replace_text
+from fleet.exceptions import TokenUnreadable
+
+
+def seal(text: str) -> str:
+    """Return an encrypted text; raise TokenUnreadable if there is no key that can be used."""
+    return _cipher(create=True).encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """Return the text that was sealed; raise TokenUnreadable if it was sealed with another key."""
+    try:
+        return _cipher(create=False).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise TokenUnreadable(
+            f"The token was encrypted with another key than that in {settings.HOSTS_KEY_FILE}"
+        ) from None
+
+
+def _cipher(*, create: bool) -> MultiFernet:
+    file = Path(settings.HOSTS_KEY_FILE)
+    with contextlib.suppress(FileNotFoundError):
+        return _ciphers(file, file.stat().st_mtime_ns)
+    if not create or settings.HOSTS_KEY_IS_GIVEN:
+        raise TokenUnreadable(f"The key of the hosts' tokens is missing: {file}")
+    replace_text(file, Fernet.generate_key().decode() + "\n")
+    return _ciphers(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _ciphers(file: Path, changed_at: int) -> MultiFernet:
+    """Return the ciphers of the keys in a file, one in each line: the first encrypts, all of them decrypt."""
+    try:
+        return MultiFernet([Fernet(line) for line in file.read_text().split()])
+    except (OSError, ValueError) as problem:
+        raise TokenUnreadable(f"The key of the hosts' tokens can't be used: {file} ({problem})") from None
