@@ -1,17 +1,28 @@
-"""What goes wrong between a hub and its hosts."""
+"""What goes wrong between a hub and its hosts, with a sentence for clients."""
+
+from daemon_programs.exceptions import DaemonError
 
 
-class HostProblem(Exception):
-    """A sentence about a host, fit to be shown."""
+class HostNotFound(DaemonError):
+    """No host has that name."""
+
+    code = "not_found"
+
+    def __init__(self, name: object) -> None:
+        super().__init__(f"Host '{name}' not found")
 
 
-class HostUnreachable(HostProblem):
+class HostUnreachable(DaemonError):
     """The host did not answer: whether a request has arrived is not known."""
+
+    code = "host_unreachable"
 
 
 class NoConnection(HostUnreachable):
     """No connection came about, so nothing has arrived."""
 
 
-class TokenUnreadable(HostProblem):
+class TokenUnreadable(DaemonError):
     """The token of a host can't be decrypted: the key is missing, or another one."""
+
+    code = "host_token_unreadable"

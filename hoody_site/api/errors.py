@@ -24,6 +24,7 @@ from rest_framework.views import set_rollback
 
 from daemon_programs import exceptions as daemon
 from daemon_programs.text import printable
+from fleet import exceptions as hosts
 from hoody_site.api.sentences import fault
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.TooManyStreams: status.HTTP_429_TOO_MANY_REQUESTS,
     daemon.StreamsUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.BackupUnusable: status.HTTP_500_INTERNAL_SERVER_ERROR,
+    hosts.HostNotFound: status.HTTP_404_NOT_FOUND,
+    hosts.HostUnreachable: status.HTTP_502_BAD_GATEWAY,
+    hosts.TokenUnreadable: status.HTTP_503_SERVICE_UNAVAILABLE,
     ValidationError: status.HTTP_400_BAD_REQUEST,
     Http404: status.HTTP_404_NOT_FOUND,
     PermissionDenied: status.HTTP_403_FORBIDDEN,
