@@ -136,7 +136,7 @@ class Stack:
     def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
         self.folder = folder
         self.is_set_up = is_set_up
-        self.port = free_port()
+        self.address, self.port = "127.0.0.1", free_port()
         self.environment = environment
         self.prefix: list[str] = []  # of the command that starts it
         self.command = [sys.executable, "manage.py", "run_stack"]
@@ -145,7 +145,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def admin_host(self) -> str:
@@ -176,7 +176,7 @@ class Stack:
         return {
             **clean,
             "DAEMON_STATE_DIR": str(self.folder),
-            "DAEMON_BIND": f"127.0.0.1:{self.port}",
+            "DAEMON_BIND": f"{self.address}:{self.port}",
             **database.environment_of(self.folder),
             **self.environment,
         }
@@ -214,7 +214,7 @@ class Stack:
         if str(self.process.pid) != self._pid_file():
             return False  # an older API may still answer
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)):
+            if probe.connect_ex((self.address, self.port)):
                 return False
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).ok
