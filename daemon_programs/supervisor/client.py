@@ -157,6 +157,15 @@ class Supervisor:
         except ChangeNotTaken:  # not running
             self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
 
+    def start_part(self, part: str) -> None:
+        """Have one of the stack's own processes run, which is only started when it is needed."""
+        try:
+            self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
+        except ChangeNotTaken as problem:
+            fault = problem.__cause__
+            if not isinstance(fault, xmlrpc.client.Fault) or fault.faultCode != Faults.ALREADY_STARTED:
+                raise
+
     def _change(self, method: str, *arguments: str) -> Any:
         # XML can't carry every character of a user's name; `events.read` reverses the escape.
         by = self._actor().encode("unicode_escape").decode()

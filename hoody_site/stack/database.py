@@ -1,7 +1,7 @@
 """Check and migrate the database at the stack's start."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError, connect
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from fleet import database as hub
 from hoody_site.access.groups import known_permissions, make_groups
 from hoody_site.stack.schedules import make_schedules
 
@@ -59,6 +60,23 @@ def prepare() -> None:
         file.chmod(0o600)
     make_groups(known)
     make_schedules()
+
+
+def prepare_hub(report: Callable[[str], object]) -> None:
+    """Migrate the database that hubs share, if there is one; ``report`` why it can't be used at the moment.
+
+    Only what is known of hosts is in it, so the stack starts without it.
+    """
+    try:
+        hub.prepare()
+    except hub.HubDatabaseUnusable as problem:
+        report(f"{problem}. Until then this stack has no hosts.")
+    except DatabaseError as problem:
+        reason = " ".join(str(problem).split())
+        report(
+            f"The database of DAEMON_HUB_DATABASE_URL can't be reached ({reason}): the programs of this "
+            "stack run all the same, and its hosts are followed once that database is back."
+        )
 
 
 def check() -> None:
