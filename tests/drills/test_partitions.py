@@ -184,10 +184,10 @@ def _state_differences(world: World, name: str) -> list[str]:
         " WHERE h.name = %s"
     )
     shown = dict(world.rows(sql, name))
-    [(state,)] = world.rows(
+    links = world.rows(
         "SELECT l.state FROM fleet_link l JOIN fleet_host h ON h.id = l.host_id WHERE h.name = %s", name
     )
-    found = [] if state == "current" else [f"{name} is {state}"]
+    found = [] if links == [("current",)] else [f"the link to {name} is {links}"]
     return found + ([] if real == shown else [f"{name}: {real} is shown as {shown}"])
 
 
