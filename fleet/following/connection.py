@@ -1,5 +1,6 @@
 """Requests and streams of one host, for the process that follows hundreds of them."""
 
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -150,5 +151,6 @@ def _reason(problem: BaseException) -> str:
     if isinstance(problem, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "it has ended the connection"
     if isinstance(problem, aiohttp.ClientConnectorError):
-        return problem.os_error.strerror or str(problem.os_error)
+        number = problem.os_error.errno
+        return os.strerror(number) if number and number > 0 else problem.os_error.strerror or "no connection"
     return str(problem) or type(problem).__name__
