@@ -34,11 +34,9 @@ Tell = Callable[[int, Heard], Awaitable[None]]
 class Session:
     """The task that follows a host for as long as it is not cancelled."""
 
-    def __init__(
-        self, http: aiohttp.ClientSession, host: Host, tell: Tell, entrance: asyncio.Semaphore
-    ) -> None:
-        """Follow ``host``, and ``tell`` what is heard; few at a time come through the ``entrance``."""
-        self._http, self._host, self._tell, self._entrance = http, host, tell, entrance
+    def __init__(self, http: aiohttp.ClientSession, host: Host, tell: Tell) -> None:
+        """Follow ``host``, which has its link, and ``tell`` what is heard."""
+        self._http, self._host, self._tell = http, host, tell
         self._position: int | None = host.link.position
         self._state, self._error = host.link.state, host.link.error
         self._note = ""  # what stays to be said while the link is current
@@ -73,11 +71,10 @@ class Session:
         The stream comes first, so nothing can happen in between.
         """
         async with contextlib.AsyncExitStack() as opened:
-            async with self._entrance:
-                await self._find_position(connection)
-                stream = await opened.enter_async_context(connection.stream(self._position or 0))
-                listening = await opened.enter_async_context(_beside(self._listen(connection, stream)))
-                await self._look(connection, with_stats=True)
+            await self._find_position(connection)
+            stream = await opened.enter_async_context(connection.stream(self._position or 0))
+            listening = await opened.enter_async_context(_beside(self._listen(connection, stream)))
+            await self._look(connection, with_stats=True)
             self._failures = 0
             looking = await opened.enter_async_context(_beside(self._look_again(connection)))
             done, _ = await asyncio.wait((listening, looking), return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +91,7 @@ class Session:
             await self._hear(Heard(events=events, position=self._newest))
         elif self._newest < (self._position or 0):
             self._note = f"Its history was replaced by another one, which ends with event {self._newest}"
-            await self._hear(Heard(forgotten_after=self._newest, position=self._newest))
+            await self._hear(Heard(replaced_after=self._newest, position=self._newest))
         else:
             return
         self._position = self._newest

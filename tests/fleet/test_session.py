@@ -63,7 +63,7 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             host = Host(pk=1, name="web-1", url=url or simulated.url)
             host.link = Link(host=host, position=position)
             followed = Followed(simulated)
-            session = Session(http, host, followed.tell, asyncio.Semaphore(1))
+            session = Session(http, host, followed.tell)
             task = asyncio.create_task(session.run())
             try:
                 await test(followed)
@@ -184,7 +184,7 @@ def test_history_that_was_replaced_is_followed_from_its_end(follow: Follow) -> N
 
     async def test(followed: Followed) -> None:
         await followed.until_state("current")
-        assert (followed.heard.forgotten_after, followed.heard.position) == (1, 1)
+        assert (followed.heard.replaced_after, followed.heard.position) == (1, 1)
         assert "replaced" in followed.link["error"]
         assert simulated.resumed == [1]
 

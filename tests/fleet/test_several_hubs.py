@@ -14,6 +14,7 @@ from hoody_site.stack import database as stack_database
 from tests.fleet import hubs
 from tests.servers import MISSING, Postgresql, are_installed, running
 from tests.stack import Stack, eventually, temporary_stack
+from tests.temporary_programs import own_processes
 
 NAMES = ("web-1", "web-2")
 AGAIN_SECONDS = 10.0
@@ -82,7 +83,10 @@ def test_hubs_share_their_hosts(site: Site) -> None:
 def test_hosts_of_a_hub_that_dies_are_taken_over_and_nothing_is_lost(site: Site) -> None:
     site.turn()
     site.until_right()
-    site.hubs[1].kill_supervisord()  # in a moment, also the follower's end in order is cut short
+    [follower] = own_processes(site.hubs[1], "follower")
+    follower.suspend()  # or it would give its host back
+    site.hubs[1].kill_supervisord()
+    follower.kill()
     site.turn()
     eventually(lambda: list(site.holders().values()) == [2], AGAIN_SECONDS, "the other one has both")
     site.until_right()

@@ -64,13 +64,16 @@ def test_event_of_a_temporary_program_has_no_program(host: int) -> None:
     assert FollowedEvent.objects.get().program_id is None
 
 
-def test_history_that_was_replaced_replaces_what_came_after_its_end(host: int) -> None:
+def test_events_of_a_history_that_was_replaced_stay(host: int) -> None:
     store.write("a", {host: events(1, 2, 3, 4)})
-    replaced = Heard(forgotten_after=2, position=2)
+    replaced = Heard(events=[event(5)], position=5)
+    replaced.add(Heard(replaced_after=2, position=2))
     replaced.add(Heard(events=[event(3, state="fatal")], position=3))
     store.write("a", {host: replaced})
-    assert numbers() == [1, 2, 3]
+    assert [number for number in numbers() if number > 0] == [1, 2, 3]
     assert FollowedEvent.objects.get(number=3).state == "fatal"
+    former = FollowedEvent.objects.filter(number__lt=0)
+    assert [each.document["id"] for each in former.order_by("id")] == [3, 4]
 
 
 def test_programs_are_added_changed_and_removed(host: int) -> None:
