@@ -1,5 +1,6 @@
 """Requests and streams of one host, for the process that follows hundreds of them."""
 
+import hashlib
 import os
 import re
 import ssl
@@ -43,6 +44,11 @@ class Connection:
         query = {"include_status": "true", **({"include_stats": "true"} if with_stats else {})}
         found = await self._get(f"{PATH}programs", query)
         return list(found["programs"])
+
+    async def configuration(self) -> bytes:
+        """Return a digest of all programs as they are configured, which is cheap to make and to compare."""
+        async with self._asked(f"{PATH}programs", {}) as response:
+            return hashlib.blake2b(await response.read(), digest_size=16).digest()
 
     async def newest_events(self, most: int) -> list[dict[str, Any]]:
         """Return the newest events, oldest first."""

@@ -42,6 +42,7 @@ class Session:
         self._note = ""  # what stays to be said while the link is current
         self._failures = 0
         self._known = Known()
+        self._configuration = b""  # a digest of the programs as they were last seen to be configured
         self._has_told_all = False
         self._newest = 0  # the last event that a snapshot has seen for certain
         self._later: list[dict[str, Any]] | None = None  # events since a snapshot was asked for
@@ -123,8 +124,19 @@ class Session:
                 pause = LOOK_SECONDS * random.uniform(0.8, 1)  # noqa: S311
                 await asyncio.wait_for(self._look_soon.wait(), pause)
                 await asyncio.sleep(_SOON_SECONDS)
+            await self._look_if_needed(connection)
+
+    async def _look_if_needed(self, connection: Connection) -> None:
+        """Take a snapshot if it may tell more than is known; find out whether a program was edited."""
+        asked_at = datetime.now(UTC)
+        configuration = await connection.configuration()
+        is_due = time.monotonic() >= self._usage_due
+        if is_due or self._look_soon.is_set() or configuration != self._configuration:
             self._look_soon.clear()
-            await self._look(connection, with_stats=time.monotonic() >= self._usage_due)
+            await self._look(connection, with_stats=is_due)
+            self._configuration = configuration  # which may be older than the snapshot
+        else:
+            await self._hear(Heard(link={"heard_at": asked_at}))
 
     async def _look(self, connection: Connection, *, with_stats: bool) -> None:
         """Take a snapshot of the programs; with stats also of what they use, and of the machine."""

@@ -1,6 +1,7 @@
 """A host that is only simulated: what it answers can be changed, and it can be of any version."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ class SimulatedHost:
         self.resumed: list[int] = []  # the position of each stream
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.machine: dict[str, Any] | None = {"cpus": 2}  # None: of a version that does not tell
-        self.on_programs: Callable[[], None] = lambda: None
+        self.on_snapshot: Callable[[], object] = lambda: None
         self._streams: list[asyncio.Queue[bytes | None]] = []
 
     @staticmethod
@@ -87,8 +88,11 @@ class SimulatedHost:
             newest = self.history[::-1][: int(request.query["limit"])]
             return web.json_response({"success": True, "events": newest, "next": None})
         if route == f"{API}/programs":
-            answer = web.json_response({"programs": self.programs})
-            self.on_programs()
+            hidden = {"status", "stats"} if "include_status" not in request.query else set[str]()
+            listed = [{k: v for k, v in each.items() if k not in hidden} for each in self.programs]
+            answer = web.json_response({"programs": listed})
+            if not hidden:
+                self.on_snapshot()
             return answer
         if route == f"{API}/machine" and self.machine is not None:
             return web.json_response({"success": True, "version": "9.9.9", "machine": self.machine})
@@ -106,8 +110,9 @@ class SimulatedHost:
             if event["id"] > position:
                 queue.put_nowait(f"id: {event['id']}\nevent: state\ndata: {json.dumps(event)}\n\n".encode())
         self._streams.append(queue)
-        while (part := await queue.get()) is not None:
-            await response.write(part)
+        with contextlib.suppress(ConnectionResetError):
+            while (part := await queue.get()) is not None:
+                await response.write(part)
         return response
 
 

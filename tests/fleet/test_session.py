@@ -18,6 +18,8 @@ from tests.fleet.simulated_host import SimulatedHost, refusal
 class Followed:
     """A session of a simulated host, and all that it has told."""
 
+    session: Session
+
     def __init__(self, simulated: SimulatedHost) -> None:
         self.simulated = simulated
         self.heard = Heard()
@@ -63,8 +65,8 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             host = Host(pk=1, name="web-1", url=url or simulated.url)
             host.link = Link(host=host, position=position)
             followed = Followed(simulated)
-            session = Session(http, host, followed.tell)
-            task = asyncio.create_task(session.run())
+            followed.session = Session(http, host, followed.tell)
+            task = asyncio.create_task(followed.session.run())
             try:
                 await test(followed)
             finally:
@@ -138,10 +140,10 @@ def test_event_during_a_snapshot_is_not_undone_by_it(follow: Follow) -> None:
 
     async def test(followed: Followed) -> None:
         await followed.until_state("current")
-        looks = len(simulated.asked)
-        simulated.on_programs = lambda: len(simulated.history) < 1 and simulated.happen("running") and None
-        await followed.until(lambda: len(simulated.asked) > looks and simulated.history)
+        simulated.on_snapshot = lambda: simulated.history or simulated.happen("running")
+        simulated.programs = [simulated.program(1, description="so it is looked at")]
         await followed.until(lambda: followed.states == {1: "running"})
+        assert followed.heard.programs[1].document["description"]
 
     follow(simulated, test)
 
@@ -160,7 +162,30 @@ def test_edits_are_found_and_soon_after_changes_by_people(
         simulated.programs = []
         simulated.happen("stopped", user="alice")
         await followed.until(lambda: followed.heard.programs == {1: None})
-        assert "include_stats" not in simulated.asked[-1][1]
+
+    follow(simulated, test)
+
+
+def test_snapshots_are_taken_if_something_may_have_changed(
+    follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "LOOK_SECONDS", 0.02)
+    simulated = SimulatedHost()
+
+    def snapshots() -> list[dict[str, str]]:
+        return [query for route, query in simulated.asked if route == "programs" and query]
+
+    async def test(followed: Followed) -> None:
+        await followed.until_state("current")
+        first = followed.link["heard_at"]
+        await asyncio.sleep(0.3)
+        assert followed.link["heard_at"] > first
+        assert len(snapshots()) == 2  # the first one, and that which belongs to the first configuration
+        assert ["include_stats" in query for query in snapshots()] == [True, False]
+        assert len(followed.heard.usage) == 1
+        monkeypatch.setattr(sessions, "_USAGE_SECONDS", 0)
+        followed.session._usage_due = 0.0
+        await followed.until(lambda: len(followed.heard.usage) > 2)
 
     follow(simulated, test)
 
