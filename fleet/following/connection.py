@@ -1,5 +1,7 @@
 """Requests and streams of one host, for the process that follows hundreds of them."""
 
+import hashlib
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -42,6 +44,11 @@ class Connection:
         query = {"include_status": "true", **({"include_stats": "true"} if with_stats else {})}
         found = await self._get(f"{PATH}programs", query)
         return list(found["programs"])
+
+    async def configuration(self) -> bytes:
+        """Return a digest of all programs as they are configured, which is cheap to make and to compare."""
+        async with self._asked(f"{PATH}programs", {}) as response:
+            return hashlib.blake2b(await response.read(), digest_size=16).digest()
 
     async def newest_events(self, most: int) -> list[dict[str, Any]]:
         """Return the newest events, oldest first."""
@@ -150,5 +157,6 @@ def _reason(problem: BaseException) -> str:
     if isinstance(problem, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "it has ended the connection"
     if isinstance(problem, aiohttp.ClientConnectorError):
-        return problem.os_error.strerror or str(problem.os_error)
+        number = problem.os_error.errno
+        return os.strerror(number) if number and number > 0 else problem.os_error.strerror or "no connection"
     return str(problem) or type(problem).__name__

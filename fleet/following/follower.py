@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 from django.db import DatabaseError, close_old_connections
 
+from daemon_programs.streams import descriptors
 from fleet import database
 from fleet.following import leases, store
 from fleet.following.session import Session
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _LINGER_SECONDS = 30.0
 _PURGE_SECONDS = 600.0
 _UNUSABLE_SECONDS = 10.0  # between attempts to use a database of hosts that can't be used
-_CONNECTING = 20  # hosts at a time
+_FILES = 8192  # a host takes two connections
 _END_SECONDS = 5.0
 
 
@@ -38,13 +39,13 @@ class Follower:
         self._thread = ThreadPoolExecutor(1, "database")
         self._writer = Writer(self.name, self._in_database, self._drop)
         self._sessions: dict[int, tuple[Host, asyncio.Task[None]]] = {}
-        self._entrance = asyncio.Semaphore(_CONNECTING)
         self._had_hosts_at = time.monotonic()
         self._purged_at = time.monotonic()
         self._is_failing = False
 
     async def run(self) -> None:
         """Follow hosts; return when there have been none for a while, or at SIGTERM."""
+        descriptors.raise_limit(_FILES)
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -85,7 +86,7 @@ class Follower:
     async def _renew(self) -> None:
         """Renew the leases, follow the hosts that are new, and leave those that are gone or others' share."""
         share: leases.Share = await self._in_database(leases.renew, self.name)
-        if not share.is_alone or self._is_failing:
+        if not share.is_alone:
             self._had_hosts_at = time.monotonic()
         kept = share.hosts[: len(share.hosts) - share.surplus]
         surplus = [host.pk for host in share.hosts[len(kept) :]]
@@ -97,7 +98,7 @@ class Follower:
             await self._in_database(leases.give_back, self.name, surplus)
         for pk, host in held.items():
             if pk not in self._sessions:
-                session = Session(self._http, host, self._writer.tell, self._entrance)
+                session = Session(self._http, host, self._writer.tell)
                 self._sessions[pk] = host, asyncio.create_task(session.run())
 
     async def _purge(self) -> None:
@@ -129,7 +130,8 @@ class Follower:
         )
 
     def _report(self, problem: Exception) -> None:
-        """Log the first of several failures in a row."""
+        """Log the first of several failures in a row. Whether there are hosts is not known then."""
+        self._had_hosts_at = time.monotonic()
         if not self._is_failing:
             logger.warning("The hosts can't be followed at the moment: %s", " ".join(str(problem).split()))
         self._is_failing = True

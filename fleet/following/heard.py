@@ -27,8 +27,8 @@ class Heard:
 
     events: list[dict[str, Any]] = field(default_factory=list)
     position: int | None = None  # in the host's history, after these events
-    # The number after which the hub's events are not those of the host: its history was replaced.
-    forgotten_after: int | None = None
+    # The number after which the hub's events are not in the host's history, which was replaced by another.
+    replaced_after: int | None = None
     programs: dict[int, ProgramNow | None] = field(default_factory=dict)  # None: removed
     has_all_programs: bool = False  # what is not among them is gone
     usage: list[UsageOfHost] = field(default_factory=list)
@@ -36,9 +36,9 @@ class Heard:
 
     def add(self, later: "Heard") -> None:
         """Add what was heard after this."""
-        if later.forgotten_after is not None:
-            self.forgotten_after = later.forgotten_after
-            self.events = [event for event in self.events if event["id"] <= later.forgotten_after]
+        if later.replaced_after is not None:
+            self.replaced_after = later.replaced_after
+            self.events = [event for event in self.events if event["id"] <= later.replaced_after]
         self.events += later.events
         if later.position is not None:
             self.position = later.position

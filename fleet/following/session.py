@@ -34,16 +34,15 @@ Tell = Callable[[int, Heard], Awaitable[None]]
 class Session:
     """The task that follows a host for as long as it is not cancelled."""
 
-    def __init__(
-        self, http: aiohttp.ClientSession, host: Host, tell: Tell, entrance: asyncio.Semaphore
-    ) -> None:
-        """Follow ``host``, and ``tell`` what is heard; few at a time come through the ``entrance``."""
-        self._http, self._host, self._tell, self._entrance = http, host, tell, entrance
+    def __init__(self, http: aiohttp.ClientSession, host: Host, tell: Tell) -> None:
+        """Follow ``host``, which has its link, and ``tell`` what is heard."""
+        self._http, self._host, self._tell = http, host, tell
         self._position: int | None = host.link.position
         self._state, self._error = host.link.state, host.link.error
         self._note = ""  # what stays to be said while the link is current
         self._failures = 0
         self._known = Known()
+        self._configuration = b""  # a digest of the programs as they were last seen to be configured
         self._has_told_all = False
         self._newest = 0  # the last event that a snapshot has seen for certain
         self._later: list[dict[str, Any]] | None = None  # events since a snapshot was asked for
@@ -73,11 +72,10 @@ class Session:
         The stream comes first, so nothing can happen in between.
         """
         async with contextlib.AsyncExitStack() as opened:
-            async with self._entrance:
-                await self._find_position(connection)
-                stream = await opened.enter_async_context(connection.stream(self._position or 0))
-                listening = await opened.enter_async_context(_beside(self._listen(connection, stream)))
-                await self._look(connection, with_stats=True)
+            await self._find_position(connection)
+            stream = await opened.enter_async_context(connection.stream(self._position or 0))
+            listening = await opened.enter_async_context(_beside(self._listen(connection, stream)))
+            await self._look(connection, with_stats=True)
             self._failures = 0
             looking = await opened.enter_async_context(_beside(self._look_again(connection)))
             done, _ = await asyncio.wait((listening, looking), return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +92,7 @@ class Session:
             await self._hear(Heard(events=events, position=self._newest))
         elif self._newest < (self._position or 0):
             self._note = f"Its history was replaced by another one, which ends with event {self._newest}"
-            await self._hear(Heard(forgotten_after=self._newest, position=self._newest))
+            await self._hear(Heard(replaced_after=self._newest, position=self._newest))
         else:
             return
         self._position = self._newest
@@ -126,8 +124,19 @@ class Session:
                 pause = LOOK_SECONDS * random.uniform(0.8, 1)  # noqa: S311
                 await asyncio.wait_for(self._look_soon.wait(), pause)
                 await asyncio.sleep(_SOON_SECONDS)
+            await self._look_if_needed(connection)
+
+    async def _look_if_needed(self, connection: Connection) -> None:
+        """Take a snapshot if it may tell more than is known; find out whether a program was edited."""
+        asked_at = datetime.now(UTC)
+        configuration = await connection.configuration()
+        is_due = time.monotonic() >= self._usage_due
+        if is_due or self._look_soon.is_set() or configuration != self._configuration:
             self._look_soon.clear()
-            await self._look(connection, with_stats=time.monotonic() >= self._usage_due)
+            await self._look(connection, with_stats=is_due)
+            self._configuration = configuration  # which may be older than the snapshot
+        else:
+            await self._hear(Heard(link={"heard_at": asked_at}))
 
     async def _look(self, connection: Connection, *, with_stats: bool) -> None:
         """Take a snapshot of the programs; with stats also of what they use, and of the machine."""

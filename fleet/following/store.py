@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db.models import F
 
 from fleet import database
 from fleet.following import leases
@@ -28,9 +29,11 @@ def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
         links = leases.locked(follower, batch.keys())
         held = {link: batch[host] for host, link in links.items()}
         for link, heard in held.items():
-            if heard.forgotten_after is not None:
-                FollowedEvent.objects.filter(host=link.host_id, number__gt=heard.forgotten_after).delete()
-                link.position = heard.forgotten_after
+            if heard.replaced_after is not None:
+                # They stay in the hub's history, with numbers that no host gives.
+                replaced = FollowedEvent.objects.filter(host=link.host_id, number__gt=heard.replaced_after)
+                replaced.update(number=-F("id"))
+                link.position = heard.replaced_after
         FollowedEvent.objects.bulk_create(
             [event for link, heard in held.items() for event in _new_events(link, heard)],
             ignore_conflicts=True,

@@ -12,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from fleet import database as hub
+from fleet.models import Host
 from hoody_site.access.groups import known_permissions, make_groups
 from hoody_site.stack.schedules import make_schedules
 
@@ -148,6 +149,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 def migrate() -> None:
     """Migrate the database to this version; raise DatabaseUnusable if tables or columns are missing."""
+    _forget_tables_elsewhere()
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except (OperationalError, ProgrammingError) as problem:
@@ -157,3 +159,15 @@ def migrate() -> None:
     wanted = set(connection.introspection.django_table_names(include_views=False))
     if missing := sorted(wanted - set(connection.introspection.table_names())):
         raise _damaged(f"it lacks the table {missing[0]}")
+
+
+def _forget_tables_elsewhere() -> None:
+    """Have the tables of hosts made here, if they were in a shared database until now.
+
+    Their migrations count as applied to both databases.
+    """
+    recorder = MigrationRecorder(connection)
+    if settings.HUB_DATABASE_URL or not recorder.has_table():
+        return
+    if Host._meta.db_table not in connection.introspection.table_names():
+        recorder.migration_qs.filter(app=hub.APP).delete()
