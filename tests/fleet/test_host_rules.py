@@ -6,7 +6,10 @@ from django.core.exceptions import ValidationError
 
 from fleet import validators
 
-NAME = "Field 'name' must have at most 63 lower-case letters, digits, '-' and '.', a letter or digit first and last"
+NAME = (
+    "Field 'name' must have at most 63 lower-case letters, digits, '-' and '.', a letter or digit first "
+    "and last"
+)
 URL = "Field 'url' must be an address such as https://web-1.example.com:8000"
 CA = "Field 'ca' must be the certificates of an authority in the PEM format"
 TOKEN = "Field 'token' must be an API token: at most 500 characters, without blanks"

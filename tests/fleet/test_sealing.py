@@ -63,7 +63,7 @@ def test_a_key_is_exchanged_by_a_new_one_in_the_line_before_it(key: Path) -> Non
     after = sealing.seal(TOKEN)
     write(key, new)
     assert sealing.unseal(after) == TOKEN
-    with pytest.raises(TokenUnreadable, match="was encrypted with another key than that in .*/hosts-key$"):
+    with pytest.raises(TokenUnreadable, match=r"was encrypted with another key than that in .*/hosts-key$"):
         sealing.unseal(before)
 
 
