@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
+
+from daemon_programs.models.fields import FIELD
 from daemon_programs.serializers.fields import (
     RequiredString,
     StrictBoolean,
+    StrictField,
     StrictInteger,
-    StrictObject,
     StrictSerializer,
     StrictString,
 )
@@ -18,6 +21,15 @@ from fleet.validators import INVITED_SECONDS
 STATES = tuple(Link.State.values)
 _MOST_CA = 100_000
 _MOST_NOTES = 10_000
+_LABELS: Any = FIELD["labels"].schema
+
+
+@extend_schema_field(_LABELS)
+class Labels(StrictField):
+    """Accept an object; the model checks the rules of labels."""
+
+    python_type = dict
+    what = "an object"
 
 
 class HostListSerializer(ListQuerySerializer):
@@ -47,7 +59,7 @@ class HostEditSerializer(StrictSerializer):
         required=False,
         help_text="The certificates (PEM) that its certificate must lead to. Empty: those of this system.",
     )
-    labels = StrictObject(required=False, help_text="As those of programs.")
+    labels = Labels(required=False, help_text="As those of programs.")
     notes = StrictString(max_length=_MOST_NOTES, required=False, help_text="Free text.")
     check = StrictBoolean(
         default=True, help_text="Ask the host first, and refuse what doesn't work. False: save it anyway."
@@ -73,7 +85,7 @@ class InviteSerializer(StrictSerializer):
         allow_null=True,
         help_text="The host's. One that is there may replace its address and token. Null: it chooses.",
     )
-    labels = StrictObject(default=dict, help_text="The labels that the host gets.")
+    labels = Labels(default=dict, help_text="The labels that the host gets.")
     ttl = StrictInteger(limits=INVITED_SECONDS, default=3600, help_text="Seconds that the code is valid for.")
 
 

@@ -26,7 +26,12 @@ from daemon_programs.timestamps import file_stamp
 from hoody_site.stack import database, folder, survivors, transfer
 
 _DATABASE = database.FILE.name
-_FILES = (settings.SECRET_KEY_FILE, settings.API_TOKEN_FILE, settings.DEFAULT_PROGRAMS_FILE)
+_FILES = (
+    settings.SECRET_KEY_FILE,
+    settings.STATE_DIR / "hosts-key",  # not one from elsewhere (DAEMON_HOSTS_KEY_FILE), which is kept there
+    settings.API_TOKEN_FILE,
+    settings.DEFAULT_PROGRAMS_FILE,
+)
 _NAMES = (_DATABASE, *(file.name for file in _FILES))
 # SQLite's companions of a database. An old one would be replayed over a restored database.
 _COMPANIONS = ("-wal", "-shm", "-journal")
