@@ -22,12 +22,14 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import schemathesis
+from django.core.exceptions import ValidationError
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CheckContext
 from schemathesis.core.parameters import ParameterLocation
@@ -35,6 +37,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from daemon_programs.serializers.batch import OPTIONS, BatchSerializer
+from fleet.validators import check_url
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
@@ -325,11 +328,19 @@ def prepare_host(case: schemathesis.Case, operation: str, world: World, *, well_
             case.body["name"] = possible["name"]  # the code is for any host
         if well_formed:
             case.body = {name: possible.get(name, value) for name, value in case.body.items()}
-        elif isinstance(url := case.body.get("url"), str) and 0 < len(url.strip()) <= len(url) <= 500:
+        elif is_address(case.body.get("url")):
             case.body = {**case.body, "url": possible["url"]}  # what is wrong is something else
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is not None and not path.mode.is_negative:
         case.path_parameters["name"] = world.host(world.next_kind(case.operation.method.upper()))
+
+
+def is_address(url: Any) -> bool:
+    """Whether a host could be asked at a URL."""
+    with suppress(ValidationError, TypeError, AttributeError):
+        check_url(url)
+        return len(url) <= 500
+    return False
 
 
 def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:
