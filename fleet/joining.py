@@ -26,4 +26,6 @@ def introduce(hub: str, body: dict[str, Any], *, ca: str = "") -> str:
         raise HostUnreachable(f"{sentence}. Look at the hub whether it has this host now") from problem
     if not answer.is_ok:
         raise Refused(f"The hub has refused: {answer.error}")
+    if not isinstance(answer.document, dict) or "name" not in answer.document:
+        raise Refused(f"What answers at {hub} is not a hub")
     return str(answer.document["name"])

@@ -159,7 +159,8 @@ def _segment(name: str) -> str:
 
 def _row(host: dict[str, Any], is_wide: bool) -> tuple[str, ...]:
     programs = host.get("programs")
-    running = "" if programs is None else f"{programs.get('running', 0)} of {sum(programs.values())}"
+    is_known = programs is not None and host["age_seconds"] is not None
+    running = f"{programs.get('running', 0)} of {sum(programs.values())}" if is_known else ""
     row = (
         host["name"],
         host["state"],

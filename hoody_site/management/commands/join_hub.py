@@ -45,7 +45,11 @@ class Command(DaemonCommand):
         hub, url = options["hub"].rstrip("/"), options["url"]
         _require(check_url, hub, "--hub")
         _require(check_url, url, "--url")
-        code = (sys.stdin.readline() if options["code_stdin"] else options["code_file"].read_text()).strip()
+        code = (
+            sys.stdin.readline()
+            if options["code_stdin"]
+            else options["code_file"].read_text(errors="replace")
+        ).strip()
         body = {
             "code": code,
             "name": options["name"],
@@ -65,7 +69,7 @@ class Command(DaemonCommand):
 
 
 def _certificates(file: Path | None, option: str) -> str:
-    text = file.read_text() if file else ""
+    text = file.read_text(errors="replace") if file else ""
     _require(check_ca, text, option)
     return text
 
