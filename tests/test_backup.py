@@ -17,7 +17,7 @@ from tests.processes import LONG_RUNNING
 from tests.program_sets import document, done, failed, mirrored, names, stored, write
 from tests.stack import Api, Stack, temporary_stack
 
-KEPT = {"db.sqlite3", "secret-key", "api-token", "programs.default.json"}
+KEPT = {"db.sqlite3", "secret-key", "hosts-key", "api-token", "programs.default.json"}
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def source() -> Iterator[tuple[Stack, Path]]:
     with temporary_stack() as stack:
         api = stack.start().api
         api.add(LONG_RUNNING, name="kept", boot=True, environment={"A": "ü"})
+        api.ok("hosts/add", {"name": "web-1", "url": stack.url, "token": "hdt_secret", "check": False})
         mirrored(stack)
         file = stack.folder.parent / "copy"
         assert done(stack, "backup", file) == f"Backed up to {file}.\n"
@@ -55,6 +56,8 @@ def test_restore_on_an_empty_folder(source: tuple[Stack, Path], own_stack: Stack
         assert stat.S_IMODE((own_stack.folder / name).stat().st_mode) == 0o600
     api = own_stack.start().api  # with the token of the backup
     assert set(names(api).values()) == {"example-web", "example-workers", "kept"}
+    problem = api.ok("hosts/web-1/check")["problem"]  # its token can be read
+    assert problem == "Host 'web-1' can't be reached: Connection refused"
     assert "shown only now" not in own_stack.output.read_text()
 
 
