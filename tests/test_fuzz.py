@@ -14,6 +14,7 @@ No operation is left out. What is exchanged before sending, and why:
   command is one that ends
 - ids become those of programs that exist, and ports theirs, most of the time
 - of a stream, which has no end, the beginning is looked at
+- what is passed on to a host goes to the same stack: its programs are read, and a batch is rehearsed
 """
 
 import itertools
@@ -37,6 +38,7 @@ from daemon_programs.serializers.batch import OPTIONS, BatchSerializer
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
+from tests.fleet import hubs
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -155,6 +157,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("logs")
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
+        hubs.add_host(stack, stack, "itself")
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
@@ -266,6 +269,9 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
+    if operation in ("readOfHost", "changeOnHost"):
+        pass_on_to_itself(case, operation, world)
+        return
     if "Ephemeral" in operation:
         # One whose input was closed by an earlier request refuses all others.
         takes_input = operation == "writeEphemeralInput" and well_formed
@@ -281,6 +287,15 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
         world.stack.api.ok(f"programs/{id}/restart", {"wait": True})
     if operation == "startProgram" and world.number() % 2:
         world.stack.api.ok(f"programs/{id}/stop", {"all": True})
+
+
+def pass_on_to_itself(case: schemathesis.Case, operation: str, world: World) -> None:
+    """A request that the host can answer; what it answers to others is tested with its own routes."""
+    case.path_parameters.update(name="itself", route="programs")
+    if operation == "changeOnHost" and isinstance(case.body, dict):
+        case.path_parameters["route"] = "programs/batch"
+        select = {"ids": [world.program("running")]}
+        case.body = {"action": "stop", "select": select, "dry_run": True}
 
 
 def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:

@@ -5,7 +5,7 @@ from rest_framework.response import Response
 
 from daemon_programs.api.base import DaemonViewSet
 from daemon_programs.api.paging import page
-from fleet.api.passing_operations import list_calls
+from fleet.api.openapi.passing import list_calls
 from fleet.models import HostCall
 from fleet.passing import history
 from fleet.serializers.calls import CallQuerySerializer

@@ -4,7 +4,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from daemon_programs.api.base import DaemonViewSet
-from fleet.api import passing_operations as schemas
+from fleet.api.openapi import passing as schemas
 
 _READ = ["fleet.view_host"]
 _CHANGE = [*_READ, "fleet.operate_host"]

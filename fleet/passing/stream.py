@@ -60,7 +60,7 @@ class HostStream:
                 self._read()
             except _NOT_NOW:
                 return None if time.monotonic() - self._heard_at > _SILENCE_SECONDS else b""
-            except (OSError, ValueError):
+            except OSError:
                 return None
         return events
 
@@ -99,5 +99,8 @@ class HostStream:
         if self._chunks is None:
             self._received += data
             return
-        self._received += self._chunks.joined(data)
-        self._is_over = self._chunks.is_over
+        try:
+            self._received += self._chunks.joined(data)
+            self._is_over = self._chunks.is_over
+        except ValueError:
+            self._is_over = True

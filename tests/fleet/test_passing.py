@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import trustme
 from tests.fleet import hubs
 from tests.fleet.scripted_hosts import ScriptedHost, answer, hang_up
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
+from tests.stream_client import StreamClient
 
 MAKE_USERS = """
 from django.contrib.auth.models import Group, Permission, User
@@ -327,3 +329,98 @@ def test_a_host_is_asked_over_tls_with_its_own_authority(stack: Stack, scripted:
             assert next(got.iter_lines(chunk_size=1)) == b"event: x"
         distrusted = scripted(host, ca=other.cert_pem.bytes().decode())
         assert "certificate" in distrusted.get("programs").json()["error"]
+
+
+# Streams
+
+
+def followed(hub: Stack, route: str, **options: Any) -> StreamClient:
+    return StreamClient(hub, f"hosts/{options.pop('host', 'web-1')}/api/v1/daemon/{route}", **options)
+
+
+def test_a_log_is_followed_through_a_hub_and_resumed(alice: Api, api: Api, hub: Stack, stack: Stack) -> None:
+    command = "sh -c 'for i in 1 2 3; do echo line $i; done; read x; echo line $x; read x'"
+    id = alice.add(command=command, stdin="pipe")
+    alice.ok(f"programs/{id}/start", {"wait": True})
+    with followed(hub, f"programs/{id}/logs/stream", lines=10) as client:
+        assert client.status == 200
+        assert client.headers["content-type"] == "text/event-stream"
+        assert client.lines(3) == ["line 1", "line 2", "line 3"]
+        position = client.last_id
+    alice.ok(f"programs/{id}/input", {"text": "4\n"})
+    with followed(hub, f"programs/{id}/logs/stream", after=position) as client:
+        assert client.line() == "line 4"
+    with followed(hub, f"programs/{id}/logs/stream", lines=1, last_event_id=position) as client:
+        assert client.line() == "line 4"
+        assert open_streams(stack) == open_streams(hub) == 1
+        api.ok(f"programs/remove/{id}")
+        assert client.until("end").data == {"reason": "removed"}
+        assert client.is_ended()
+    eventually(lambda: open_streams(stack) == open_streams(hub) == 0)
+    assert followed(hub, "programs/999999/logs/stream").body()["code"] == "not_found"
+    assert followed(hub, "events/stream", after="x").body()["code"] == "invalid"
+    assert followed(hub, "events/stream", wrong=1).status == 400
+
+
+def open_streams(stack: Stack) -> int:
+    metrics = stack.api.get("../../../metrics").text
+    return int(float(re.search(r"^daemon_streams_open (\S+)$", metrics, re.MULTILINE)[1]))  # type: ignore[index]
+
+
+def test_a_slow_client_slows_the_host_down_and_a_gone_one_leaves_it(hub: Stack, scripted: Any) -> None:
+    sent = []
+
+    def flood(line: socket.socket) -> None:
+        begin = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        line.sendall(begin.encode())
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        line.settimeout(30)
+        while True:
+            line.sendall(b"data: " + b"x" * 65536 + b"\n\n")
+            sent.append(time.monotonic())
+
+    with ScriptedHost(flood) as host:
+        name = scripted(host).base.split("/")[-4]
+        with followed(hub, "events/stream", host=name) as client:
+            assert client.status == 200
+            eventually(lambda: sent and time.monotonic() - sent[-1] > 0.3, what="the host has to wait")
+            held = len(sent)
+            assert held < 500  # of 64 KiB: what buffers of sockets hold
+            for _ in range(2 * held):
+                client._until(b"\n\n", time.monotonic() + 15)
+            assert len(sent) > held
+        ended = len(sent)
+        eventually(lambda: (len(sent), ended)[0] >= ended and time.monotonic() - sent[-1] > 0.3)
+        eventually(lambda: open_streams(hub) == 0)
+
+
+def test_streams_of_a_host_that_is_removed_or_not_allowed_any_more_end(hub: Stack, scripted: Any) -> None:
+    """They are looked at every 15 seconds."""
+    quiet = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with ScriptedHost(lambda line: line.sendall(quiet)) as host:
+        name = scripted(host).base.split("/")[-4]
+        made = hubs.run(hub, MAKE_GUEST)
+        with (
+            followed(hub, "events/stream", host=name) as removed,
+            followed(hub, "events/stream", host=name, token=made.split()[-1]) as forbidden,
+        ):
+            assert removed.status == forbidden.status == 200
+            hubs.run(
+                hub, "from django.contrib.auth.models import User; User.objects.get(username='g').delete()"
+            )
+            hubs.run(
+                hub,
+                f"from fleet.models import Host; Host.objects.filter(name={name!r}).update(url='http://x')",
+            )
+            assert removed.is_ended(25)
+            assert forbidden.is_ended(25)
+        assert host.gone.wait(10)
+
+
+MAKE_GUEST = """
+from django.contrib.auth.models import Group, User
+from hoody_site.access.models import ApiToken
+user = User.objects.create_user("g")
+user.groups.set(Group.objects.filter(name="viewers"))
+print(ApiToken.issue(user, "test"))
+"""
