@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -181,6 +182,11 @@ class _Child:
             lines = [rest]
         return [line.decode(errors="replace") for line in lines]
 
+    def end(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+
     def exit_code(self) -> int:
         """Wait for the end."""
         code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
@@ -198,23 +204,32 @@ def _run(
     waiting = list(hosts)
     running: dict[_Child, int] = {}  # how many of its outputs are open
     with selectors.DefaultSelector() as ready:
-        while waiting or running:
-            while waiting and len(running) < most:
-                child = _Child(context, waiting.pop(0), words)
-                running[child] = len(child.outputs)
-                for number, descriptor in enumerate(child.outputs):
-                    ready.register(descriptor, selectors.EVENT_READ, (child, number))
-            for key, _ in ready.select():
-                child, number = key.data
-                lines = child.lines_of(number)
-                for line in lines or ():
-                    if number == 0:
-                        display.line(child.host, line)
-                    else:
-                        click.echo(f"{child.host}: {line}", err=True)
-                if lines is None:
-                    ready.unregister(key.fileobj)
-                    running[child] -= 1
-                    if not running[child]:
-                        del running[child]
-                        yield child.exit_code()
+        try:
+            while waiting or running:
+                while waiting and len(running) < most:
+                    child = _Child(context, waiting.pop(0), words)
+                    running[child] = len(child.outputs)
+                    for number, descriptor in enumerate(child.outputs):
+                        ready.register(descriptor, selectors.EVENT_READ, (child, number))
+                for key, _ in ready.select():
+                    child, number = key.data
+                    if not _show(child, number, display):
+                        ready.unregister(key.fileobj)
+                        running[child] -= 1
+                        if not running[child]:
+                            del running[child]
+                            yield child.exit_code()
+        finally:  # of Ctrl-C, for example
+            for child in running:
+                child.end()
+
+
+def _show(child: _Child, number: int, display: _Lines) -> bool:
+    """Show what has come on one of the outputs of a child; return whether more can come."""
+    lines = child.lines_of(number)
+    for line in lines or ():
+        if number == 0:
+            display.line(child.host, line)
+        else:
+            click.echo(f"{child.host}: {line}", err=True)
+    return lines is not None

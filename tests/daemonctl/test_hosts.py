@@ -1,17 +1,19 @@
 """``daemonctl --host``: commands against one host of a hub, or several side by side."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
-from tests.daemonctl.conftest import Ctl
+from tests.daemonctl.conftest import Ctl, Open
 from tests.fleet import hubs
-from tests.stack import Api, Stack
+from tests.stack import Api, Stack, eventually
 
 NAMES = ("db-1", "web-1", "web-2")
 GONE = "web-gone"
@@ -41,16 +43,20 @@ def named(hub: Stack) -> Iterator[str]:
         def _answer(self, body: bytes | None = None) -> None:
             if self.path == "/api/v1/daemon/hosts":
                 hosts = [{"name": each} for each in (*NAMES, GONE)]
-                status, content = 200, json.dumps({"hosts": hosts}).encode()
-            else:
-                there = requests.request(
-                    self.command, hub.url + self.path, data=body, headers=dict(self.headers), timeout=60
-                )
-                status, content = there.status_code, there.content
+                self._send(200, [json.dumps({"hosts": hosts}).encode()])
+                return
+            address, head = hub.url + self.path, dict(self.headers)
+            with requests.request(
+                self.command, address, data=body, headers=head, stream=True, timeout=60
+            ) as there:
+                self._send(there.status_code, there.iter_content(1 if "/stream" in address else None))
+
+        def _send(self, status: int, parts: Iterable[bytes]) -> None:
             self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(OSError):
+                for part in parts:
+                    self.wfile.write(part)
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -128,6 +134,18 @@ def test_documents_of_several_hosts_have_the_host(on: Ctl, api: Api) -> None:
         "db-1  | hello",
         "web-1 | hello",
     ]
+
+
+def test_several_hosts_are_followed_until_ctrl_c(terminal: Open, named: str, hub: Stack, api: Api) -> None:
+    api.add(name="seen", command="sh -c 'echo hello; exec sleep 600'", boot=True)
+    words = ("--host", "web-[12]", "logs", "-f", "seen")
+    shell = terminal(*words, DAEMONCTL_URL=named, DAEMONCTL_TOKEN=hub.token)
+    children = eventually(lambda: psutil.Process(shell.process.pid).children())
+    for host in ("web-1", "web-2"):
+        shell.until(f"{host} | hello")
+    shell.type("\x03")
+    assert shell.ended() == 130
+    eventually(lambda: not any(map(psutil.Process.is_running, children)))
 
 
 @pytest.mark.parametrize(
