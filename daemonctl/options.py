@@ -15,7 +15,13 @@ Command = Callable[..., Any]
 
 def client(context: click.Context) -> Client:
     """Return the client of the daemon that the command line names."""
-    return Client(contexts.find(context.find_root().params.get("context")))
+    given = context.find_root().params
+    return Client(contexts.find(given.get("context"), given.get("host")))
+
+
+def hub(context: click.Context) -> Client:
+    """Return the client of the daemon itself, even if the command line names a host of it."""
+    return Client(contexts.find(context.find_root().params.get("context"), host=""))
 
 
 def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:

@@ -5,18 +5,17 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
+from daemon_programs.actors import BEHALF_HEADER
 from fleet.exceptions import HostUnreachable, NoConnection
 from fleet.models import Host
 
 PATH = "/api/v1/daemon/"
-# Names the person for whom a hub asks: see `daemon_programs.actors`.
-BEHALF_HEADER = "On-Behalf-Of"
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _KEPT_CONNECTIONS = 8
@@ -49,7 +48,7 @@ def headers_for(host: Host, user: str = "") -> dict[str, str]:
     """Return the headers of a request to a host; ``user`` is the person for whom it is made."""
     headers = {"Authorization": f"Bearer {host.token}", "User-Agent": "hoody-daemon hub"}
     if user:
-        headers[BEHALF_HEADER] = user
+        headers[BEHALF_HEADER] = quote(user, safe=" @+")  # names may have any characters, headers may not
     return headers
 
 

@@ -15,6 +15,7 @@ No operation is left out. What is exchanged before sending, and why:
 - hosts are the stack itself, under names that are free, and codes of invitations are valid
 - ids become those of programs that exist, and ports theirs, most of the time
 - of a stream, which has no end, the beginning is looked at
+- what is passed on to a host goes to the same stack: its programs are read, and a batch is rehearsed
 
 Where a constraint is broken, or kept, in several ways, `make test` sends the first of them and some of the
 others, so that fields of one kind share them; `make drills` sends all.
@@ -44,6 +45,7 @@ from fleet.validators import check_url
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
+from tests.fleet import hubs
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -201,6 +203,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("logs")
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
+        hubs.add_host(stack, stack, "itself")
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
@@ -317,6 +320,9 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
         return
+    if operation in ("readOfHost", "changeOnHost"):
+        pass_on_to_itself(case, operation, world)
+        return
     if "Ephemeral" in operation:
         # One whose input was closed by an earlier request refuses all others.
         takes_input = operation == "writeEphemeralInput" and well_formed
@@ -361,6 +367,15 @@ def is_address(url: Any) -> bool:
         check_url(url)
         return len(url) <= 500
     return False
+
+
+def pass_on_to_itself(case: schemathesis.Case, operation: str, world: World) -> None:
+    """A request that the host can answer; what it answers to others is tested with its own routes."""
+    case.path_parameters.update(name="itself", route="programs")
+    if operation == "changeOnHost" and isinstance(case.body, dict):
+        case.path_parameters["route"] = "programs/batch"
+        select = {"ids": [world.program("running")]}
+        case.body = {"action": "stop", "select": select, "dry_run": True}
 
 
 def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:

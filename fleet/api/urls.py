@@ -2,9 +2,17 @@
 
 from django.urls import path
 
+from fleet.api.calls import CallViewSet
 from fleet.api.hosts import HostViewSet
+from fleet.api.passing import PassingViewSet
 
 urlpatterns = [
+    path("fleet/calls", CallViewSet.as_view({"get": "list"}), name="host-calls"),
+    path(
+        "hosts/<str:name>/api/v1/daemon/<path:route>",
+        PassingViewSet.as_view({"get": "read", "post": "change"}),
+        name="host-route",
+    ),
     path("hosts", HostViewSet.as_view({"get": "list"}), name="hosts"),
     path("hosts/add", HostViewSet.as_view({"post": "add"}), name="host-add"),
     path("hosts/edit/<str:name>", HostViewSet.as_view({"post": "edit"}), name="host-edit"),

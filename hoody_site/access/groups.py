@@ -7,7 +7,14 @@ from django.db import connection
 
 # Codenames of permissions by group. With `add_program` a user can run any command.
 GROUPS = {
-    "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram", "view_host"],
+    "viewers": [
+        "view_program",
+        "view_event",
+        "view_delivery",
+        "view_ephemeralprogram",
+        "view_host",
+        "view_hostcall",
+    ],
     "operators": [
         "view_program",
         "view_event",
@@ -21,6 +28,7 @@ GROUPS = {
         "delete_ephemeralprogram",
         "operate_ephemeralprogram",
         "view_host",
+        "view_hostcall",
         "operate_host",
     ],
 }

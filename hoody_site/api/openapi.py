@@ -34,6 +34,7 @@ _WAITING = {
     "quickStart",
     "stopEphemeralProgram",
 }
+_PASSED_ON = {"readOfHost", "changeOnHost"}  # with the answers of the host
 
 _ERROR = {
     "type": "object",
@@ -109,6 +110,7 @@ _ERRORS = {
         "permission_denied",
     ),
     "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
+    "405": _fault(405, "The route does not have this method."),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
         "The programs are not as in the given revision, or belong to another set; nothing was changed.",
@@ -132,6 +134,12 @@ _ERRORS = {
     "431": _fault(431, "There are more than 100 headers, or one is longer than 8190 bytes."),
     "500": _fault(500, "An internal error."),
     "501": _fault(501, "The Transfer-Encoding is not supported."),
+    "502": _error(
+        "The host can't be reached, does not accept the hub's token, or is no daemon. What was sent may have "
+        "arrived.",
+        "Host 'web-1' can't be reached: Connection refused",
+        "host_unreachable",
+    ),
     "503": _error(
         "supervisord can't be reached or does not accept the change, or the database can't be used.",
         "supervisord can't be reached; nothing was changed",
@@ -203,6 +211,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         codes |= {"413", "415"}
     if operation["operationId"] == "applyPrograms":
         codes.add("409")
+    if operation["operationId"] in _PASSED_ON:
+        codes |= {"405", "409", "502", "504"}
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

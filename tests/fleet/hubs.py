@@ -16,7 +16,9 @@ from fleet import database
 from fleet.models import Host
 given = json.loads({text!r})
 with database.atomic():
-    host = Host(name=given["name"], url=given["url"], labels=given["labels"], added_by="admin")
+    host = Host(
+        name=given["name"], url=given["url"], ca=given["ca"], labels=given["labels"], added_by="admin"
+    )
     host.token = given["token"]
     host.full_clean(exclude=["sealed_token"])
     host.save()
@@ -28,8 +30,8 @@ def add_host(
     hub: Stack, host: Stack, name: str, *, labels: Mapping[str, str] | None = None, **changed: str
 ) -> None:
     """Add a stack, with its administrator's token, to the hosts of another; ``changed`` are other values."""
-    given = {"name": name, "url": host.url, "token": host.token, "labels": dict(labels or {}), **changed}
-    run(hub, _ADD.format(text=json.dumps(given)))
+    given = {"name": name, "url": host.url, "ca": "", "token": host.token, "labels": dict(labels or {})}
+    run(hub, _ADD.format(text=json.dumps({**given, **changed})))
 
 
 def remove_host(hub: Stack, name: str) -> None:
