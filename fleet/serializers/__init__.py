@@ -1,0 +1,1 @@
+"""Input about hosts that is checked, and hosts as JSON."""
