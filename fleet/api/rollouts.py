@@ -6,13 +6,13 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from daemon_programs.api.base import ADD, CHANGE, REMOVE, VIEW, DaemonViewSet, checked
-from daemon_programs.api.batch import PERMISSIONS
+from daemon_programs.api.base import DaemonViewSet, checked
 from daemon_programs.api.paging import page
 from daemon_programs.serializers.verbs import NoFieldsSerializer
-from fleet.api import rollout_operations as schemas
+from fleet.api.openapi import rollouts as schemas
 from fleet.models import Rollout
 from fleet.rollouts import services
+from fleet.rollouts.permissions import SEE, STEER, needed, needed_to_rehearse
 from fleet.rollouts.representation import listed_rollouts, rollout_document
 from fleet.rollouts.services import Wanted
 from fleet.rollouts.targets import Targets
@@ -22,9 +22,6 @@ from fleet.serializers.rollouts import (
     FleetBatchSerializer,
     RolloutQuerySerializer,
 )
-
-SEE = ["fleet.view_host", *VIEW]
-STEER = [*SEE, "fleet.operate_host"]
 
 
 class RolloutViewSet(DaemonViewSet):
@@ -61,13 +58,13 @@ class RolloutViewSet(DaemonViewSet):
     def apply(self, request: Request) -> Response:
         """Apply a list of programs to hosts, or return what that would change."""
         values = checked(FleetApplySerializer, request.data)
-        return _begun(request, Rollout.Kind.APPLY, values, _needed_for_apply(values["prune"]))
+        return _begun(request, Rollout.Kind.APPLY, values)
 
     @schemas.batch_on_hosts
     def batch(self, request: Request) -> Response:
         """Do something with programs of hosts, or tell what that would do."""
         values = checked(FleetBatchSerializer, request.data)
-        return _begun(request, Rollout.Kind.BATCH, values, PERMISSIONS[values["action"]])
+        return _begun(request, Rollout.Kind.BATCH, values)
 
     @schemas.pause_rollout
     def pause(self, request: Request, id: str) -> Response:
@@ -90,26 +87,13 @@ class RolloutViewSet(DaemonViewSet):
         return _steered(request, "rollback", id)
 
 
-def needed_to_steer(rollout: Rollout) -> list[str]:
-    """Return the permissions for a roll-out's verbs: those that it took to begin it."""
-    if rollout.kind == Rollout.Kind.APPLY:
-        return [*STEER, *_needed_for_apply(rollout.body.get("prune", False))]
-    return [*STEER, *PERMISSIONS[rollout.body["action"]]]
-
-
-def _needed_for_apply(prunes: bool) -> list[str]:
-    """Return the permissions for an apply. What each host's plan will do is not known before."""
-    return [*ADD, *CHANGE, *(REMOVE if prunes else [])]
-
-
-def _begun(request: Request, kind: str, values: dict[str, Any], needed: list[str]) -> Response:
+def _begun(request: Request, kind: str, values: dict[str, Any]) -> Response:
     user = request.user.get_username()
     rollout = _wanted(kind, values, dict(request.data))
     if values["dry_run"]:
-        # As for the hosts' own routes: a plan is for those who may view, what a verb would do isn't.
-        _require(request, [] if kind == Rollout.Kind.APPLY else needed)
+        _require(request, needed_to_rehearse(kind, rollout.body))
         return Response({"success": True, "dry_run": True, "hosts": services.rehearse(rollout, user)})
-    _require(request, [*STEER, *needed])
+    _require(request, needed(kind, rollout.body))
     begun = services.begin(rollout, user, wait=values["wait"])
     return Response({"success": True, "dry_run": False, "rollout": rollout_document(begun)})
 
@@ -126,7 +110,8 @@ def _wanted(kind: str, values: dict[str, Any], sent: dict[str, Any]) -> Wanted:
 
 
 def _steered(request: Request, verb: str, id: str) -> Response:
-    _require(request, needed_to_steer(services.get(id)))
+    present = services.get(id)
+    _require(request, needed(present.kind, present.body))
     checked(NoFieldsSerializer, request.data)
     rollout = services.VERBS[verb](id, request.user.get_username())
     return Response({"success": True, "rollout": rollout_document(rollout)})

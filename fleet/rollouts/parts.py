@@ -211,8 +211,9 @@ class _Step:
 
     def _look_at_programs(self) -> None:
         """Look whether the programs have stayed well, once they had the time for it."""
-        if self.part.settles_until > timezone.now():
-            self._save(due_at=self.part.settles_until)
+        until = self.part.settles_until
+        if until is not None and until > timezone.now():
+            self._save(due_at=until)
             return
         answer = self._get("programs", include_status="true")
         if not answer.is_ok:

@@ -1,1 +1,1 @@
-"""Input about hosts that is checked, and hosts as JSON."""
+"""Validate what clients send about hosts."""
