@@ -365,6 +365,8 @@ SPECTACULAR_SETTINGS = {
 # seconds. `max_attempts` and `retry` keep it from repeating a task; scheduled functions may be called at any
 # time.
 QUEUE_NAME = engines.queue_name(SECRET_KEY)  # no two installations have the same
+# The functions of schedules that the queue begins with, instead of waiting half a minute.
+QUEUE_STARTS_WITH = ("fleet.tasks.drive_rollouts",)
 Q_CLUSTER: dict[str, Any] = {
     "name": QUEUE_NAME if BROKER_URL else "daemon",
     **({"redis": BROKER_URL} if BROKER_URL else {"orm": "default"}),

@@ -125,6 +125,12 @@ class World:
             self._launches[kind] = self.stack.api.ok("quick-start", body)["temporary_id"]
         return self._launches[kind]
 
+    def rollout(self) -> int:
+        """A roll-out that can still be steered. The stack has no hosts."""
+        body = {"hosts": {"all": True}, "programs": [], "paused": True}
+        id: int = self.stack.api.ok("fleet/apply", body)["rollout"]["id"]
+        return id
+
     def delivery(self) -> dict[str, int]:
         """One that is over: the program whose it is, and its own id."""
         id = self.program("alive")
@@ -193,14 +199,15 @@ def lightened(document: dict[str, Any]) -> dict[str, Any]:
     """The document with few fields in lists of programs: all of them are sent one by one, and take long."""
     schemas = document["components"]["schemas"]
     few = ("name", "command", "user", "enabled", "labels", "set")
-    lists = schemas["ApplyRequest"]["properties"]
     for name, schema in (
         ("programs", "AppliedProgramRequest"),
         ("defaults", "PatchedProgramDefaultsRequest"),
     ):
         fields = schemas[schema]["properties"]
         light = {**schemas[schema], "properties": {each: fields[each] for each in few if each in fields}}
-        lists[name] = {"type": "array", "maxItems": 3, "items": light} if name == "programs" else light
+        for body in ("ApplyRequest", "FleetApplyRequest"):
+            lists = schemas[body]["properties"]
+            lists[name] = {"type": "array", "maxItems": 3, "items": light} if name == "programs" else light
     return document
 
 
@@ -259,12 +266,20 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     if well_formed and case.headers.get("Last-Event-ID") == "0" and "Log" in operation:
         # Of headers the shortest value is tried, pattern or not.
         case.headers["Last-Event-ID"] = "-" if operation == "streamLogs" else "0-0-0-0"
+    if well_formed and "Idempotency-Key" in case.headers:
+        # The answer to an earlier request would be about programs that are gone.
+        case.headers["Idempotency-Key"] = f"key-{world.number()}"
     if well_formed and "select" in (case.query or {}) and world.number() % 2:
         case.query["select"] = ["*"]  # a word that is made up names no program
     world.come_alive()
     method = case.operation.method.upper()
     path = case.meta.components.get(ParameterLocation.PATH)
     if path is None or path.mode.is_negative or not (kind := world.next_kind(method)):
+        return
+    if operation == "getRequest":
+        return
+    if "Rollout" in operation:
+        case.path_parameters["id"] = world.rollout()
         return
     if "Ephemeral" in operation:
         # One whose input was closed by an earlier request refuses all others.
@@ -302,6 +317,8 @@ def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:
 def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
     """The same with what no schema can say: names that are free, fields that go together."""
     body = dict(body)
+    if isinstance(body.get("hosts"), dict):
+        body["hosts"] = {"all": True}  # of which there are none
     if isinstance(body.get("programs"), list):
         return consistent_list(body, world)
     if "id" in body:

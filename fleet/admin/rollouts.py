@@ -62,11 +62,11 @@ class RolloutAdmin(RecordAdmin):
         return [path("<path:object_id>/steer/", view, name="fleet_rollout_steer"), *super().get_urls()]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user sees roll-outs, as in the API: who may view hosts and programs."""
-        return request.user.has_perms(SEE)
+        """Return whether the user sees roll-outs."""
+        return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user sees roll-outs."""
+        """Return whether the user sees roll-outs, by the rule of the API."""
         return request.user.has_perms(SEE)
 
     def has_steer_permission(self, request: HttpRequest, rollout: Rollout) -> bool:

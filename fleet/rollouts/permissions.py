@@ -6,8 +6,8 @@ from daemon_programs.api.base import ADD, CHANGE, REMOVE, VIEW
 from daemon_programs.api.batch import PERMISSIONS
 from fleet.models import Rollout
 
-SEE = ["fleet.view_host", *VIEW]
-STEER = [*SEE, "fleet.operate_host"]
+SEE = ["fleet.view_rollout", *VIEW]  # they show what hosts have answered about programs
+STEER = [*SEE, "fleet.view_host", "fleet.operate_host"]
 
 
 def needed(kind: str, body: dict[str, Any]) -> list[str]:

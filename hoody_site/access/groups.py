@@ -5,7 +5,14 @@ from django.db import connection
 
 # Codenames of permissions by group. With `add_program` a user can run any command.
 GROUPS = {
-    "viewers": ["view_program", "view_event", "view_delivery", "view_ephemeralprogram", "view_host"],
+    "viewers": [
+        "view_program",
+        "view_event",
+        "view_delivery",
+        "view_ephemeralprogram",
+        "view_host",
+        "view_rollout",
+    ],
     "operators": [
         "view_program",
         "view_event",
@@ -19,6 +26,7 @@ GROUPS = {
         "delete_ephemeralprogram",
         "operate_ephemeralprogram",
         "view_host",
+        "view_rollout",
         "operate_host",
     ],
 }
