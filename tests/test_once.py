@@ -79,10 +79,12 @@ def test_key_that_is_none_is_refused(api: Api, key: str) -> None:
     answer = send(api, key, BATCH)
     assert answer.status_code == 400
     assert answer.json()["errors"] == {
-        "Idempotency-Key": [
-            "Header 'Idempotency-Key' must be 1 to 100 letters, digits, '.', '_', '~' and '-'"
-        ]
+        "Idempotency-Key": ["The Idempotency-Key must be 1 to 100 letters, digits, '.', '_', '~' and '-'"]
     }
+
+
+def test_what_no_key_can_be_is_not_looked_for(api: Api) -> None:
+    assert api.get("requests/a%20b").json()["errors"].keys() == {"Idempotency-Key"}
 
 
 def test_request_that_has_not_arrived_is_unknown(api: Api) -> None:

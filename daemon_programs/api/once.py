@@ -63,9 +63,7 @@ def state_of(record: KeptAnswer | None) -> str:
 
 def _begin(request: Request, key: str) -> KeptAnswer:
     """Return the record of a request: a new one, or that of the same request if it was answered."""
-    if not _KEY.fullmatch(key):
-        sentence = f"Header '{HEADER}' must be 1 to 100 letters, digits, '.', '_', '~' and '-'"
-        raise serializers.ValidationError({HEADER: [sentence]})
+    _check(key)
     user = request.user.get_username()
     digest = hashlib.sha256(request.path.encode() + b"\0" + _canonical(request.data)).hexdigest()
     try:
@@ -80,6 +78,12 @@ def _begin(request: Request, key: str) -> KeptAnswer:
     if record.code is None:
         raise Conflict("The request with this key was interrupted: whether it was carried out is not known")
     return record
+
+
+def _check(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        sentence = f"The {HEADER} must be 1 to 100 letters, digits, '.', '_', '~' and '-'"
+        raise serializers.ValidationError({HEADER: [sentence]})
 
 
 def _canonical(body: Any) -> bytes:
@@ -103,6 +107,7 @@ class RequestViewSet(DaemonViewSet):
     @schemas.retrieve_request
     def retrieve(self, request: Request, key: str) -> Response:
         """Return what has become of a request of the user, and its answer."""
+        _check(key)
         record = KeptAnswer.objects.filter(user=request.user.get_username(), key=key).first()
         document: dict[str, Any] = {"success": True, "key": key, "state": state_of(record)}
         if record is not None and record.code is not None:
