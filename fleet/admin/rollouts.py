@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -46,6 +47,18 @@ class RolloutStateFilter(StateFilter):
     states = STATES
 
 
+class RolloutRows(ChangeList):
+    """A page of the list, with how many hosts there are of each state."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the roll-outs of the page."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        counts = handing.count_each(self.result_list)
+        for rollout in self.result_list:
+            rollout.counts = counts[rollout.pk]
+
+
 @admin.register(Rollout)
 class RolloutAdmin(RecordAdmin):
     """The roll-outs, which can be viewed and steered."""
@@ -60,6 +73,10 @@ class RolloutAdmin(RecordAdmin):
         """Add the address of the buttons."""
         view = self.admin_site.admin_view(self.steer_view)
         return [path("<path:object_id>/steer/", view, name="fleet_rollout_steer"), *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
+        return RolloutRows
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Return whether the user sees roll-outs."""
@@ -86,7 +103,7 @@ class RolloutAdmin(RecordAdmin):
     @admin.display(description="hosts")
     def hosts(self, rollout: Rollout) -> str:
         """Return how many hosts there are of each state: "3 succeeded, 1 failed"."""
-        counts = handing.count(rollout)
+        counts = rollout.counts  # type: ignore[attr-defined]  # of the list
         words = RolloutPart.State
         return ", ".join(f"{counts[state]} {state.label}" for state in words if counts[state]) or "none"
 

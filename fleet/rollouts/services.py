@@ -23,6 +23,7 @@ _ASKED_AT_ONCE = 8
 _ANSWER_SECONDS = 20.0
 _LONGEST_WAIT_SECONDS = 300
 _LOOK_SECONDS = 0.5
+_KEPT = 200
 
 _State = Rollout.State
 
@@ -166,8 +167,17 @@ def _make(wanted: Wanted, user: str) -> Rollout:
         RolloutPart.objects.bulk_create(
             RolloutPart(rollout=rollout, host=host.name, place=place) for place, host in enumerate(hosts)
         )
+    _forget_old()
     handing.advance(rollout.pk)
     return rollout
+
+
+def _forget_old() -> None:
+    """Delete all but the latest roll-outs, unless they are under way: they hold copies of programs."""
+    oldest = Rollout.objects.order_by("-pk").values_list("pk", flat=True)[_KEPT - 1 : _KEPT].first()
+    if oldest is not None:
+        under_way = Rollout.objects.active().values("pk")
+        Rollout.objects.filter(pk__lt=oldest, ended_at__isnull=False).exclude(pk__in=under_way).delete()
 
 
 def _wait(rollout: Rollout, watch: Watch) -> None:

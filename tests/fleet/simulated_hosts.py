@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,10 +22,11 @@ class SimulatedHost(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str, *, has_keys: bool = True) -> None:
+    def __init__(self, name: str, *, has_keys: bool = True, seconds: float = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.name = name
         self.has_keys = has_keys
+        self.seconds = seconds  # that a change takes
         self.programs: dict[str, dict[str, Any]] = {}
         self.done: list[str] = []  # each change that was made, such as "apply" or "restart"
         self.asked_for: list[str] = []  # the person of each request
@@ -129,6 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             if trouble == "busy":
                 self._answer(503, {"success": False, "error": "Too busy", "code": "busy"})
                 return
+            time.sleep(0 if is_question else host.seconds)
             kept = host.kept.get(key or "")
             code, answer = (kept["code"], kept["answer"]) if kept else host.change(route, body)
             if key and trouble == "die":

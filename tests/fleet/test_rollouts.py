@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_q.models import Schedule
 
 from daemon_programs.exceptions import Refused
+from fleet import tasks
 from fleet.exceptions import HostNotFound
 from fleet.models import Host, HostCall, Link, Rollout, RolloutPart
-from fleet.rollouts import driver, handing, parts, services
+from fleet.rollouts import driver, handing, parts, schedule, services
 from fleet.rollouts.services import Wanted
 from fleet.rollouts.targets import Targets
 from tests.fleet.simulated_hosts import SimulatedHost, simulated_hosts
@@ -406,3 +408,57 @@ def test_rehearsal_asks_each_host_and_changes_nothing(hosts: list[SimulatedHost]
     assert "can't be reached" in two["error"]
     assert three == {"host": "web-3", "error": "Host 'web-3' is lost"}
     assert (hosts[0].done, Rollout.objects.count()) == ([], 0)
+
+
+def test_only_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_KEPT", 2)
+    paused = begin(paused=True)
+    made = [begin() for _ in range(4)]
+    assert set(Rollout.objects.values_list("pk", flat=True)) == {paused.pk, made[2].pk, made[3].pk}
+
+
+# The queue
+
+
+def test_schedule_is_there_as_long_as_something_is_under_way(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("django_q.tasks.async_task", lambda function, **options: told.append(function))
+    monkeypatch.setattr(driver, "start", lambda: told.append("driver"))
+    assert (schedule.schedules(), tasks.drive_rollouts()) == ([], False)
+    rollout = begin()
+    schedule.drive_soon()
+    schedule.drive_soon()
+    assert Schedule.objects.filter(name="drive roll-outs").count() == 1
+    assert (schedule.schedules(), tasks.drive_rollouts()) == ([schedule.DRIVE], True)
+    assert told == ["fleet.tasks.drive_rollouts", "fleet.tasks.drive_rollouts", "driver"]
+    run(rollout)
+    assert (schedule.schedules(), tasks.drive_rollouts()) == ([], False)
+    assert not Schedule.objects.filter(name="drive roll-outs").exists()
+
+
+def test_queue_that_is_away_does_not_fail_a_roll_out(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def be_away(function: str, **options: Any) -> None:
+        raise OSError("the queue is away")
+
+    monkeypatch.setattr("django_q.tasks.async_task", be_away)
+    begin()
+    schedule.drive_soon()
+    assert Schedule.objects.filter(name="drive roll-outs").exists()
+
+
+def test_task_that_was_lost_is_queued_again(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[int] = []
+    monkeypatch.setattr(driver, "async_task", lambda function, part, **options: queued.append(part))
+    rollout = begin()
+    assert driver.look()
+    assert driver.look()
+    assert len(queued) == 1
+    rollout.parts.update(due_at=timezone.now())  # ten seconds later
+    driver.look()
+    assert len(queued) == 2
