@@ -4,6 +4,7 @@ A step is one task of the queue. It is short, and says in the row what it is abo
 part up again, after a kill or a lost answer, first asks the host what has become of that.
 """
 
+import logging
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from fleet.client import PATH, Answer
 from fleet.exceptions import HostNotFound, HostUnreachable, NoConnection, TokenUnreadable
 from fleet.models import Host, HostCall, Rollout, RolloutPart
 from fleet.rollouts import messages
+
+logger = logging.getLogger(__name__)
 
 _State = RolloutPart.State
 
@@ -111,7 +114,10 @@ class _Step:
         except HostUnreachable as problem:
             self._wait_for_host(str(problem))
         except TokenUnreadable as problem:
-            self._fail(str(problem))
+            self._give_up(str(problem))
+        except (AttributeError, KeyError, TypeError, ValueError):  # what answers is no daemon, or another one
+            logger.exception("The answer of host '%s' can't be understood", self.part.host)
+            self._give_up("The host's answer can't be understood")
 
     # What is asked
 
@@ -266,10 +272,15 @@ class _Step:
         if now - since < (_PATIENCE_AFTER_SENDING if is_sent else _PATIENCE):
             self._save(silent_since=since)
             self._later(2, problem)
-        elif is_sent:
-            self._end_unknown(problem)
         else:
+            self._give_up(problem)
+
+    def _give_up(self, problem: str) -> None:
+        """End without knowing more than whether anything was sent."""
+        if self.part.sent_at is None:
             self._fail(problem)
+        else:
+            self._end_unknown(problem)
 
     def _later(self, seconds: float, problem: str = "") -> None:
         self._save(due_at=timezone.now() + timedelta(seconds=seconds), error=problem)

@@ -48,6 +48,8 @@ PAGES = {
     "temporary program": f"/admin/{EPHEMERAL}{{temporary}}/change/",
     "log of a temporary program": f"/admin/{EPHEMERAL}{{temporary}}/log/",
     "run something": f"/admin/{EPHEMERAL}add/",
+    "roll-outs": "/admin/fleet/rollout/",
+    "roll-out": "/admin/fleet/rollout/{rollout}/change/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -87,11 +89,13 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
     api.until(ids["fatal"], "fatal")
     api.ok(f"programs/{ids['range']}/start", {"port": 24001})
     events = api.get("events", limit=1).json()["events"]
+    rollout = {"hosts": {"all": True}, "programs": [], "paused": True}
+    begun = api.ok("fleet/apply", rollout)["rollout"]["id"]
     with Quick(staffed) as quick:
         name = quick.status(quick.run("sleep 1000"))["name"]
         link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
         assert link
-        yield {**ids, "event": events[0]["id"], "temporary": link[1]}
+        yield {**ids, "event": events[0]["id"], "temporary": link[1], "rollout": begun}
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
 

@@ -31,6 +31,7 @@ class SimulatedHost(ThreadingHTTPServer):
         self.done: list[str] = []  # each change that was made, such as "apply" or "restart"
         self.asked_for: list[str] = []  # the person of each request
         self.kept: dict[str, dict[str, Any]] = {}  # by key
+        self.is_no_daemon = False
         self.not_ready = ""  # the name of a program that does not become ready
         # What happens to the next requests that would change something, one word each: "drop" (before the
         # work), "lose" (the answer), "busy" (503), "die" (after the work).
@@ -109,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path).path.removeprefix("/api/v1/daemon/").split("/")
-        if parts[0] == "programs":
+        if self.server.is_no_daemon:
+            self._answer(200, {"it": "works"})
+        elif parts[0] == "programs":
             self._answer(200, {"programs": list(self.server.programs.values())})
         elif self.server.has_keys:
             kept = self.server.kept.get(parts[1], {"state": "unknown"})

@@ -182,6 +182,20 @@ def test_host_that_can_not_be_reached_is_tried_for_a_while(hosts: list[Simulated
     assert list(states(rollout).values()) == ["failed", "succeeded", "succeeded"]
 
 
+def test_host_that_is_no_daemon_fails(hosts: list[SimulatedHost]) -> None:
+    hosts[0].is_no_daemon = True
+    rollout = run(begin(max_failures=3))
+    assert list(states(rollout).values()) == ["failed", "succeeded", "succeeded"]
+    assert errors(rollout)[0] == "The host's answer can't be understood"
+
+
+def test_token_that_can_not_be_read_fails(hosts: list[SimulatedHost]) -> None:
+    Host.objects.filter(name="web-1").update(sealed_token="of another key")
+    rollout = run(begin())
+    assert states(rollout)["web-1"] == "failed"
+    assert "was encrypted with another key" in errors(rollout)[0]
+
+
 def test_host_that_is_busy_is_asked_again(hosts: list[SimulatedHost]) -> None:
     hosts[0].trouble = ["busy", "busy"]
     rollout = run(begin())
