@@ -29,6 +29,7 @@ _COMMANDS = {
     "apply": "apply",
     "diff": "apply",
     "export": "apply",
+    "rollout": "rollout",
     "attach": "programs",
     "import": "importing",
     "top": "status",

@@ -4,6 +4,7 @@ from fleet.models.call import HostCall
 from fleet.models.copies import FollowedEvent, FollowedProgram, HostUsage
 from fleet.models.host import Host, Invitation
 from fleet.models.link import Follower, Link
+from fleet.models.rollout import Rollout, RolloutPart
 
 __all__ = [
     "FollowedEvent",
@@ -14,4 +15,6 @@ __all__ = [
     "HostUsage",
     "Invitation",
     "Link",
+    "Rollout",
+    "RolloutPart",
 ]

@@ -14,6 +14,7 @@ GROUPS = {
         "view_ephemeralprogram",
         "view_host",
         "view_hostcall",
+        "view_rollout",
     ],
     "operators": [
         "view_program",
@@ -29,6 +30,7 @@ GROUPS = {
         "operate_ephemeralprogram",
         "view_host",
         "view_hostcall",
+        "view_rollout",
         "operate_host",
     ],
 }

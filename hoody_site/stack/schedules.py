@@ -1,6 +1,5 @@
 """Create the schedules of the queue, at every start."""
 
-from django.conf import settings
 from django.utils import timezone
 
 from daemon_programs import tasks as program_tasks
@@ -13,9 +12,12 @@ def make_schedules() -> None:
     """Create or update the schedules, due at once, and delete those that no longer exist."""
     from django_q.models import Schedule
 
-    schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES, *tasks.SCHEDULES]
-    if settings.HUB_DATABASE_URL:
-        schedules += fleet_tasks.SCHEDULES
+    schedules = [
+        *program_tasks.SCHEDULES,
+        *quick_start_tasks.SCHEDULES,
+        *fleet_tasks.schedules(),
+        *tasks.SCHEDULES,
+    ]
     names = [name for name, _, _ in schedules]
     for name, function, minutes in schedules:
         Schedule.objects.update_or_create(

@@ -52,6 +52,8 @@ PAGES = {
     "hosts": f"/admin/{HOSTS}",
     "host": f"/admin/{HOSTS}{{host}}/change/",
     "new invitation": "/admin/fleet/invitation/add/",
+    "roll-outs": "/admin/fleet/rollout/",
+    "roll-out": "/admin/fleet/rollout/{rollout}/change/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -91,6 +93,8 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
     api.until(ids["fatal"], "fatal")
     api.ok(f"programs/{ids['range']}/start", {"port": 24001})
     events = api.get("events", limit=1).json()["events"]
+    rollout = {"hosts": {"all": True}, "programs": [], "paused": True}
+    begun = api.ok("fleet/apply", rollout)["rollout"]["id"]
     with Quick(staffed) as quick:
         name = quick.status(quick.run("sleep 1000"))["name"]
         link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
@@ -101,7 +105,7 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
         )
         host = re.search(r'/(\d+)/change/">web-1<', AdminClient(staffed).page(HOSTS))
         assert host
-        yield {**ids, "event": events[0]["id"], "temporary": link[1], "host": host[1]}
+        yield {**ids, "event": events[0]["id"], "temporary": link[1], "host": host[1], "rollout": begun}
     api.ok("hosts/remove/web-1")
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
