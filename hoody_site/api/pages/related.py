@@ -17,6 +17,7 @@ SECTIONS = {
     "quick-start": "Quick start",
     "health": "Health",
     "ready": "Readiness",
+    "machine": "Machine",
 }
 
 
