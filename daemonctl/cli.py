@@ -32,6 +32,7 @@ _COMMANDS = {
     "attach": "programs",
     "import": "importing",
     "top": "status",
+    "host": "host",
     "context": "context",
     "completion": "completion",
 }

@@ -69,12 +69,13 @@ def call(
     query: Mapping[str, Any] | None = None,
     user: str = "",
     seconds: float = _ANSWER_SECONDS,
+    with_token: bool = True,
 ) -> Answer:
     """Send a request to a route below ``/api/v1/daemon/`` of a host, once, and return the answer.
 
     Raise NoConnection if nothing has arrived, HostUnreachable if that isn't known, and TokenUnreadable.
     """
-    headers = headers_for(host, user)
+    headers = headers_for(host, user) if with_token else {}
     if body is not None:
         headers["Content-Type"] = "application/json"
     url = host.url.rstrip("/") + PATH + route + (f"?{urlencode(query, doseq=True)}" if query else "")
@@ -117,6 +118,12 @@ def reaching(host: Host) -> Iterator[None]:
         reason = getattr(problem, "reason", None) or problem
         kind = NoConnection if isinstance(reason, NewConnectionError | SSLError) else HostUnreachable
         raise kind(f"Host '{host.name}' can't be reached: {_said(reason)}") from problem
+
+
+def is_distrusted(problem: HostUnreachable) -> bool:
+    """Return whether a host was not reached because of its certificate."""
+    cause = problem.__cause__
+    return isinstance(getattr(cause, "reason", None) or cause, SSLError)
 
 
 def _said(problem: BaseException) -> str:

@@ -11,6 +11,7 @@ _TAGS = {
     "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Temporary programs, which are cleaned up when they end.",
+    "hosts": "Other daemons, which this one shows and steers as their hub.",
     "metrics": "Metrics for monitoring systems.",
     "health": "Whether the API answers. No authentication is needed.",
 }
@@ -103,7 +104,9 @@ _ERRORS = {
         "The token is missing or not valid.", "The API token is not valid", "authentication_failed"
     ),
     "403": _error(
-        "The permission is missing.", "You do not have the permission to do this", "permission_denied"
+        "The permission is missing, or a one-time code is not valid.",
+        "You do not have the permission to do this",
+        "permission_denied",
     ),
     "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
@@ -189,6 +192,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     codes = set(_ALWAYS)
     if operation["operationId"] == "getReady":
         codes.add("503")
+    if operation["operationId"] == "joinHub":
+        codes |= {"403", "413", "415", "429", "503"}
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}

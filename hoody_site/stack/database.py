@@ -8,12 +8,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from fleet import database as hub
 from fleet.models import Host
-from hoody_site.access.groups import known_permissions, make_groups
+from hoody_site.access.groups import known_permissions, make_groups, permissions_of_models
+from hoody_site.stack import migrations
 from hoody_site.stack.schedules import make_schedules
 
 FILE = settings.SQLITE_FILE
@@ -124,12 +124,7 @@ def later_version_of(file: Path) -> str:
 
 
 def _later(applied: Iterable[tuple[str, str]]) -> str:
-    loader = MigrationLoader(None)
-    later = sorted(
-        f"{app} {name}"
-        for app, name in applied
-        if app in loader.migrated_apps and (app, name) not in loader.disk_migrations
-    )
+    later = [f"{app} {name}" for app, name in migrations.of_later_versions(applied)]
     return f"was made by a later version of this project (it has {', '.join(later)})" if later else ""
 
 
@@ -151,7 +146,8 @@ def migrate() -> None:
     """Migrate the database to this version; raise DatabaseUnusable if tables or columns are missing."""
     _forget_tables_elsewhere()
     try:
-        call_command("migrate", verbosity=0, interactive=False)
+        if not _is_migrated():
+            call_command("migrate", verbosity=0, interactive=False)
     except (OperationalError, ProgrammingError) as problem:
         if any(words in str(problem) for words in _NOT_WHOLE):
             raise _damaged(str(problem)) from problem
@@ -171,3 +167,12 @@ def _forget_tables_elsewhere() -> None:
         return
     if Host._meta.db_table not in connection.introspection.table_names():
         recorder.migration_qs.filter(app=hub.APP).delete()
+
+
+def _is_migrated() -> bool:
+    """Return whether nothing is left of a migration, as at most starts: Django takes long to find that out.
+
+    It creates permissions after the last migration, so they are missing if it was interrupted.
+    """
+    applied = MigrationRecorder(connection).applied_migrations()
+    return migrations.of_this_version() <= applied.keys() and permissions_of_models() <= known_permissions()

@@ -15,6 +15,7 @@ SECTIONS = {
     "logs": "Logs",
     "events": "Events",
     "quick-start": "Quick start",
+    "hosts": "Hosts",
     "health": "Health",
     "ready": "Readiness",
     "machine": "Machine",
@@ -57,11 +58,13 @@ FAMILIES = [
         ],
     ),
     Family({}, ["delivery-redeliver"]),
+    Family({"hosts": "All hosts"}, ["host-add", "host-invite"]),
+    Family({"host": "Host"}, ["host-check", "host-edit", "host-remove"]),
     Family({"launch-status": "Status", "launch-logs": "Logs"}, ["launch-input", "launch-stop"]),
 ]
 # A stream has no page, since it does not end.
 STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
-DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset"}
+DESTRUCTIVE = {"host-remove", "program-remove", "programs-apply", "programs-reset"}
 
 
 class Link(NamedTuple):
