@@ -58,6 +58,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-input", "post"): (2, {"text": "x"}),
     ("delivery-redeliver", "post"): (7, {}),
     ("webhook-secret-rotate", "post"): (11, {}),
+    ("machine", "get"): (1, None),
     ("quick-start", "get"): (2, None),
     ("quick-start", "post"): (7, LONE),
     ("launch-status", "get"): (2, None),

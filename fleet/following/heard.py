@@ -49,5 +49,10 @@ class Heard:
         self.usage += later.usage
         self.link.update(later.link)
 
+    @property
+    def can_wait(self) -> bool:
+        """Return whether it only says that nothing has changed."""
+        return self.link.keys() == {"heard_at"} and len(self) == 1 and self.position is None
+
     def __len__(self) -> int:
         return len(self.events) + len(self.programs) + len(self.usage) + 1

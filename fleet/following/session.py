@@ -189,5 +189,6 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Tas
         yield task
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
+        await asyncio.wait([task])  # unlike the task itself, this can still be cancelled
+        if not task.cancelled():
+            task.exception()  # which has been raised if it counts

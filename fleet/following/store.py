@@ -12,7 +12,6 @@ from fleet.following.heard import Heard, ProgramNow
 from fleet.following.known import state_of
 from fleet.models import FollowedEvent, FollowedProgram, HostUsage, Link
 
-_LINK_FIELDS = ["position", "state", "error", "since", "heard_at", "version", "machine"]
 _PROGRAM_FIELDS = ["name", "enabled", "state", "labels", "cpu_percent", "memory_bytes", "document"]
 _ROWS_PER_DELETE = 5000
 _USAGE_OF_PROGRAMS_KEPT = timedelta(hours=1)
@@ -42,12 +41,7 @@ def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
         HostUsage.objects.bulk_create(
             [row for link, heard in held.items() for row in _usage(link, heard)], ignore_conflicts=True
         )
-        for link, heard in held.items():
-            if heard.position is not None:
-                link.position = heard.position
-            for name, value in heard.link.items():
-                setattr(link, name, value)
-        Link.objects.bulk_update(list(held), _LINK_FIELDS)
+        _write_links(held)
     return batch.keys() - links.keys()
 
 
@@ -88,6 +82,17 @@ def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:
         for event in heard.events
         if link.position is None or event["id"] > link.position
     ]
+
+
+def _write_links(held: Mapping[Link, Heard]) -> None:
+    changed = set()
+    for link, heard in held.items():
+        position = {} if heard.position is None else {"position": heard.position}
+        for name, value in {**heard.link, **position}.items():
+            setattr(link, name, value)
+            changed.add(name)
+    if changed:
+        Link.objects.bulk_update(list(held), sorted(changed))
 
 
 def _write_programs(held: Mapping[Link, Heard]) -> None:

@@ -13,6 +13,7 @@ from fleet.following.heard import Heard
 logger = logging.getLogger(__name__)
 
 _COLLECT_SECONDS = 0.2
+_LATER_SECONDS = 2.0  # until is written that nothing has changed
 _AGAIN_SECONDS = 1.0  # while the database is away
 _MOST_ROWS = 5000  # of a batch
 _MOST_WAITING = 2000  # of one host: a session with more waits until they are written
@@ -30,11 +31,15 @@ class Writer:
         self._waiting: dict[int, Heard] = {}
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None  # after which what can wait is written
 
     async def tell(self, host: int, heard: Heard) -> None:
         """Have what was heard of a host written soon; wait while much of that host is not written yet."""
         self._waiting.setdefault(host, Heard()).add(heard)
-        self._has_news.set()
+        if not heard.can_wait:
+            self._has_news.set()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(_LATER_SECONDS, self._has_news.set)
         while host in self._waiting and len(self._waiting[host]) > _MOST_WAITING:
             self._has_room.clear()
             await self._has_room.wait()
@@ -96,6 +101,9 @@ class Writer:
             rows += len(batch[host])
         if not self._waiting:
             self._has_news.clear()
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         return batch
 
     def _put_back(self, batch: dict[int, Heard]) -> None:

@@ -67,6 +67,25 @@ def test_what_comes_close_together_is_one_batch(monkeypatch: pytest.MonkeyPatch)
     run(monkeypatch, test)
 
 
+def test_that_nothing_has_changed_is_written_later_or_with_other_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writers, "_LATER_SECONDS", 0.2)
+
+    async def test(writer: Writer, database: Database) -> None:
+        await writer.tell(1, Heard(link={"heard_at": 1}))
+        await asyncio.sleep(0.1)
+        assert database.written == []
+        await asyncio.sleep(0.2)
+        assert database.written == [{1: []}]
+        await writer.tell(1, Heard(link={"heard_at": 2}))
+        await writer.tell(2, Heard(link={"state": "current"}))
+        await asyncio.sleep(0.1)
+        assert database.written[1:] == [{1: [], 2: []}]
+
+    run(monkeypatch, test)
+
+
 def test_what_waits_for_the_database_stays_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(writer: Writer, database: Database) -> None:
         database.is_away = True

@@ -19,6 +19,7 @@ SECTIONS = {
     "rollouts": "Roll-outs",
     "health": "Health",
     "ready": "Readiness",
+    "machine": "Machine",
 }
 
 
