@@ -346,6 +346,7 @@ SPECTACULAR_SETTINGS = {
         "StreamEnum": ["stdout", "stderr"],
         "ScopeEnum": "daemon_programs.supervisor.processes.signals.SCOPES",
         "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",
+        "HostStateEnum": ["new", "current", "lost", "refused"],
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",

@@ -11,6 +11,7 @@ _TAGS = {
     "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Temporary programs, which are cleaned up when they end.",
+    "hosts": "Other daemons that this one follows, and what they run.",
     "metrics": "Metrics for monitoring systems.",
     "health": "Whether the API answers. No authentication is needed.",
 }
@@ -19,7 +20,16 @@ _SCHEMES = {
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
 # Operations that wait for processes, so that they can time out.
-_SELECTING = {"getLogs", "streamLogs"}  # a word may name no program
+_SELECTING = {  # a word may name no program, or no host
+    "getLogs",
+    "streamLogs",
+    "listFleetPrograms",
+    "getFleetStatus",
+    "listFleetEvents",
+    "streamFleetEvents",
+    "getFleetUsage",
+    "getFleetLogs",
+}
 _WAITING = {
     "startProgram",
     "stopProgram",

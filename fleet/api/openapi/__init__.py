@@ -1,0 +1,1 @@
+"""The OpenAPI document of the routes of hosts. None of this runs when a request is served."""

@@ -1,0 +1,1 @@
+"""Validate what clients send about hosts."""
