@@ -16,6 +16,7 @@ from fleet.reading.hosts import KnownHost
 MAX_HOSTS = 20
 _ANSWER_SECONDS = 5.0
 _WHOLE_SECONDS = 12.0  # with the time to connect, and for an answer that drips
+_ODD = "host_answer"  # the code of an answer that no daemon gives
 _HELPERS = 20  # of all requests together
 
 
@@ -45,9 +46,7 @@ def read(
     fitting = _newest_that_fit(newest, room)
     is_cut = len(fitting) < len(newest) or any(each.is_truncated for each in heard)
     problems = [
-        {"host": host.name, **problem}
-        for host, each in zip(hosts, heard, strict=True)
-        for problem in each.problems
+        _of(host.name, problem) for host, each in zip(hosts, heard, strict=True) for problem in each.problems
     ]
     return {
         "lines": fitting,
@@ -92,9 +91,11 @@ def _ask_one(known: KnownHost, host: Host | None, query: Mapping[str, Any], user
     except DaemonError as problem:
         return _Heard([], [], error=str(problem), code=problem.code)
     document = answer.document if isinstance(answer.document, dict) else {}
-    if not answer.is_ok or not _is_list_of_objects(document.get("lines")):
+    if not answer.is_ok:
         code = document.get("code")
-        return _Heard([], [], error=answer.error, code=code if isinstance(code, str) else "host_answer")
+        return _Heard([], [], error=answer.error, code=code if isinstance(code, str) else _ODD)
+    if not _is_list_of_objects(document.get("lines")):
+        return _Heard([], [], error="Its answer is not that of a daemon", code=_ODD)
     problems = document.get("problems", [])
     return _Heard(
         document["lines"],
@@ -113,7 +114,12 @@ def _placed(host: str, heard: _Heard) -> Iterator[tuple[str, str, int, dict[str,
     for number, line in enumerate(heard.lines):
         if _has_time(line):
             time = max(time, line["time"])  # heapq.merge needs each list in order
-        yield time, host, number, {"host": host, **line}
+        yield time, host, number, _of(host, line)
+
+
+def _of(host: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what a host has told with its name first, whatever it calls itself."""
+    return {"host": host, **told} | {"host": host}
 
 
 def _has_time(line: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from fleet.reading.hosts import KnownHost
 
 PROBLEMS = ("fatal", "backoff", "unknown")  # states that someone should look at
 # The states of links that someone should look at.
-_AWAY = (Link.State.LOST, Link.State.REFUSED)
+AWAY = (Link.State.LOST, Link.State.REFUSED)
 
 
 def overall(hosts: Sequence[KnownHost]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def problems_in(counts: Counter[str]) -> int:
 
 
 def _rank(host: KnownHost, counts: Counter[str]) -> int:
-    if host.state in _AWAY:
+    if host.state in AWAY:
         return 0
     if problems_in(counts):
         return 1
