@@ -93,7 +93,9 @@ def freshness_of(hosts: Iterable[KnownHost], shown: Iterable[int]) -> list[dict[
 
 def _known(row: tuple[Any, ...], now: datetime) -> KnownHost:
     id, name, labels, state, since, heard_at, version, error, machine = row
-    age = None if heard_at is None else max(round((now - heard_at).total_seconds(), 1), 0.0)
+    # The clock of another machine may be ahead.
+    heard_at = min(heard_at, now) if heard_at else None
+    age = None if heard_at is None else round((now - heard_at).total_seconds(), 1)
     if state == Link.State.CURRENT and (heard_at is None or now - heard_at > _FOLLOWED_WITHIN):
         # Nobody is there who could have written that it is lost.
         state, since, error = Link.State.LOST, heard_at, _NOT_FOLLOWED

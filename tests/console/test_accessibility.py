@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.admin_client import PROGRAMS, TOKENS, AdminClient
 from tests.console.chromium import open_page
+from tests.fleet import scenes
 from tests.processes import shell
 from tests.stack import Stack
 from tests.temporary_programs import Quick
@@ -48,6 +49,8 @@ PAGES = {
     "temporary program": f"/admin/{EPHEMERAL}{{temporary}}/change/",
     "log of a temporary program": f"/admin/{EPHEMERAL}{{temporary}}/log/",
     "run something": f"/admin/{EPHEMERAL}add/",
+    "programs of hosts": "/admin/fleet/followedprogram/",
+    "program of a host": "{followed}",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -91,7 +94,9 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
         name = quick.status(quick.run("sleep 1000"))["name"]
         link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
         assert link
-        yield {**ids, "event": events[0]["id"], "temporary": link[1]}
+        with scenes.hub(staffed, ids["running"]):
+            followed = scenes.page_of(staffed, "worker")
+            yield {**ids, "event": events[0]["id"], "temporary": link[1], "followed": followed}
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
 

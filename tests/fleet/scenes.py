@@ -38,6 +38,12 @@ for name, state, age, error in [
             host=host, minute=(now - timedelta(minutes=20 - minute)).replace(second=0, microsecond=0),
             cpu_percent=10.0 + minute, memory_bytes=2**26, programs={{str(10**6): [10.0 + minute, 2**26]}})
 """
+_CHANGE = """
+from fleet.models import FollowedProgram
+found = FollowedProgram.objects.get(host__name="self", program_id={id})
+found.state = {state!r}
+found.save()
+"""
 _HEAR = """
 from django.utils import timezone
 from fleet import database
@@ -66,3 +72,19 @@ def hub(stack: Stack, id: int) -> Iterator[Stack]:
 def hear(stack: Stack, number: int) -> None:
     """Have the hub hear of an event of its host."""
     hubs.run(stack, _HEAR.format(number=number))
+
+
+def change(stack: Stack, id: int, state: str) -> None:
+    """Have the hub hear that a program of its host is in another state."""
+    hubs.run(stack, _CHANGE.format(id=id, state=state))
+
+
+def page_of(stack: Stack, name: str) -> str:
+    """Return the address of the page of a program of the lost host."""
+    (row,) = hubs.rows(
+        stack,
+        "SELECT p.id FROM fleet_followedprogram p JOIN fleet_host h ON h.id = p.host_id"
+        " WHERE h.name = 'lost' AND p.name = ?",
+        name,
+    )
+    return f"/admin/fleet/followedprogram/{row['id']}/change/"
