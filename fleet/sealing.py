@@ -1,14 +1,22 @@
-"""Encrypt the tokens of hosts, with a key that is not in the database (Fernet: AES-128 and HMAC-SHA256)."""
+"""Encrypt the tokens of hosts, with a key that is not in the database (Fernet: AES-128 and HMAC-SHA256).
+
+The library is only loaded with the first token: a stack without hosts has no use for it.
+"""
+
+from __future__ import annotations
 
 import contextlib
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 from daemon_programs.files import replace_text
 from fleet.exceptions import TokenUnreadable
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 def seal(text: str) -> str:
@@ -18,6 +26,8 @@ def seal(text: str) -> str:
 
 def unseal(sealed: str) -> str:
     """Return the text that was sealed; raise TokenUnreadable if it was sealed with another key."""
+    from cryptography.fernet import InvalidToken
+
     try:
         return _cipher(create=False).decrypt(sealed.encode()).decode()
     except InvalidToken:
@@ -32,6 +42,8 @@ def _cipher(*, create: bool) -> MultiFernet:
         return _ciphers(file, file.stat().st_mtime_ns)
     if not create or settings.HOSTS_KEY_IS_GIVEN:
         raise TokenUnreadable(f"The key of the hosts' tokens is missing: {file}")
+    from cryptography.fernet import Fernet
+
     replace_text(file, Fernet.generate_key().decode() + "\n")
     return _ciphers(file, file.stat().st_mtime_ns)
 
@@ -39,6 +51,8 @@ def _cipher(*, create: bool) -> MultiFernet:
 @lru_cache(maxsize=1)
 def _ciphers(file: Path, changed_at: int) -> MultiFernet:
     """Return the ciphers of the keys in a file, one in each line: the first encrypts, all of them decrypt."""
+    from cryptography.fernet import Fernet, MultiFernet
+
     try:
         return MultiFernet([Fernet(line) for line in file.read_text().split()])
     except (OSError, ValueError) as problem:

@@ -10,7 +10,7 @@ import requests
 from tests.stack import OWN_USER, Api, Stack
 
 READING = (
-    *("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}"),
+    *("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}", "machine"),
     *("fleet/programs", "fleet/status", "fleet/usage", "fleet/logs"),
 )
 CHANGING = (

@@ -10,20 +10,52 @@ from tests.stack import eventually, temporary_stack
 DJANGO = ("django", "environs", "daemon_programs.models", "hoody_site.settings")
 WEB = ("rest_framework.views", "drf_spectacular.openapi", "gunicorn", "whitenoise", "yaml", "hoody_site.urls")
 SERVERS = ("psycopg.pq", "psycopg_pool", "redis", "dj_database_url")  # other engines than the embedded ones
+HOSTS = ("aiohttp", "cryptography", "fleet.client", "fleet.following.follower")  # of those that a hub has
+SELDOM = ("supervisor.xmlrpc", "urllib3")  # for faults of supervisord, and for deliveries
 LARGE = ("asyncio", "prometheus_client", "psutil", "sqlite3")
 # The processes: what their command line holds, and modules and packages that they have no use for.
 UNUSED = {
     "supervisord": ("daemon_programs.supervisor.foreground", (*DJANGO, *WEB, *LARGE)),
     "prober": ("daemon_programs.supervisor.prober", (*DJANGO, *WEB, *LARGE[1:], "supervisor")),
-    "listener": ("listen_events", (*WEB, *SERVERS, "daemon_programs.webhooks.request", "django_q.cluster")),
-    "scheduler": ("run_queue", (*WEB, *SERVERS, "daemon_programs.history.recorder", "supervisor.options")),
+    "listener": (
+        "listen_events",
+        (
+            *WEB,
+            *SERVERS,
+            *HOSTS,
+            *SELDOM[1:],
+            *LARGE[1:3],
+            "daemon_programs.webhooks.request",
+            "django_q.cluster",
+        ),
+    ),
+    "scheduler": (
+        "run_queue",
+        (
+            *WEB,
+            *SERVERS,
+            *HOSTS,
+            *SELDOM,
+            *LARGE[1:3],
+            "daemon_programs.history.recorder",
+            "supervisor.options",
+        ),
+    ),
     "api master": (
         "gunicorn",
         ("django.db.models", "django_q", "rest_framework", "supervisor.options", *LARGE[1:]),
     ),
     "api worker": (
         "gunicorn",
-        ("daemon_programs.webhooks.request", "django_q.cluster", "supervisor.options", *SERVERS),
+        (
+            "daemon_programs.webhooks.request",
+            "django_q.cluster",
+            "supervisor.options",
+            *SERVERS,
+            *HOSTS,
+            *SELDOM,
+            "requests.sessions",
+        ),
     ),
 }
 # Python runs this in each process before anything else.

@@ -3,6 +3,15 @@
 from fleet.models.call import HostCall
 from fleet.models.copies import FollowedEvent, FollowedProgram, HostUsage
 from fleet.models.host import Host, Invitation
-from fleet.models.link import Link
+from fleet.models.link import Follower, Link
 
-__all__ = ["FollowedEvent", "FollowedProgram", "Host", "HostCall", "HostUsage", "Invitation", "Link"]
+__all__ = [
+    "FollowedEvent",
+    "FollowedProgram",
+    "Follower",
+    "Host",
+    "HostCall",
+    "HostUsage",
+    "Invitation",
+    "Link",
+]

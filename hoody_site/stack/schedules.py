@@ -1,8 +1,10 @@
 """Create the schedules of the queue, at every start."""
 
+from django.conf import settings
 from django.utils import timezone
 
 from daemon_programs import tasks as program_tasks
+from fleet import tasks as fleet_tasks
 from hoody_site import tasks
 from quick_start import tasks as quick_start_tasks
 
@@ -12,6 +14,8 @@ def make_schedules() -> None:
     from django_q.models import Schedule
 
     schedules = [*program_tasks.SCHEDULES, *quick_start_tasks.SCHEDULES, *tasks.SCHEDULES]
+    if settings.HUB_DATABASE_URL:
+        schedules += fleet_tasks.SCHEDULES
     names = [name for name, _, _ in schedules]
     for name, function, minutes in schedules:
         Schedule.objects.update_or_create(

@@ -7,28 +7,36 @@ from tests.fleet import hubs
 from tests.stack import Stack
 
 # The stack itself is one of its hosts, so that it can be asked. What was heard of it stays current for long.
+# The leases are held, so that no follower hears anything else.
 _TELL = """
 from datetime import timedelta
 from django.utils import timezone
+from fleet import database
 from fleet.models import FollowedEvent, FollowedProgram, Host, HostUsage, Link
 now = timezone.now()
 machine = {{"cpus": 4, "load_1m": 0.4, "memory_total_bytes": 8 * 2**30, "memory_available_bytes": 5 * 2**30}}
 for name, state, age, error in [
     ("self", "current", -3600, ""), ("lost", "lost", 180, "Host 'lost' can't be reached: Connection refused")
 ]:
-    host = Host.objects.get(name=name)
-    Link.objects.update_or_create(host=host, defaults=dict(
-        state=state, error=error, heard_at=now - timedelta(seconds=age), version="1.0.0", machine=machine))
+    url = {url!r} if state == "current" else "http://127.0.0.1:9"
+    host = Host(name=name, url=url, labels={{"role": name}})
+    host.token = {token!r}
+    with database.atomic():
+        Host.objects.bulk_create([host])  # without signals
+        Link.objects.create(
+            host=host, state=state, error=error, heard_at=now - timedelta(seconds=age), version="1.0.0",
+            machine=machine, holder="test", held_until=now + timedelta(hours=1))
     for id, name, word in [
             ({id}, "followed", "stopped"), (10**6, "worker", "running"), (10**6 + 1, "broken", "fatal")]:
         document = {{"id": id, "name": name, "command": "sleep 1", "environment": {{"API_TOKEN": "x"}},
                     "labels": {{"team": "shop"}}, "status": {{"id": id, "status": word}}}}
         if word == "running":
             document["status"] |= {{"pid": 4711, "uptime": "2:15:30"}}
-        FollowedProgram.objects.update_or_create(host=host, program_id=id, defaults=dict(
+        FollowedProgram.objects.create(
+            host=host, program_id=id,
             name=name, state=word, enabled=True, document=document, labels={{"team": "shop"}},
             cpu_percent=12.5 if word == "running" else None,
-            memory_bytes=2**26 if word == "running" else None))
+            memory_bytes=2**26 if word == "running" else None)
         FollowedEvent.objects.create(
             host=host, number=10**9 + id, at=now, program_id=id, name=name, state=word, document={{
                 "id": 1, "name": name, "program_id": id, "from_state": "starting", "state": word, "by": "api",
@@ -58,10 +66,8 @@ with database.recording():
 @contextlib.contextmanager
 def hub(stack: Stack, id: int) -> Iterator[Stack]:
     """Make a stack a hub of itself and of a host that is lost; ``id`` is that of its program "followed"."""
-    hubs.add_host(stack, stack, "self", labels={"role": "self"})
-    hubs.add_host(stack, stack, "lost", url="http://127.0.0.1:9")
+    hubs.run(stack, _TELL.format(id=id, url=stack.url, token=stack.token))
     try:
-        hubs.run(stack, _TELL.format(id=id))
         yield stack
     finally:
         for name in ("self", "lost"):

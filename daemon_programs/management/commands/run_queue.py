@@ -14,10 +14,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
-from django_q import cluster
 
+from daemon_programs import optional
 from daemon_programs.maintenance import clocks
 from daemon_programs.webhooks.dispatch_lock import request_dispatch, request_end
+
+with optional.without("psutil"):
+    from django_q import cluster
 
 logger = logging.getLogger(__name__)
 
