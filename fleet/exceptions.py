@@ -1,6 +1,10 @@
 """What goes wrong between a hub and its hosts, with a sentence for clients."""
 
+from collections.abc import Sequence
+
 from daemon_programs.exceptions import DaemonError
+
+_SHOWN = 5  # hosts in a sentence
 
 
 class HostNotFound(DaemonError):
@@ -26,3 +30,22 @@ class TokenUnreadable(DaemonError):
     """The token of a host can't be decrypted: the key is missing, or another one."""
 
     code = "host_token_unreadable"
+
+
+class NoHostMatches(DaemonError):
+    """No host has the names and labels that were asked for."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("No host matches")
+
+
+class NoCurrentHost(DaemonError):
+    """There are such hosts, but of none of them is known how it is now."""
+
+    code = "no_current_host"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        super().__init__(f"No host that matches is current: {shown}")

@@ -14,6 +14,7 @@ No operation is left out. What is exchanged before sending, and why:
   command is one that ends
 - ids become those of programs that exist, and ports theirs, most of the time
 - of a stream, which has no end, the beginning is looked at
+- hosts that a request may choose are all hosts: the stack itself
 """
 
 import itertools
@@ -37,6 +38,7 @@ from daemon_programs.serializers.batch import OPTIONS, BatchSerializer
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
+from tests.fleet import hubs
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -155,6 +157,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("logs")
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
+        hubs.add_host(stack, stack, "web-1")
+        hubs.hold_link(stack, "web-1")
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
@@ -313,6 +317,8 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
             "V_" + re.sub(r"\W", "_", name, flags=re.ASCII)[:100]: value
             for name, value in body["environment"].items()
         }
+    if "hosts" in body:
+        body["hosts"] = {"names": ["*"]}
     if body.get("labels"):
         body["labels"] = {f"key{n}": value for n, value in enumerate(body["labels"].values())}
     if isinstance(body.get("select"), dict):
@@ -419,7 +425,7 @@ def follow_up(operation: str, response: schemathesis.Response, world: World) -> 
         for step in response.json()["plan"]:
             if step["action"] == "create":
                 world.stack.api.ok(f"programs/remove/{step['id']}")
-    if operation == "quickStart":
+    if operation in ("quickStart", "quickStartOnHost"):
         world.stack.api.ok(f"quick-start/{response.json()['temporary_id']}/stop")
     if operation in ("removeProgram", "stopEphemeralProgram"):
         world.forget(response.json().get("id") or response.json().get("temporary_id"))

@@ -11,6 +11,7 @@ _TAGS = {
     "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Temporary programs, which are cleaned up when they end.",
+    "hosts": "Other daemons, which a hub follows and passes requests on to.",
     "metrics": "Metrics for monitoring systems.",
     "health": "Whether the API answers. No authentication is needed.",
 }
@@ -19,7 +20,8 @@ _SCHEMES = {
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
 # Operations that wait for processes, so that they can time out.
-_SELECTING = {"getLogs", "streamLogs"}  # a word may name no program
+_SELECTING = {"getLogs", "streamLogs", "quickStartOnHost"}  # a word may name nothing
+_CONFLICTING = {"applyPrograms", "quickStartOnHost"}
 _WAITING = {
     "startProgram",
     "stopProgram",
@@ -32,7 +34,10 @@ _WAITING = {
     "disableProgram",
     "quickStart",
     "stopEphemeralProgram",
+    "quickStartOnHost",
 }
+# Operations of a hub that ask a host.
+_ASKING_HOSTS = {"quickStartOnHost"}
 
 _ERROR = {
     "type": "object",
@@ -49,6 +54,10 @@ _ERROR = {
         "temporary_id": {
             "type": "string",
             "description": "The id of a temporary program that was launched before the error.",
+        },
+        "host": {
+            "type": "string",
+            "description": "The name of the host that has answered with the error, or has not answered.",
         },
         "not_ready": {
             "type": "array",
@@ -108,7 +117,8 @@ _ERRORS = {
     "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
-        "The programs are not as in the given revision, or belong to another set; nothing was changed.",
+        "The programs are not as in the given revision, or belong to another set; or no host that matches is "
+        "current. Nothing was changed.",
         "Program 'web' belongs to the set 'blog', not to 'shop'",
         "conflict",
     ),
@@ -129,6 +139,11 @@ _ERRORS = {
     "431": _fault(431, "There are more than 100 headers, or one is longer than 8190 bytes."),
     "500": _fault(500, "An internal error."),
     "501": _fault(501, "The Transfer-Encoding is not supported."),
+    "502": _error(
+        "The host can't be reached, or does not answer as a daemon.",
+        "Host 'web-1' can't be reached: Connection refused",
+        "host_unreachable",
+    ),
     "503": _error(
         "supervisord can't be reached or does not accept the change, or the database can't be used.",
         "supervisord can't be reached; nothing was changed",
@@ -196,8 +211,10 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         codes.add("404")
     if method == "post":
         codes |= {"413", "415"}
-    if operation["operationId"] == "applyPrograms":
+    if operation["operationId"] in _CONFLICTING:
         codes.add("409")
+    if operation["operationId"] in _ASKING_HOSTS:
+        codes.add("502")
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

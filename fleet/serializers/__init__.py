@@ -1,0 +1,1 @@
+"""The input of the routes of hosts, checked."""
