@@ -39,6 +39,7 @@ from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
 from tests.fleet import hubs
+from tests.fleet.held_links import hold_link
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -158,7 +159,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
         hubs.add_host(stack, stack, "web-1")
-        hubs.hold_link(stack, "web-1")
+        hold_link(stack, "web-1")
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]

@@ -18,18 +18,6 @@ with database.atomic():
     host.full_clean(exclude=["sealed_token"])
     host.save()
 """
-_HOLD = """
-import json
-from datetime import timedelta
-from django.utils import timezone
-from fleet import database
-from fleet.models import Host, Link
-given, now = json.loads({text!r}), timezone.now()
-with database.atomic():
-    Link.objects.update_or_create(host=Host.objects.get(name=given["name"]), defaults=dict(
-        state=given["state"], machine=given["machine"], heard_at=now + timedelta(seconds=given["heard"]),
-        holder="test", held_until=now + timedelta(hours=1)))
-"""
 _REMOVE = "from fleet.models import Host; Host.objects.get(name={name!r}).delete()"
 
 
@@ -39,19 +27,6 @@ def add_host(
     """Add a stack, with its administrator's token, to the hosts of another; ``changed`` are other values."""
     given = {"name": name, "url": host.url, "token": host.token, "labels": dict(labels or {}), **changed}
     run(hub, _ADD.format(text=json.dumps(given)))
-
-
-def hold_link(
-    hub: Stack,
-    name: str,
-    *,
-    state: str = "current",
-    heard: float = 3600,
-    machine: Mapping[str, Any] | None = None,
-) -> None:
-    """Have a hub know a host like this, as of ``heard`` seconds from now, and no follower change it."""
-    given = {"name": name, "state": state, "heard": heard, "machine": dict(machine or {})}
-    run(hub, _HOLD.format(text=json.dumps(given)))
 
 
 def remove_host(hub: Stack, name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fleet.placement.choice import STEP_BYTES, Candidate, by_room
 from tests.fleet import hubs
+from tests.fleet.held_links import hold_link
 from tests.stack import OWN_USER, Api, Stack, free_port
 from tests.test_access import FORGET_USERS
 
@@ -73,12 +74,12 @@ def hub(stack: Stack) -> Iterator[Stack]:
     hubs.add_host(stack, stack, "stale", labels={"role": "web"})
     hubs.add_host(stack, stack, "new", labels={"role": "web"})
     hubs.add_host(stack, stack, "stranger", labels={"role": "other"}, token="hdt_of_another")
-    hubs.hold_link(stack, "here-1", machine=machine(4))
-    hubs.hold_link(stack, "here-2", machine=machine(8))
-    hubs.hold_link(stack, "gone", machine=machine(16))
-    hubs.hold_link(stack, "lost", machine=machine(32), state="lost")
-    hubs.hold_link(stack, "stale", machine=machine(32), heard=-300)
-    hubs.hold_link(stack, "stranger")
+    hold_link(stack, "here-1", machine=machine(4))
+    hold_link(stack, "here-2", machine=machine(8))
+    hold_link(stack, "gone", machine=machine(16))
+    hold_link(stack, "lost", machine=machine(32), state="lost")
+    hold_link(stack, "stale", machine=machine(32), heard=-300)
+    hold_link(stack, "stranger")
     yield stack
     hubs.run(stack, FORGET_HOSTS)
 
