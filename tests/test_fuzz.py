@@ -38,8 +38,7 @@ from daemon_programs.serializers.batch import OPTIONS, BatchSerializer
 from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
-from tests.fleet import hubs
-from tests.fleet.held_links import hold_link
+from tests.fleet.held_links import add_held_hosts
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -158,8 +157,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("logs")
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
-        hubs.add_host(stack, stack, "web-1")
-        hold_link(stack, "web-1")
+        add_held_hosts(stack, {"web-1": {}})
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
@@ -195,7 +193,7 @@ def schema() -> Any:
 
 
 def lightened(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with few fields in lists of programs: all of them are sent one by one, and take long."""
+    """The document with few fields where all of them, which are sent one by one, would take long."""
     schemas = document["components"]["schemas"]
     few = ("name", "command", "user", "enabled", "labels", "set")
     lists = schemas["ApplyRequest"]["properties"]
@@ -206,6 +204,10 @@ def lightened(document: dict[str, Any]) -> dict[str, Any]:
         fields = schemas[schema]["properties"]
         light = {**schemas[schema], "properties": {each: fields[each] for each in few if each in fields}}
         lists[name] = {"type": "array", "maxItems": 3, "items": light} if name == "programs" else light
+    # The others are those of `quickStart`.
+    placed = schemas["PlacedLaunchRequest"]["properties"]
+    fields = ("command", "user", "name", "autorestart", "hosts", "wait", "timeout")
+    schemas["PlacedLaunchRequest"]["properties"] = {each: placed[each] for each in fields}
     return document
 
 

@@ -112,7 +112,7 @@ def _ask(host: Host, body: Mapping[str, Any], user: str, seconds: float) -> Laun
         call.code = answer.code
         if answer.code == 401:
             raise HostUnreachable(f"Host '{host.name}' refuses the hub's token")
-        if not isinstance(answer.document, dict):
+        if not isinstance(answer.document, dict) or not (answer.is_ok or answer.code >= 400):
             raise HostUnreachable(f"Host '{host.name}' has answered with the status {answer.code}")
     except DaemonError as problem:
         call.error = str(problem)

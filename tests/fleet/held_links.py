@@ -1,34 +1,33 @@
-"""Links to hosts as a test wants them, which no follower changes."""
+"""Hosts of which a hub knows what a test wants it to, and which no follower changes."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from tests.fleet import hubs
 from tests.stack import Stack
 
-_HOLD = """
+_ADD = """
 import json
 from datetime import timedelta
 from django.utils import timezone
 from fleet import database
 from fleet.models import Host, Link
-given, now = json.loads({text!r}), timezone.now()
+now = timezone.now()
 with database.atomic():
-    Link.objects.update_or_create(host=Host.objects.get(name=given["name"]), defaults=dict(
-        state=given["state"], machine=given["machine"], heard_at=now + timedelta(seconds=given["heard"]),
-        holder="test", held_until=now + timedelta(hours=1)))
+    for name, given in json.loads({text!r}).items():
+        host = Host(name=name, url=given["url"], labels=given["labels"])
+        host.token = given["token"]
+        host.save()
+        if given["state"] != "new":
+            Link.objects.update_or_create(host=host, defaults=dict(
+                state=given["state"], machine=given["machine"],
+                heard_at=now + timedelta(seconds=given["heard"]),
+                holder="test", held_until=now + timedelta(hours=1)))
 """
 
 
-def hold_link(
-    hub: Stack,
-    name: str,
-    *,
-    state: str = "current",
-    heard: float = 3600,
-    machine: Mapping[str, Any] | None = None,
-) -> None:
-    """Have a hub know a host like this, as of ``heard`` seconds from now, and no follower change it."""
-    given = {"name": name, "state": state, "heard": heard, "machine": dict(machine or {})}
-    hubs.run(hub, _HOLD.format(text=json.dumps(given)))
+def add_held_hosts(hub: Stack, hosts: dict[str, dict[str, Any]]) -> None:
+    """Add hosts by their names. What is not given is that of the hub itself, which is current for an hour."""
+    own = {"url": hub.url, "token": hub.token, "labels": {}, "state": "current", "machine": {}, "heard": 3600}
+    given = {name: {**own, **values} for name, values in hosts.items()}
+    hubs.run(hub, _ADD.format(text=json.dumps(given)))

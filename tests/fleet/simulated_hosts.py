@@ -9,6 +9,7 @@ Nothing is run and nothing is checked: any token is good. The hosts have one por
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import random
 import time
@@ -204,6 +205,13 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     position = int(request.headers.get("Last-Event-ID", newest))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
+    with contextlib.suppress(ConnectionResetError):  # of a follower that has left
+        await _send(response, host, position)
+    return response
+
+
+async def _send(response: web.StreamResponse, host: SimulatedHost, position: int) -> None:
+    """Send the events after one, and those that come."""
     await response.write(b"retry: 2000\n\n")
     while True:
         changed = host.changed  # before the look, so that nothing is missed after it

@@ -1,14 +1,17 @@
 """``fleet/quick-start``: which host is chosen, what it answers, and what goes wrong."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from fleet.placement.choice import STEP_BYTES, Candidate, by_room
 from tests.fleet import hubs
-from tests.fleet.held_links import hold_link
+from tests.fleet.held_links import add_held_hosts
 from tests.stack import OWN_USER, Api, Stack, free_port
 from tests.test_access import FORGET_USERS
 
@@ -67,19 +70,19 @@ def test_programs_that_are_placed_at_once_are_spread() -> None:
 @pytest.fixture(scope="module")
 def hub(stack: Stack) -> Iterator[Stack]:
     """A hub whose hosts are itself, by several names, and one where nobody answers."""
-    hubs.add_host(stack, stack, "here-1", labels={"role": "batch", "size": "small"})
-    hubs.add_host(stack, stack, "here-2", labels={"role": "batch"})
-    hubs.add_host(stack, stack, "gone", labels={"role": "batch"}, url=f"http://127.0.0.1:{free_port()}")
-    hubs.add_host(stack, stack, "lost", labels={"role": "web"})
-    hubs.add_host(stack, stack, "stale", labels={"role": "web"})
-    hubs.add_host(stack, stack, "new", labels={"role": "web"})
-    hubs.add_host(stack, stack, "stranger", labels={"role": "other"}, token="hdt_of_another")
-    hold_link(stack, "here-1", machine=machine(4))
-    hold_link(stack, "here-2", machine=machine(8))
-    hold_link(stack, "gone", machine=machine(16))
-    hold_link(stack, "lost", machine=machine(32), state="lost")
-    hold_link(stack, "stale", machine=machine(32), heard=-300)
-    hold_link(stack, "stranger")
+    batch, web = {"labels": {"role": "batch"}}, {"labels": {"role": "web"}}
+    add_held_hosts(
+        stack,
+        {
+            "here-1": {"labels": {"role": "batch", "size": "small"}, "machine": machine(4)},
+            "here-2": {**batch, "machine": machine(8)},
+            "gone": {**batch, "machine": machine(16), "url": f"http://127.0.0.1:{free_port()}"},
+            "lost": {**web, "machine": machine(32), "state": "lost"},
+            "stale": {**web, "machine": machine(32), "heard": -300},
+            "new": {**web, "state": "new"},
+            "stranger": {"token": "hdt_of_another"},
+        },
+    )
     yield stack
     hubs.run(stack, FORGET_HOSTS)
 
@@ -149,6 +152,34 @@ def test_host_that_can_not_be_reached_is_named(hub: Stack, api: Api) -> None:
     assert answer.json()["error"].startswith("Host 'gone' can't be reached: ")
 
 
+@contextmanager
+def mute() -> Iterator[str]:
+    """A server that takes a request and ends the connection; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_what_may_have_arrived_is_not_sent_to_another_host(hub: Stack, api: Api) -> None:
+    with mute() as url:
+        add_held_hosts(hub, {"mute": {"url": url, "machine": machine(64)}})
+        answer = api.post("fleet/quick-start", {**LAUNCH, "hosts": {"names": ["mute", "here-1"]}})
+    hubs.remove_host(hub, "mute")
+    assert (answer.status_code, answer.json()["code"], answer.json()["host"]) == (
+        502,
+        "host_unreachable",
+        "mute",
+    )
+    [(_, host, *_, code, error)] = calls(hub)[-1:]
+    assert (host, code, error) == ("mute", None, answer.json()["error"])
+
+
 def test_errors_of_the_host_are_passed_on(hub: Stack, api: Api) -> None:
     on = {"hosts": {"names": ["here-1"]}}
     answer = api.post("fleet/quick-start", {"command": "true", "user": "no-such-user", **on})
@@ -181,8 +212,8 @@ def test_waits_for_hosts_count_as_waits(hub: Stack, api: Api) -> None:
     """Of the threads half may wait. Here each launch takes two: one of the hub, and one of the host."""
     launch = {"command": "sleep 60", "user": OWN_USER, "wait": "exit", "timeout": 2}
     body = {**launch, "hosts": {"names": ["here-1"]}}
-    with ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda _: api.post("fleet/quick-start", body), range(40)))
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda _: api.post("fleet/quick-start", body), range(24)))
     assert {answer.status_code for answer in answers} == {429, 504}
     assert {a.json()["code"] for a in answers if a.status_code == 429} == {"too_many_waits"}
     for answer in answers:

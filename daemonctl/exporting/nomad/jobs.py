@@ -14,7 +14,6 @@ from daemonctl.problems import Problem
 _MAX_KILL_SECONDS = 30  # unless the client's max_kill_timeout is longer
 _MIN_INTERVAL = 5  # seconds
 _ATTEMPTS = 10  # within an interval, after which the next one is waited for
-_MAX_NAME = 128
 _DISK_DEFAULT, _DISK_SPARE = 300, 100  # MB of a group, which hold its logs too
 _KEYS = {"{port}": "${NOMAD_PORT_main}", "{instance}": "${NOMAD_ALLOC_INDEX}"}
 _LIMITS = {
@@ -41,7 +40,7 @@ def write(programs: Sequence[Mapping[str, Any]], folder: Path) -> Exported:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", program.name).strip("-") or "program"
         if any(file.name == f"{name}.nomad.hcl" for file in exported.files):
             raise Problem(f"'{program.name}' would have the same job as another program: {name}")
-        job = _job(name[:_MAX_NAME], program)
+        job = _job(name, program)
         program.note_the_rest()
         text = written(job, [program.description, *_HEAD, *program.notes])
         exported.files.append(File(f"{name}.nomad.hcl", text, is_secret=True))
