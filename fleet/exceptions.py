@@ -1,7 +1,11 @@
 """What goes wrong between a hub and its hosts, with a sentence for clients."""
 
+from collections.abc import Sequence
+
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.text import printable
+
+_SHOWN = 5  # hosts in a sentence
 
 
 class HostNotFound(DaemonError):
@@ -46,3 +50,22 @@ class RolloutNotFound(DaemonError):
 
     def __init__(self, id: object) -> None:
         super().__init__(f"Roll-out {printable(str(id))} not found")
+
+
+class NoHostMatches(DaemonError):
+    """No host has the names and labels that were asked for."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("No host matches")
+
+
+class NoCurrentHost(DaemonError):
+    """There are such hosts, but of none of them is known how it is now."""
+
+    code = "no_current_host"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        super().__init__(f"No host that matches is current: {shown}")

@@ -15,6 +15,7 @@ No operation is left out. What is exchanged before sending, and why:
 - hosts are the stack itself, under names that are free, and codes of invitations are valid
 - ids become those of programs that exist, and ports theirs, most of the time
 - of a stream, which has no end, the beginning is looked at
+- hosts that a request may choose are all hosts: the stack itself
 - what is passed on to a host goes to the same stack: its programs are read, and a batch is rehearsed
 
 Where a constraint is broken, or kept, in several ways, `make test` sends the first of them and some of the
@@ -50,6 +51,7 @@ from tests import safe_values, webhook_programs
 from tests.drills import ROUNDS
 from tests.drills.clients import strict_document
 from tests.fleet import hubs
+from tests.fleet.held_links import add_held_hosts
 from tests.stack import OWN_USER, Stack, temporary_stack
 
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
@@ -214,6 +216,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with temporary_stack(DAEMON_LOG_ROOTS=str(folder)) as stack:
         stack.start()
         hubs.add_host(stack, stack, "itself")
+        add_held_hosts(stack, {"web-1": {}})
         world = World(stack, folder)
         yield world
         assert stack.stop() == 0, stack.output.read_text()[-2000:]
@@ -249,7 +252,7 @@ def schema() -> Any:
 
 
 def lightened(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with few fields in lists of programs: all of them are sent one by one, and take long."""
+    """The document with few fields where all of them, which are sent one by one, would take long."""
     schemas = document["components"]["schemas"]
     few = ("name", "command", "user", "enabled", "labels", "set")
     for name, schema in (
@@ -261,6 +264,10 @@ def lightened(document: dict[str, Any]) -> dict[str, Any]:
         for body in ("ApplyRequest", "FleetApplyRequest"):
             lists = schemas[body]["properties"]
             lists[name] = {"type": "array", "maxItems": 3, "items": light} if name == "programs" else light
+    # The others are those of `quickStart`.
+    placed = schemas["PlacedLaunchRequest"]["properties"]
+    shown = ("command", "user", "name", "autorestart", "hosts", "wait", "timeout")
+    schemas["PlacedLaunchRequest"]["properties"] = {each: placed[each] for each in shown}
     return document
 
 
@@ -433,6 +440,8 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
             "V_" + re.sub(r"\W", "_", name, flags=re.ASCII)[:100]: value
             for name, value in body["environment"].items()
         }
+    if "hosts" in body:
+        body["hosts"] = {"names": ["*"]}
     if body.get("labels"):
         body["labels"] = {f"key{n}": value for n, value in enumerate(body["labels"].values())}
     if isinstance(body.get("select"), dict):
@@ -543,7 +552,7 @@ def follow_up(operation: str, response: schemathesis.Response, world: World) -> 
         for step in response.json()["plan"]:
             if step["action"] == "create":
                 world.stack.api.ok(f"programs/remove/{step['id']}")
-    if operation == "quickStart":
+    if operation in ("quickStart", "quickStartOnHost"):
         world.stack.api.ok(f"quick-start/{response.json()['temporary_id']}/stop")
     if operation in ("removeProgram", "stopEphemeralProgram"):
         world.forget(response.json().get("id") or response.json().get("temporary_id"))

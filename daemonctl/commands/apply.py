@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from daemonctl import options, output, plans, selection
 from daemonctl.client import Client
+from daemonctl.exporting import formats as exporting
 from daemonctl.problems import Problem, Refused
 
 _READ_ONLY = ("id", "hoody_kit", "status", "stats")
@@ -107,18 +109,46 @@ def diff(context: click.Context, file: str, set_: str | None, prune: bool) -> No
 @options.selectors
 @click.option("--set", "set_", metavar="NAME", help="Only programs of this set.")
 @click.option("-o", "--output", "form", type=click.Choice(["yaml", "json"]), default="yaml", help="The form.")
+@click.option(
+    "--format", "other", type=click.Choice(exporting.FORMATS), help="Files of another tool instead."
+)
+@click.option(
+    "--into",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Where the files of --format are made. None may be there.",
+)
 @click.pass_context
-def export(context: click.Context, selectors: tuple[str, ...], set_: str | None, form: str) -> None:
+def export(
+    context: click.Context,
+    selectors: tuple[str, ...],
+    set_: str | None,
+    form: str,
+    other: str | None,
+    folder: Path | None,
+) -> None:
     """Print programs as a file for `apply`: those that are chosen, or all.
 
-    Fields that have their default are left out.
+    Fields that have their default are left out. With --format the files of another tool are made in a folder,
+    and what has no counterpart there is said in comments and on standard error.
     """
     from daemonctl.manifest import write
+
+    if (other is None) != (folder is None):
+        raise click.UsageError("--format and --into go together.")
 
     client = options.client(context)
     chosen = selection.choose(client, selectors, everything=not selectors)
     documents = [program.document for program in chosen if set_ in (None, program.document.get("set"))]
     content = _without_defaults(client, [_writable(document) for document in documents])
+    if other is not None and folder is not None:
+        exported = exporting.write(content["programs"], other, folder)
+        for note in exported.notes:
+            click.echo(note, err=True)
+        for file in exported.files:
+            click.echo(folder / file.name)
+        return
     if form == "json":
         click.echo(output.document(write.escaped(content), form))
         return

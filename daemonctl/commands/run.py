@@ -24,6 +24,13 @@ _STREAMS = ("stdout", "stderr")
 @click.option("--dir", "directory", help="The folder that it runs in; by default the user's home.")
 @click.option("-e", "--env", "environment", multiple=True, metavar="NAME=VALUE", help="A variable.")
 @click.option("--ttl", type=click.IntRange(1, 86400), metavar="SECONDS", help="Stop it after so long.")
+@click.option(
+    "--on",
+    "hosts",
+    multiple=True,
+    metavar="LABEL=VALUE|NAME",
+    help="Of a hub: run it on the host with the most room, of those with that label, or a name like that.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Print its id, and leave it running.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
@@ -33,6 +40,7 @@ def run(
     directory: str | None,
     environment: tuple[str, ...],
     ttl: int | None,
+    hosts: tuple[str, ...],
     detach: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -40,7 +48,8 @@ def run(
 
     Ctrl-C interrupts it; a second one leaves it to the daemon to end it. The exit code is that of the
     command, 128 and the number of a signal that ended it, or 127 if it could not be run. It goes on while the
-    connection is lost. Standard input is passed on if it is text, and not a terminal.
+    connection is lost. Standard input is passed on if it is text, and not a terminal. With `-d` and `--on`
+    the name of the host is printed before the id.
     """
     client = options.client(context)
     has_input = not detach and standard_input.is_given(sys.stdin)
@@ -55,12 +64,17 @@ def run(
         "stop_signal": "INT",  # what Ctrl-C sends
         "stdin": "pipe" if has_input else None,
     }
-    launched = client.post("quick-start", {key: value for key, value in wanted.items() if value is not None})
-    id = launched["temporary_id"]
+    if hosts:
+        wanted["hosts"] = _chosen(hosts)
+    launched = client.post(
+        "fleet/quick-start" if hosts else "quick-start",
+        {key: value for key, value in wanted.items() if value is not None},
+    )
+    id, host = launched["temporary_id"], launched.get("host")
     if detach:
-        click.echo(id)
+        click.echo(f"{host} {id}" if hosts else id)
         return
-    route = f"quick-start/{id}"
+    route = f"hosts/{host}/api/v1/daemon/quick-start/{id}" if hosts else f"quick-start/{id}"
     if has_input:
         standard_input.pass_on(client, route, sys.stdin.fileno())
     sys.exit(_foreground(client, route))
@@ -71,6 +85,13 @@ def _variables(texts: tuple[str, ...]) -> dict[str, str]:
         if "=" not in text:
             raise click.UsageError(f"'{text}' is not NAME=VALUE.")
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _chosen(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return which hosts may be chosen: one of the names, and all of the labels."""
+    labels = dict(text.split("=", 1) for text in texts if "=" in text)
+    names = [text for text in texts if "=" not in text]
+    return {**({"names": names} if names else {}), **({"labels": labels} if labels else {})}
 
 
 def _foreground(client: Client, route: str) -> int:

@@ -6,6 +6,7 @@ from fleet.api.calls import CallViewSet
 from fleet.api.fleet import FleetViewSet
 from fleet.api.hosts import HostViewSet
 from fleet.api.passing import PassingViewSet
+from fleet.api.placement import PlacementViewSet
 from fleet.api.rollouts import RolloutViewSet
 
 urlpatterns = [
@@ -40,4 +41,5 @@ urlpatterns = [
     path("fleet/events/stream", FleetViewSet.as_view({"get": "stream"}), name="fleet-event-stream"),
     path("fleet/usage", FleetViewSet.as_view({"get": "usage"}), name="fleet-usage"),
     path("fleet/logs", FleetViewSet.as_view({"get": "logs"}), name="fleet-logs"),
+    path("fleet/quick-start", PlacementViewSet.as_view({"post": "launch"}), name="fleet-quick-start"),
 ]

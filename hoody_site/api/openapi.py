@@ -20,12 +20,13 @@ _SCHEMES = {
     "bearerAuth": "An API token.",
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
-_CONFLICTING = {"applyPrograms", "batchPrograms"}  # the latter with an `Idempotency-Key`
+_CONFLICTING = {"applyPrograms", "batchPrograms", "quickStartOnHost"}  # the latter with an `Idempotency-Key`
 # Operations that wait for processes, so that they can time out.
 _SELECTING = {  # a word may name no program, or no host
     "applyToHosts",
     "batchOnHosts",
     "getLogs",
+    "quickStartOnHost",
     "streamLogs",
     "listFleetPrograms",
     "getFleetStatus",
@@ -48,8 +49,11 @@ _WAITING = {
     "disableProgram",
     "quickStart",
     "stopEphemeralProgram",
+    "quickStartOnHost",
 }
 _PASSED_ON = {"readOfHost", "changeOnHost"}  # with the answers of the host
+# Operations of a hub that ask a host.
+_ASKING_HOSTS = {"quickStartOnHost"}
 
 _ERROR = {
     "type": "object",
@@ -66,6 +70,10 @@ _ERROR = {
         "temporary_id": {
             "type": "string",
             "description": "The id of a temporary program that was launched before the error.",
+        },
+        "host": {
+            "type": "string",
+            "description": "The name of the host that has answered with the error, or has not answered.",
         },
         "not_ready": {
             "type": "array",
@@ -133,7 +141,8 @@ _ERRORS = {
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
         "The programs are not as in the given revision, or belong to another set, or the request with this "
-        "`Idempotency-Key` is another one, or under way; nothing was changed.",
+        "`Idempotency-Key` is another one, or under way, or no host that matches is current; nothing was "
+        "changed.",
         "Program 'web' belongs to the set 'blog', not to 'shop'",
         "conflict",
     ),
@@ -233,6 +242,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         codes.add("409")
     if operation["operationId"] in _PASSED_ON:
         codes |= {"405", "409", "502", "504"}
+    if operation["operationId"] in _ASKING_HOSTS:
+        codes.add("502")
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

@@ -15,7 +15,7 @@ import requests
 
 from tests.drills import ROUNDS
 from tests.fleet.hubs import run
-from tests.fleet.simulated_hosts import SimulatedHost
+from tests.fleet.rollout_hosts import SimulatedHost
 from tests.servers import MISSING, Postgresql, Redis, are_installed, running
 from tests.stack import Stack, eventually, temporary_stack
 from tests.temporary_programs import own_processes

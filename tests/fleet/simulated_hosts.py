@@ -1,170 +1,266 @@
-"""Simulated hosts: an HTTP server that speaks the few routes of a daemon that roll-outs use.
+"""Hundreds of hosts that are SIMULATED: one process that speaks the routes that a follower uses.
 
-It runs no programs. What it can do that a real daemon can't on demand: lose answers after the work is done,
-drop requests before it, be away, be of an older version, be restarted in the middle.
+Nothing is run and nothing is checked: any token is good. The hosts have one port and an address each:
+127.1.0.1, 127.1.0.2 and so on, by which they are told apart. Programs change their states at random, or as
+`POST /simulated/change` says: ``{"host": 0, "program_id": 1, "state": "exited"}``.
+
+    python -m tests.fleet.simulated_hosts --hosts 300 --programs 100 --port 9100 --changes 30
 """
 
+import argparse
+import asyncio
 import contextlib
 import itertools
-import json
-import threading
+import random
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from fleet.models import Host
+import orjson
+from aiohttp import web
 
-
-class SimulatedHost(ThreadingHTTPServer):
-    """A host with programs by name, and a list of what was done there."""
-
-    daemon_threads = True
-
-    def __init__(self, name: str, *, has_keys: bool = True, seconds: float = 0) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.name = name
-        self.has_keys = has_keys
-        self.seconds = seconds  # that a change takes
-        self.programs: dict[str, dict[str, Any]] = {}
-        self.done: list[str] = []  # each change that was made, such as "apply" or "restart"
-        self.asked_for: list[str] = []  # the person of each request
-        self.kept: dict[str, dict[str, Any]] = {}  # by key
-        self.is_no_daemon = False
-        self.not_ready = ""  # the name of a program that does not become ready
-        # What happens to the next requests that would change something, one word each: "drop" (before the
-        # work), "lose" (the answer), "busy" (503), "die" (after the work).
-        self.trouble: list[str] = []
-        self.lock = threading.Lock()
-        self.ids = itertools.count(1)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def add(self, name: str, **fields: Any) -> None:
-        status = {"status": "running", "pid": 1}
-        self.programs[name] = {
-            "id": next(self.ids), "name": name, "command": "true", "user": "root", "enabled": True,
-            "status": status, **fields,
-        }  # fmt: skip
-
-    def revision(self) -> str:
-        return json.dumps(
-            [{k: v for k, v in each.items() if k != "status"} for each in self.programs.values()]
-        )
-
-    def change(self, route: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Do what a route does; return the status and the answer."""
-        if route == "programs/apply":
-            return self._apply(body)
-        if route.startswith("programs/edit/"):
-            program = next(each for each in self.programs.values() if route.endswith(f"/{each['id']}"))
-            program.pop("set", None)
-            self.done.append("edit")
-            return 200, {"success": True}
-        ids = body["select"].get("ids")
-        chosen = [each for each in self.programs.values() if ids is None or each["id"] in ids]
-        self.done.append(body["action"])
-        for program in chosen if body["action"] == "remove" else ():
-            del self.programs[program["name"]]
-        results = [
-            {"id": each["id"], "name": each["name"], "result": "done"}
-            if each["name"] != self.not_ready or body["action"] == "remove"
-            else {"id": each["id"], "name": each["name"], "result": "failed", "error": "It is fatal"}
-            for each in chosen
-        ]
-        return 200, {"success": True, "results": results}
-
-    def _apply(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        plan = []
-        named = {each["name"] for each in body["programs"]}
-        of_set = [name for name, each in self.programs.items() if each.get("set") == body.get("set", "")]
-        removed = [name for name in of_set if body.get("prune") and name not in named]
-        for wanted in body["programs"]:
-            present = self.programs.get(wanted["name"])
-            whole = {**wanted, **({"set": body["set"]} if body.get("set") else {})}
-            is_same = present is not None and all(present.get(k) == v for k, v in whole.items())
-            action = "create" if present is None else "unchanged" if is_same else "change"
-            plan.append({"name": wanted["name"], "id": present and present["id"], "action": action})
-            if not body.get("dry_run") and action != "unchanged":
-                self.add(**{**({"id": present["id"]} if present else {}), **whole})
-                plan[-1]["id"] = self.programs[wanted["name"]]["id"]
-        plan += [{"name": name, "id": self.programs[name]["id"], "action": "remove"} for name in removed]
-        if not body.get("dry_run"):
-            for name in removed:
-                del self.programs[name]
-            if any(step["action"] != "unchanged" for step in plan):
-                self.done.append("apply")
-            if self.not_ready in named:
-                reason = {"name": self.not_ready, "reason": "is fatal"}
-                sentence = f"Program '{self.not_ready}' is fatal"
-                return 400, {"success": False, "error": sentence, "code": "refused", "not_ready": [reason]}
-        return 200, {"success": True, "plan": plan, "revision": self.revision(), "dry_run": False}
+API = "/api/v1/daemon"
+VERSION = "1.0.0"
+_COMMENT_SECONDS = 15
+_MOST_EVENTS = 2000  # that a host keeps
+_NEXT = {"running": "exited", "exited": "starting", "starting": "running"}
+_FLEET = web.AppKey("fleet", list)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: SimulatedHost
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path).path.removeprefix("/api/v1/daemon/").split("/")
-        if self.server.is_no_daemon:
-            self._answer(200, {"it": "works"})
-        elif parts[0] == "programs":
-            self._answer(200, {"programs": list(self.server.programs.values())})
-        elif self.server.has_keys:
-            kept = self.server.kept.get(parts[1], {"state": "unknown"})
-            self._answer(200, {"success": True, "key": parts[1], **kept})
-        else:
-            self._answer(404, {"success": False, "error": "There is nothing at this address"})
-
-    def do_POST(self) -> None:
-        host = self.server
-        route = urlsplit(self.path).path.removeprefix("/api/v1/daemon/")
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = self.headers.get("Idempotency-Key") if host.has_keys else None
-        is_question = body.get("dry_run")
-        with host.lock:
-            host.asked_for.append(self.headers["On-Behalf-Of"])
-            trouble = host.trouble.pop(0) if host.trouble and not is_question else ""
-            if trouble == "drop":
-                return
-            if trouble == "busy":
-                self._answer(503, {"success": False, "error": "Too busy", "code": "busy"})
-                return
-            time.sleep(0 if is_question else host.seconds)
-            kept = host.kept.get(key or "")
-            code, answer = (kept["code"], kept["answer"]) if kept else host.change(route, body)
-            if key and trouble == "die":
-                host.kept[key] = {"state": "interrupted"}
-            elif key:
-                host.kept[key] = {"state": "answered", "code": code, "answer": answer}
-        if trouble not in ("lose", "die"):
-            self._answer(code, answer)
-
-    def _answer(self, code: int, document: dict[str, Any]) -> None:
-        content = json.dumps(document).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: Any) -> None: ...
+def address(number: int) -> str:
+    """Return the address of a host, counted from 0."""
+    return f"127.1.{number // 250}.{number % 250 + 1}"
 
 
-@contextlib.contextmanager
-def simulated_hosts(count: int, **options: Any) -> Iterator[list[SimulatedHost]]:
-    """So many hosts, ``web-1`` and on, which the hub knows. They end with the block."""
-    hosts = [SimulatedHost(f"web-{number + 1}", **options) for number in range(count)]
-    for host in hosts:
-        row = Host(name=host.name, url=host.url, labels={"number": host.name[4:]})
-        row.token = "hdt_simulated"
-        row.save()
-    try:
-        yield hosts
-    finally:
-        for host in hosts:
-            host.shutdown()
-            host.server_close()
+class SimulatedHost:
+    """A host: its programs, its history, and the streams that wait for more of it."""
+
+    def __init__(self, number: int, programs: int) -> None:
+        self.number = number
+        self.programs = {id: self._program(id) for id in range(1, programs + 1)}
+        self.events: deque[dict[str, Any]] = deque(maxlen=_MOST_EVENTS)
+        self.changed = asyncio.Event()
+        self._ids = itertools.count(1)
+        self._listed: dict[bool, bytes] = {}
+        self._started_at = time.time()
+
+    def change(self, program_id: int, state: str) -> dict[str, Any]:
+        """Record a state change, and wake the streams."""
+        program = self.programs[program_id]
+        event = {
+            "id": next(self._ids),
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "program_id": program_id,
+            "name": program["name"],
+            "from_state": program["status"]["status"],
+            "state": state,
+            "by": "supervisord",
+            "gap": False,
+        }
+        if state == "running":
+            event["pid"] = program_id + 4710
+        program["status"] = self._status(program_id, state)
+        self.events.append(event)
+        self._listed.clear()
+        self.changed.set()
+        self.changed = asyncio.Event()
+        return event
+
+    def change_any(self) -> None:
+        """Change one of the programs to what comes next."""
+        program = self.programs[random.randint(1, len(self.programs))]
+        if following := _NEXT.get(program["status"]["status"]):
+            self.change(program["id"], following)
+
+    def listed(self, *, with_stats: bool) -> bytes:
+        """Return the answer of the list, which is made once after each change."""
+        if with_stats not in self._listed:
+            documents = [
+                {**each, "stats": self._stats(each["id"])}
+                if with_stats and each["status"]["status"] == "running"
+                else each
+                for each in self.programs.values()
+            ]
+            self._listed[with_stats] = orjson.dumps({"programs": documents})
+        return self._listed[with_stats]
+
+    def after(self, number: int) -> Iterator[dict[str, Any]]:
+        """Yield the events after one."""
+        return (event for event in list(self.events) if event["id"] > number)
+
+    def machine(self) -> dict[str, Any]:
+        """Return what it tells of its machine."""
+        return {
+            "cpus": 4,
+            "load_1m": round(random.uniform(0, 4), 2),
+            "memory_total_bytes": 8 * 2**30,
+            "memory_available_bytes": random.randint(2**30, 6 * 2**30),
+        }
+
+    def _program(self, id: int) -> dict[str, Any]:
+        name = f"program-{id}"
+        return {
+            "id": id,
+            "name": name,
+            "command": f"python3 -m http.server {9000 + id} --bind 127.0.0.1",
+            "user": "worker",
+            "description": "Simulated",
+            "enabled": True,
+            "boot": True,
+            "delay_seconds": 0,
+            "autorestart": "unexpected",
+            "environment": {"STAGE": "production", "REGION": "eu-1"},
+            "priority": 999,
+            "stdout_logfile": f"/var/lib/daemon-api/logs/{name}/stdout.log",
+            "stderr_logfile": f"/var/lib/daemon-api/logs/{name}/stderr.log",
+            "logs_enabled": True,
+            "log_max_bytes": 5242880,
+            "log_backups": 2,
+            "lazy_load": False,
+            "hoody_kit": False,
+            "labels": {"team": f"team-{id % 7}"},
+            "status": self._status(id, "running"),
+        }
+
+    @staticmethod
+    def _status(id: int, state: str) -> dict[str, Any]:
+        status: dict[str, Any] = {"id": id, "status": state}
+        if state in ("running", "starting"):
+            status |= {"pid": id + 4710, "uptime": "2:15:30"}
+        return status
+
+    def _stats(self, id: int) -> dict[str, Any]:
+        used = {"cpu_percent": round(random.uniform(0, 9), 1), "memory_rss_bytes": 50_000_000 + id}
+        process = {"pid": id + 4710, "command": "python3", **used}
+        started_at = datetime.fromtimestamp(int(self._started_at), UTC).isoformat().replace("+00:00", "Z")
+        return {
+            "pid": id + 4710,
+            "started_at": started_at,
+            **used,
+            "process_count": 1,
+            "processes": [process],
+        }
+
+
+def application(hosts: Sequence[SimulatedHost]) -> web.Application:
+    """Return the server of some hosts."""
+    app = web.Application()
+    app[_FLEET] = list(hosts)
+    app.router.add_get(f"{API}/health", _health)
+    app.router.add_get(f"{API}/machine", _machine)
+    app.router.add_get(f"{API}/programs", _programs)
+    app.router.add_get(f"{API}/status", _status)
+    app.router.add_get(f"{API}/events", _events)
+    app.router.add_get(f"{API}/events/stream", _stream)
+    app.router.add_get("/metrics", _metrics)
+    app.router.add_post("/simulated/change", _change)
+    return app
+
+
+def _host(request: web.Request) -> SimulatedHost:
+    """Return the host that is meant by the address in the request."""
+    _, _, third, fourth = request.host.partition(":")[0].split(".")
+    found: SimulatedHost = request.app[_FLEET][int(third) * 250 + int(fourth) - 1]
+    return found
+
+
+def _answer(document: dict[str, Any]) -> web.Response:
+    return web.Response(body=orjson.dumps({"success": True, **document}), content_type="application/json")
+
+
+async def _health(request: web.Request) -> web.Response:
+    return _answer({"status": "ok"})
+
+
+async def _machine(request: web.Request) -> web.Response:
+    return _answer({"version": VERSION, "machine": _host(request).machine()})
+
+
+async def _programs(request: web.Request) -> web.Response:
+    with_stats = request.query.get("include_stats") == "true"
+    return web.Response(body=_host(request).listed(with_stats=with_stats), content_type="application/json")
+
+
+async def _status(request: web.Request) -> web.Response:
+    keys = ("id", "name", "enabled", "status")
+    return _answer(
+        {"statuses": [{key: each[key] for key in keys} for each in _host(request).programs.values()]}
+    )
+
+
+async def _events(request: web.Request) -> web.Response:
+    newest = list(reversed(_host(request).events))[: int(request.query.get("limit", "100"))]
+    return _answer({"next": None, "events": newest})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    return web.Response(text=f'daemon_build_info{{version="{VERSION}"}} 1.0\n')
+
+
+async def _stream(request: web.Request) -> web.StreamResponse:
+    host = _host(request)
+    newest = host.events[-1]["id"] if host.events else 0
+    position = int(request.headers.get("Last-Event-ID", newest))
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionResetError):  # of a follower that has left
+        await _send(response, host, position)
+    return response
+
+
+async def _send(response: web.StreamResponse, host: SimulatedHost, position: int) -> None:
+    """Send the events after one, and those that come."""
+    await response.write(b"retry: 2000\n\n")
+    while True:
+        changed = host.changed  # before the look, so that nothing is missed after it
+        for event in host.after(position):
+            position = event["id"]
+            await response.write(b"id: %d\nevent: state\ndata: %s\n\n" % (position, orjson.dumps(event)))
+        try:
+            await asyncio.wait_for(changed.wait(), _COMMENT_SECONDS)
+        except TimeoutError:
+            await response.write(b": \n\n")
+
+
+async def _change(request: web.Request) -> web.Response:
+    wanted = await request.json()
+    host = request.app[_FLEET][wanted["host"]]
+    return _answer({"event": host.change(wanted["program_id"], wanted["state"])})
+
+
+async def _change_at_random(hosts: Sequence[SimulatedHost], per_second: float) -> None:
+    while True:
+        await asyncio.sleep(random.expovariate(per_second))
+        random.choice(hosts).change_any()
+
+
+async def serve(hosts: int, programs: int, port: int, changes: float) -> None:
+    """Simulate until the process is ended."""
+    fleet = [SimulatedHost(number, programs) for number in range(hosts)]
+    runner = web.AppRunner(application(fleet), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", port, backlog=1024).start()
+    print(
+        f"{hosts} simulated hosts, from http://{address(0)}:{port} to http://{address(hosts - 1)}:{port}",
+        flush=True,
+    )
+    if changes:
+        await _change_at_random(fleet, changes)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Parse the command line, and simulate."""
+    parser = argparse.ArgumentParser(description="Simulate hosts, for a hub to follow.")
+    parser.add_argument("--hosts", type=int, default=300)
+    parser.add_argument("--programs", type=int, default=100, help="Of each host.")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--changes", type=float, default=0, help="State changes a second, over all hosts.")
+    given = parser.parse_args()
+    asyncio.run(serve(given.hosts, given.programs, given.port, given.changes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Roll-outs over simulated hosts: order, failures, lost answers, kills, the way back.
 
-The hosts are those of `tests.fleet.simulated_hosts`.
+The hosts are those of `tests.fleet.rollout_hosts`.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from fleet.models import Host, HostCall, Link, Rollout, RolloutPart
 from fleet.rollouts import driver, handing, parts, schedule, services
 from fleet.rollouts.services import Wanted
 from fleet.rollouts.targets import Targets
-from tests.fleet.simulated_hosts import SimulatedHost, simulated_hosts
+from tests.fleet.rollout_hosts import SimulatedHost, simulated_hosts
 
 pytestmark = pytest.mark.django_db
 

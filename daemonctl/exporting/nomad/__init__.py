@@ -1,0 +1,1 @@
+"""Programs as jobs of Nomad, by its published job specification."""

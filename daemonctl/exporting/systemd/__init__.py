@@ -1,0 +1,1 @@
+"""Programs as services of systemd, by the rules of systemd 252."""

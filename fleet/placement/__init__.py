@@ -1,0 +1,1 @@
+"""Run a temporary program on the host with the most room."""
