@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.program_sets import document, done, failed, mirrored, names, write
+from tests.program_sets import document, done, failed, mirrored, names, stored, write
 from tests.stack import Stack
 
 
@@ -25,34 +25,32 @@ def test_programs_file_is_adopted_on_the_first_start(unborn: Stack, wrapped: boo
     ]
     file = unborn.folder / "programs.json"
     file.write_text(json.dumps({"programs": programs} if wrapped else programs), encoding="utf-8")
-    api = unborn.start().api
-    assert names(api) == {3: "web", 9: "ports", 12: "off"}
-    api.until(3, "running")
-    adopted = api.get("programs/9").json()["program"]
+    unborn.prepare()
+    assert stored(unborn) == {3: "web", 9: "ports", 12: "off"}
+    [adopted] = [each for each in json.loads(file.read_text())["programs"] if each["id"] == 9]
     assert adopted == {**adopted, **programs[1], "port_param": "--port"}
-    mirrored(unborn)
     # `reset` goes back to the shipped examples all the same
     defaults = json.loads((unborn.folder / "programs.default.json").read_text())["programs"]
     assert "web" not in [program["name"] for program in defaults]
 
 
 def test_without_one_the_examples_are_loaded(unborn: Stack) -> None:
-    api = unborn.start().api
-    mirror = mirrored(unborn)
+    unborn.prepare()
+    mirror = (unborn.folder / "programs.json").read_bytes()
     assert (unborn.folder / "programs.default.json").read_bytes() == mirror
-    programs = api.get("programs").json()["programs"]
-    assert programs
+    programs = json.loads(mirror)["programs"]
+    assert stored(unborn) == {program["id"]: program["name"] for program in programs} != {}
     assert {program["enabled"] for program in programs} == {False}
 
 
 def test_later_starts_adopt_nothing(unborn: Stack) -> None:
-    unborn.start()
-    before = mirrored(unborn)
-    unborn.stop()
-    write(unborn.folder / "programs.json", document(700, "of another one"))
-    unborn.start()
-    assert 700 not in names(unborn.api)
-    assert mirrored(unborn) == before
+    unborn.prepare()
+    file = unborn.folder / "programs.json"
+    before = file.read_bytes()
+    write(file, document(700, "of another one"))
+    unborn.prepare()
+    assert 700 not in stored(unborn)
+    assert file.read_bytes() == before
 
 
 WRONG = {
@@ -83,6 +81,9 @@ def test_file_can_be_looked_into_and_mended_before_the_next_try(unborn: Stack) -
     assert json.loads(done(unborn, "export_programs")) == {"programs": []}
     assert failed(unborn, "import_programs", "--dry-run", file).startswith("Program 'web': Field 'priority'")
     assert json.loads(file.read_text()) == wrong
-    write(file, document(3, "web", priority=1))
+    write(file, document(3, "web", priority=1, boot=True))
     assert done(unborn, "import_programs", "--dry-run", file) == "add    'web' (3)\n"
-    assert names(unborn.start().api) == {3: "web"}
+    api = unborn.start().api
+    assert names(api) == {3: "web"}
+    api.until(3, "running")
+    mirrored(unborn)

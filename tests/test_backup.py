@@ -47,6 +47,7 @@ def test_backup_holds_what_cannot_be_made_again_for_its_owner_only(source: tuple
     assert [each.name for each in file.parent.iterdir() if each.name.startswith(".")] == []
 
 
+@on_sqlite
 def test_restore_on_an_empty_folder(source: tuple[Stack, Path], own_stack: Stack) -> None:
     stack, file = source
     assert done(own_stack, "restore", file) == f"Restored from {file}: the next start uses it.\n"
@@ -110,6 +111,7 @@ def test_stack_runs_on_what_was_restored_over_a_crash(
     assert "kept" in names(own_stack.start().api).values()
 
 
+@on_sqlite
 def test_restore_that_was_cut_short_is_finished_by_the_next_start(
     source: tuple[Stack, Path], own_stack: Stack
 ) -> None:
@@ -173,6 +175,7 @@ def test_other_names_are_refused(own_stack: Stack, tmp_path: Path, name: str) ->
     )
 
 
+@on_sqlite
 def test_backup_of_a_later_version_is_refused(
     source: tuple[Stack, Path], own_stack: Stack, tmp_path: Path
 ) -> None:
@@ -197,6 +200,7 @@ def test_backup_of_a_later_version_is_refused(
     assert "kept" in stored(own_stack).values()
 
 
+@on_sqlite
 def test_backup_without_a_database_is_refused(own_stack: Stack, tmp_path: Path) -> None:
     assert failed(own_stack, "backup", tmp_path / "copy") == (
         f"There is no database in {own_stack.folder}: has the stack ever run?"
@@ -218,6 +222,7 @@ def test_backup_is_consistent_while_others_write(api: Api, stack: Stack, tmp_pat
         assert count == before + 5 * (round + 1)
 
 
+@on_sqlite
 def test_mirror_that_knows_more_than_the_database_is_kept(
     source: tuple[Stack, Path], own_stack: Stack
 ) -> None:
@@ -233,6 +238,7 @@ def test_mirror_that_knows_more_than_the_database_is_kept(
     assert "made since" not in mirror.read_text()
 
 
+@on_sqlite
 def test_mirror_that_knows_less_is_not_kept(source: tuple[Stack, Path], own_stack: Stack) -> None:
     done(own_stack, "restore", source[1])
     (own_stack.folder / "programs.json").write_text('{"programs": []}')
@@ -240,6 +246,7 @@ def test_mirror_that_knows_less_is_not_kept(source: tuple[Stack, Path], own_stac
     assert list((own_stack.folder / "backups").glob("programs-*.json")) == []
 
 
+@on_sqlite
 def test_samples_of_the_replaced_programs_are_removed(source: tuple[Stack, Path], own_stack: Stack) -> None:
     done(own_stack, "restore", source[1])
     samples = own_stack.folder / "samples"

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.database import on_sqlite
 from tests.processes import LONG_RUNNING
 from tests.program_sets import document, failed, mirrored, stored
 from tests.stack import Stack, temporary_stack
+
+pytestmark = on_sqlite
 
 
 @pytest.fixture(scope="module")

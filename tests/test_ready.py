@@ -7,6 +7,7 @@ import signal
 import psutil
 import requests
 
+from tests import database
 from tests.stack import Stack, eventually
 from tests.temporary_programs import own_processes
 
@@ -46,7 +47,8 @@ def test_whole_stack_is_ready_for_all_to_see(own_stack: Stack) -> None:
     expected = {"success": True, "status": "ready", "parts": dict.fromkeys(ALL, True)}
     eventually(lambda: ready(stack) == (200, expected), 30)
     check_that_a_crash_loop_is_told(stack)
-    check_that_a_lost_database_is_told(stack)
+    if not database.POSTGRES:
+        check_that_a_lost_database_is_told(stack)
     os.kill(stack.supervisord_pid, signal.SIGSTOP)
     try:
         eventually(lambda: missing(stack) == ["supervisord", "listener", "queue", "prober"], 30)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hoody_site.checks import check_paths
+from tests import scripts
 from tests.stack import PROJECT, free_port
 
 NAMES = [
@@ -40,16 +41,25 @@ HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 def python(
     arguments: list[str], variables: dict[str, str], stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DAEMON_")}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=PROJECT,
-        env={**clean, **variables},
+        env=environment(variables),
         input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """That of the tests, with these variables of the project and no others."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DAEMON_")}
+    return {**clean, **variables}
+
+
+def manage(command: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return scripts.run(environment(variables), PROJECT, command)
 
 
 def read_all(environments: list[dict[str, str]]) -> list[dict[str, Any]]:
@@ -73,7 +83,7 @@ def read_cases() -> dict[tuple[str, str], dict[str, Any]]:
 
 def check(**variables: str) -> str:
     """What ``manage.py check`` says against this environment."""
-    done = python(["manage.py", "check"], variables)
+    done = manage("check", variables)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -235,7 +245,7 @@ def test_e004_refuses_paths_that_are_too_long_for_a_socket() -> None:
 
 def test_longest_path_still_takes_the_longest_socket() -> None:
     longest = Path("/tmp", "x" * 79)
-    done = python(["manage.py", "check"], {"DAEMON_STATE_DIR": str(longest)})
+    done = manage("check", {"DAEMON_STATE_DIR": str(longest)})
     assert done.returncode == 0, done.stderr
     # The kernel takes 107 bytes, and a tmux session of the last number has the longest path.
     assert len(str(longest / "terminals" / "65535" / "socket")) <= 107
@@ -253,7 +263,7 @@ def test_wrong_environment_stops_the_start_before_anything_is_made(tmp_path: Pat
         "DAEMON_BIND": f"127.0.0.1:{free_port()}",
         "DAEMON_THREADS": "1",
     }
-    done = python(["manage.py", "run_stack"], variables)
+    done = manage("run_stack", variables)
     assert done.returncode == 1
     assert "hoody.E001" in done.stderr
     assert "Traceback" not in done.stderr
