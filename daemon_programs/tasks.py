@@ -2,6 +2,7 @@
 
 from daemon_programs.history import store
 from daemon_programs.maintenance.reconcile import log_differences, reconcile
+from daemon_programs.models import KeptAnswer
 from daemon_programs.webhooks import dispatch
 
 # Name, function and interval in minutes. `hoody_site.stack.schedules` adds them when the stack starts.
@@ -9,6 +10,7 @@ SCHEDULES = [
     ("reconcile programs", "daemon_programs.tasks.reconcile_programs", 1),
     ("deliver webhooks", "daemon_programs.tasks.deliver_webhooks", 1),
     ("purge events", "daemon_programs.tasks.purge_events", 10),
+    ("forget old answers", "daemon_programs.tasks.forget_answers", 60),
 ]
 
 
@@ -20,6 +22,11 @@ def deliver_webhooks() -> None:
 def purge_events() -> int:
     """Delete events that are too old or too many; return how many."""
     return store.purge()
+
+
+def forget_answers() -> int:
+    """Delete the answers to requests with a key that are too old; return how many."""
+    return KeptAnswer.forget_old()
 
 
 def reconcile_programs() -> list[str]:

@@ -29,9 +29,11 @@ _COMMANDS = {
     "apply": "apply",
     "diff": "apply",
     "export": "apply",
+    "rollout": "rollout",
     "attach": "programs",
     "import": "importing",
     "top": "status",
+    "host": "host",
     "context": "context",
     "completion": "completion",
 }

@@ -43,6 +43,14 @@ since = click.option(
 )
 
 
+def pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return what several KEY=VALUE say."""
+    for text in texts:
+        if "=" not in text:
+            raise click.UsageError(f"'{text}' has no '='.")
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
+
+
 def report(sentence: str) -> None:
     """Tell of a lost connection."""
     click.echo(sentence, err=True)

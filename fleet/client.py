@@ -68,21 +68,23 @@ def call(
     query: Mapping[str, Any] | None = None,
     user: str = "",
     seconds: float = _ANSWER_SECONDS,
+    headers: Mapping[str, str] | None = None,
+    with_token: bool = True,
 ) -> Answer:
     """Send a request to a route below ``/api/v1/daemon/`` of a host, once, and return the answer.
 
     Raise NoConnection if nothing has arrived, HostUnreachable if that isn't known, and TokenUnreadable.
     """
-    headers = headers_for(host, user)
+    sent = {**(headers_for(host, user) if with_token else {}), **(headers or {})}
     if body is not None:
-        headers["Content-Type"] = "application/json"
+        sent["Content-Type"] = "application/json"
     url = host.url.rstrip("/") + PATH + route + (f"?{urlencode(query, doseq=True)}" if query else "")
     with reaching(host):
         response = pool_of(host).request(
             method,
             url,
             body=None if body is None else orjson.dumps(body),
-            headers=headers,
+            headers=sent,
             timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
         )
         content = response.data
@@ -116,6 +118,12 @@ def reaching(host: Host) -> Iterator[None]:
         reason = getattr(problem, "reason", None) or problem
         kind = NoConnection if isinstance(reason, NewConnectionError | SSLError) else HostUnreachable
         raise kind(f"Host '{host.name}' can't be reached: {_said(reason)}") from problem
+
+
+def is_distrusted(problem: HostUnreachable) -> bool:
+    """Return whether a host was not reached because of its certificate."""
+    cause = problem.__cause__
+    return isinstance(getattr(cause, "reason", None) or cause, SSLError)
 
 
 def _said(problem: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What goes wrong between a hub and its hosts, with a sentence for clients."""
 
 from daemon_programs.exceptions import DaemonError
+from daemon_programs.text import printable
 
 
 class HostNotFound(DaemonError):
@@ -36,3 +37,12 @@ class TokenUnreadable(DaemonError):
     """The token of a host can't be decrypted: the key is missing, or another one."""
 
     code = "host_token_unreadable"
+
+
+class RolloutNotFound(DaemonError):
+    """No roll-out has that id."""
+
+    code = "not_found"
+
+    def __init__(self, id: object) -> None:
+        super().__init__(f"Roll-out {printable(str(id))} not found")

@@ -346,6 +346,13 @@ SPECTACULAR_SETTINGS = {
         "StreamEnum": ["stdout", "stderr"],
         "ScopeEnum": "daemon_programs.supervisor.processes.signals.SCOPES",
         "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",
+        "HostStateEnum": "fleet.serializers.hosts.STATES",
+        "DeliveryShapeStateEnum": "daemon_programs.models.Delivery.STATES",
+        "PlanStepActionEnum": "daemon_programs.api.openapi.applying.ACTIONS",
+        "BatchActionEnum": "daemon_programs.programs.verbs.NAMES",
+        "RequestStateEnum": "daemon_programs.api.openapi.once.STATES",
+        "RolloutStateEnum": "fleet.models.rollout.STATES",
+        "RolloutPartStateEnum": "fleet.models.rollout.PART_STATES",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/daemon",
@@ -358,8 +365,11 @@ SPECTACULAR_SETTINGS = {
 # django-q2 runs periodic reconciliation, not tasks that need exact times: its scheduler wakes every 30
 # seconds. `max_attempts` and `retry` keep it from repeating a task; scheduled functions may be called at any
 # time.
+QUEUE_NAME = engines.queue_name(SECRET_KEY)  # no two installations have the same
+# The functions of schedules that the queue begins with, instead of waiting half a minute.
+QUEUE_STARTS_WITH = ("fleet.tasks.drive_rollouts",)
 Q_CLUSTER: dict[str, Any] = {
-    "name": engines.queue_name(SECRET_KEY) if BROKER_URL else "daemon",
+    "name": QUEUE_NAME if BROKER_URL else "daemon",
     **({"redis": BROKER_URL} if BROKER_URL else {"orm": "default"}),
     "workers": 2,  # one for the dispatch of webhooks, which takes long, and one for all other tasks
     "timeout": 180,

@@ -9,7 +9,7 @@ import requests
 
 from tests.stack import OWN_USER, Api, Stack
 
-READING = ("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}")
+READING = ("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}", "machine")
 CHANGING = (
     "programs/add",
     "programs/edit/{}",

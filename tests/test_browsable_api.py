@@ -10,6 +10,7 @@ import requests
 from django.urls import get_resolver
 
 from daemon_programs.api.urls import urlpatterns as program_routes
+from fleet.api.urls import urlpatterns as host_routes
 from hoody_site.api.pages.json_html import MAX_MARKED_CHARACTERS, json_html
 from hoody_site.api.pages.related import DESTRUCTIVE, FAMILIES, SECTIONS, STREAMS
 from quick_start.api.urls import urlpatterns as launch_routes
@@ -86,9 +87,9 @@ def test_ids_of_other_things_lead_nowhere(api: Api) -> None:
 
 
 def test_every_route_has_a_place_on_the_pages() -> None:
-    routes = {pattern.name for pattern in [*program_routes, *launch_routes]}
+    routes = {pattern.name for pattern in [*program_routes, *launch_routes, *host_routes]}
     placed = {name for family in FAMILIES for name in (*family.pages, *family.verbs)}
-    assert routes == (placed | STREAMS | {"statuses", "logs", "events"})
+    assert routes == (placed | STREAMS | {"statuses", "machine", "logs", "events"})
     known = set(get_resolver().reverse_dict)
     assert set(SECTIONS) | placed | DESTRUCTIVE <= known
 

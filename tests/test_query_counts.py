@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from daemon_programs.models import Delivery, Event, Program
 from daemon_programs.supervisor.gateway import supervisor
+from fleet.models import Rollout
 from hoody_site.access.models import ApiToken
 from quick_start.models import EphemeralProgram
 from tests.database import on_embedded
@@ -57,6 +58,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("program-input", "post"): (2, {"text": "x"}),
     ("delivery-redeliver", "post"): (7, {}),
     ("webhook-secret-rotate", "post"): (11, {}),
+    ("machine", "get"): (1, None),
     ("quick-start", "get"): (2, None),
     ("quick-start", "post"): (7, LONE),
     ("launch-status", "get"): (2, None),
@@ -64,6 +66,18 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("launch-log-stream", "get"): (2, None),
     ("launch-input", "post"): (3, {"text": "x"}),
     ("launch-stop", "post"): (7, {}),
+    ("request", "get"): (2, None),
+    ("fleet-apply", "post"): (15, {"hosts": {"all": True}, "programs": [], "paused": True}),
+    ("fleet-batch", "post"): (
+        15,
+        {"hosts": {"all": True}, "action": "stop", "select": {"all": True}, "paused": True},
+    ),
+    ("rollouts", "get"): (3, None),
+    ("rollout", "get"): (4, None),
+    ("rollout-pause", "post"): (17, {}),
+    ("rollout-resume", "post"): (20, {}),
+    ("rollout-cancel", "post"): (19, {}),
+    ("rollout-rollback", "post"): (24, {}),
 }
 
 
@@ -134,7 +148,13 @@ def ids() -> dict[str, Any]:
     temporary = EphemeralProgram(name="t", **LONE, stdin="pipe")
     temporary.assign_identity()
     EphemeralProgram.objects.bulk_create([temporary])
-    return {"id": program.pk, "delivery_id": delivery.pk, "temporary": temporary.temporary_id}
+    rollout = Rollout.objects.create(kind="apply", body={"programs": []}, user="boss", state="paused")
+    return {
+        "id": program.pk,
+        "delivery_id": delivery.pk,
+        "temporary": temporary.temporary_id,
+        "rollout": rollout.pk,
+    }
 
 
 @pytest.mark.django_db
@@ -146,10 +166,8 @@ def test_route_asks_the_database_as_often_as_ever(
     client = Client(headers={"Authorization": f"Bearer {token}"})
     count, body = COUNTS[route, method]
     wanted = routes()[route, method].pattern.converters
-    about = {
-        "id": ids["temporary" if route.startswith("launch") else "id"],
-        "delivery_id": ids["delivery_id"],
-    }
+    kind = "temporary" if route.startswith("launch") else "rollout" if "rollout" in route else "id"
+    about = {"id": ids[kind], "delivery_id": ids["delivery_id"], "key": "a"}
     url = reverse(route, kwargs={name: value for name, value in about.items() if name in wanted})
     with CaptureQueriesContext(connection) as queries:
         answer = client.generic(method.upper(), url, json.dumps(body), content_type="application/json")

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from daemon_programs.api.base import CHANGE, OPERATE, REMOVE, VIEW, DaemonViewSet, checked
+from daemon_programs.api.once import once
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.exceptions import NotPermitted, ProgramNotFound
 from daemon_programs.models import Program
@@ -33,6 +34,7 @@ class BatchViewSet(DaemonViewSet):
     alternatives_of = {"run": [OPERATE, CHANGE, REMOVE]}
 
     @schemas.batch
+    @once
     def run(self, request: Request) -> Response:
         """Call a verb with the programs that are selected, or tell what it would do."""
         body = checked(BatchSerializer, request.data)

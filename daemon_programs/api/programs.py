@@ -24,6 +24,7 @@ from daemon_programs.api.base import (
     checked,
 )
 from daemon_programs.api.logs import log_response
+from daemon_programs.api.once import once
 from daemon_programs.api.openapi import operations as schemas
 from daemon_programs.api.openapi import streams as stream_schemas
 from daemon_programs.api.openapi.applying import apply_programs
@@ -120,6 +121,7 @@ class ProgramViewSet(DaemonViewSet):
         return Response({"success": True})
 
     @apply_programs
+    @once
     def apply(self, request: Request) -> Response:
         """Change programs to what a list of them says, or return what that would change."""
         values = checked(ApplySerializer, request.data)

@@ -2,6 +2,7 @@
 
 from daemon_programs.models.delivery import Delivery, WebhookCount, WebhookSecret
 from daemon_programs.models.event import Event
+from daemon_programs.models.kept_answer import KeptAnswer
 from daemon_programs.models.program import (
     PROGRAM_PREFIX,
     Program,
@@ -12,6 +13,7 @@ __all__ = [
     "PROGRAM_PREFIX",
     "Delivery",
     "Event",
+    "KeptAnswer",
     "Program",
     "SupervisedProgram",
     "WebhookCount",

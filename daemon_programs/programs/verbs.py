@@ -176,3 +176,4 @@ VERBS: dict[str, Verb] = {
     "disable": Verb(_check_disable, _disable),
     "remove": Verb(_check_remove, _remove),
 }
+NAMES = tuple(VERBS)

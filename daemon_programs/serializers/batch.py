@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from daemon_programs.programs.selection import STATES, Selection
-from daemon_programs.programs.verbs import VERBS
+from daemon_programs.programs.verbs import NAMES
 from daemon_programs.serializers.fields import (
     StrictBoolean,
     StrictChoice,
@@ -97,7 +97,7 @@ class SelectSerializer(StrictSerializer):
 class BatchSerializer(StrictSerializer):
     """Validate the body of ``batch``."""
 
-    action = StrictChoice(choices=tuple(VERBS), help_text="What is done with each program.")
+    action = StrictChoice(choices=NAMES, help_text="What is done with each program.")
     select = SelectSerializer()
     dry_run = StrictBoolean(default=False, help_text="Only tell what would be done.")
     wait = StrictBoolean(

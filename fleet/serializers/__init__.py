@@ -1,1 +1,1 @@
-"""The input of the routes of hosts, checked."""
+"""Validate what clients send about hosts."""

@@ -46,6 +46,7 @@ STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.StreamsUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.BackupUnusable: status.HTTP_500_INTERNAL_SERVER_ERROR,
     hosts.HostNotFound: status.HTTP_404_NOT_FOUND,
+    hosts.RolloutNotFound: status.HTTP_404_NOT_FOUND,
     hosts.HostUnreachable: status.HTTP_502_BAD_GATEWAY,
     hosts.TokenUnreadable: status.HTTP_503_SERVICE_UNAVAILABLE,
     ValidationError: status.HTTP_400_BAD_REQUEST,

@@ -11,7 +11,8 @@ _TAGS = {
     "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Temporary programs, which are cleaned up when they end.",
-    "hosts": "Other daemons, through this one.",
+    "hosts": "Other daemons, which this one shows and steers as their hub.",
+    "roll-outs": "Changes of many hosts, a few at a time.",
     "metrics": "Metrics for monitoring systems.",
     "health": "Whether the API answers. No authentication is needed.",
 }
@@ -19,9 +20,12 @@ _SCHEMES = {
     "bearerAuth": "An API token.",
     "cookieAuth": "The session of an admin login; a POST also needs the header X-CSRFToken.",
 }
+_CONFLICTING = {"applyPrograms", "batchPrograms"}  # the latter with an `Idempotency-Key`
 # Operations that wait for processes, so that they can time out.
-_SELECTING = {"getLogs", "streamLogs"}  # a word may name no program
+_SELECTING = {"getLogs", "streamLogs", "applyToHosts", "batchOnHosts"}  # a word may name nothing
 _WAITING = {
+    "applyToHosts",
+    "batchOnHosts",
     "startProgram",
     "stopProgram",
     "restartProgram",
@@ -69,6 +73,10 @@ _ERROR = {
             "type": "boolean",
             "description": "Of `programs/apply` with `rollback`: whether the former configuration is back.",
         },
+        "rollout_id": {
+            "type": "integer",
+            "description": "The id of a roll-out that goes on after the wait for it.",
+        },
         "parts": {
             "type": "object",
             "description": "Of `GET ready`: whether each part of the stack works.",
@@ -105,13 +113,16 @@ _ERRORS = {
         "The token is missing or not valid.", "The API token is not valid", "authentication_failed"
     ),
     "403": _error(
-        "The permission is missing.", "You do not have the permission to do this", "permission_denied"
+        "The permission is missing, or a one-time code is not valid.",
+        "You do not have the permission to do this",
+        "permission_denied",
     ),
     "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
     "405": _fault(405, "The route does not have this method."),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
-        "The programs are not as in the given revision, or belong to another set; nothing was changed.",
+        "The programs are not as in the given revision, or belong to another set, or the request with this "
+        "`Idempotency-Key` is another one, or under way; nothing was changed.",
         "Program 'web' belongs to the set 'blog', not to 'shop'",
         "conflict",
     ),
@@ -198,6 +209,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     codes = set(_ALWAYS)
     if operation["operationId"] == "getReady":
         codes.add("503")
+    if operation["operationId"] == "joinHub":
+        codes |= {"403", "413", "415", "429", "503"}
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}
@@ -205,7 +218,7 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         codes.add("404")
     if method == "post":
         codes |= {"413", "415"}
-    if operation["operationId"] == "applyPrograms":
+    if operation["operationId"] in _CONFLICTING:
         codes.add("409")
     if operation["operationId"] in _PASSED_ON:
         codes |= {"405", "409", "502", "504"}

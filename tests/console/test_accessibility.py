@@ -19,6 +19,7 @@ from tests.temporary_programs import Quick
 
 AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
 EPHEMERAL = "quick_start/ephemeralprogram/"
+HOSTS = "fleet/host/"
 # Swagger UI's own, in what its script makes: the line of an operation is a button with buttons in it, the
 # headings of tags follow the title with a level left out, and the title is outside of the main landmark.
 EXEMPT = {"documentation": {"nested-interactive", "heading-order", "region"}}
@@ -48,6 +49,11 @@ PAGES = {
     "temporary program": f"/admin/{EPHEMERAL}{{temporary}}/change/",
     "log of a temporary program": f"/admin/{EPHEMERAL}{{temporary}}/log/",
     "run something": f"/admin/{EPHEMERAL}add/",
+    "hosts": f"/admin/{HOSTS}",
+    "host": f"/admin/{HOSTS}{{host}}/change/",
+    "new invitation": "/admin/fleet/invitation/add/",
+    "roll-outs": "/admin/fleet/rollout/",
+    "roll-out": "/admin/fleet/rollout/{rollout}/change/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -87,11 +93,20 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
     api.until(ids["fatal"], "fatal")
     api.ok(f"programs/{ids['range']}/start", {"port": 24001})
     events = api.get("events", limit=1).json()["events"]
+    rollout = {"hosts": {"all": True}, "programs": [], "paused": True}
+    begun = api.ok("fleet/apply", rollout)["rollout"]["id"]
     with Quick(staffed) as quick:
         name = quick.status(quick.run("sleep 1000"))["name"]
         link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
         assert link
-        yield {**ids, "event": events[0]["id"], "temporary": link[1]}
+        api.ok(
+            "hosts/add",
+            {"name": "web-1", "url": staffed.url, "token": "x", "check": False, "labels": {"a": "b"}},
+        )
+        host = re.search(r'/(\d+)/change/">web-1<', AdminClient(staffed).page(HOSTS))
+        assert host
+        yield {**ids, "event": events[0]["id"], "temporary": link[1], "host": host[1], "rollout": begun}
+    api.ok("hosts/remove/web-1")
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
 

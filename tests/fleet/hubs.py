@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+
 from tests import database
 from tests.stack import Stack, eventually
 
+SHARED = "DAEMON_HUB_DATABASE_URL"
 _ADD = """
 import json
 from fleet import database
@@ -43,7 +46,10 @@ def run(hub: Stack, script: str) -> str:
 
 
 def rows(hub: Stack, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-    """Return rows of the hub's own database."""
+    """Return rows of the database that has the hosts: the hub's own, or one that hubs share."""
+    if url := hub.environment.get(SHARED):
+        with psycopg.connect(url) as connection:
+            return database.Database(connection).rows(sql, parameters)
     with database.opened(hub.folder) as opened:
         return opened.rows(sql, parameters)
 

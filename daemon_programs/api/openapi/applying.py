@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 
 from daemon_programs.api.openapi.examples import request_example, response_example
+from daemon_programs.api.openapi.once import KEY
 from daemon_programs.api.openapi.responses import Success
 from daemon_programs.serializers.applying import ApplySerializer
 
@@ -89,6 +90,7 @@ apply_programs = extend_schema(
         "400 (504 after `timeout`) with `not_ready`, and with `rollback` then `rolled_back`. It needs the "
         "permissions for what the plan does; with `dry_run` that to view."
     ),
+    parameters=[KEY],
     request=ApplySerializer,
     responses=ApplyAnswer,
     examples=[

@@ -6,6 +6,7 @@ from daemon_programs.api.openapi import (
     examples,
     extensions,
 )
+from daemon_programs.api.openapi.once import KEY
 from daemon_programs.api.openapi.parameters import (
     BOOLEAN_SCHEMA,
     ID,
@@ -135,6 +136,7 @@ batch = extend_schema(
         "narrows the choice. Needs the permission of the action. Nothing is begun if the call returns an "
         "error."
     ),
+    parameters=[KEY],
     request=BatchSerializer,
     responses=BatchAnswer,
     examples=examples.BATCH,

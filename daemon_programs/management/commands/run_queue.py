@@ -12,12 +12,18 @@ import threading
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
-from django_q import cluster
 
+from daemon_programs import optional
 from daemon_programs.maintenance import clocks
 from daemon_programs.webhooks.dispatch_lock import request_dispatch, request_end
+
+with optional.without("psutil"):
+    from django_q import cluster
+    from django_q.models import Schedule
+    from django_q.tasks import async_task
 
 logger = logging.getLogger(__name__)
 
@@ -112,4 +118,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Request a dispatch, and run the queue until it is stopped."""
         request_dispatch()  # deliveries may be left from an earlier run
+        for schedule in Schedule.objects.filter(func__in=settings.QUEUE_STARTS_WITH):
+            async_task(schedule.func, save=False)
         Guard()

@@ -1,1 +1,1 @@
-"""Describe the routes of hosts for the OpenAPI document. This code does not run when a request is served."""
+"""The OpenAPI document of the routes of hosts. None of this runs when a request is served."""

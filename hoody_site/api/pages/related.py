@@ -15,8 +15,11 @@ SECTIONS = {
     "logs": "Logs",
     "events": "Events",
     "quick-start": "Quick start",
+    "hosts": "Hosts",
+    "rollouts": "Roll-outs",
     "health": "Health",
     "ready": "Readiness",
+    "machine": "Machine",
 }
 
 
@@ -56,11 +59,26 @@ FAMILIES = [
         ],
     ),
     Family({}, ["delivery-redeliver"]),
+    Family({"hosts": "All hosts"}, ["host-add", "host-invite"]),
+    Family({"host": "Host"}, ["host-check", "host-edit", "host-remove"]),
+    Family({"request": "Request"}, []),
+    Family({"rollouts": "All roll-outs"}, ["fleet-apply", "fleet-batch"]),
+    Family(
+        {"rollout": "Roll-out"},
+        ["rollout-pause", "rollout-resume", "rollout-cancel", "rollout-rollback"],
+    ),
     Family({"launch-status": "Status", "launch-logs": "Logs"}, ["launch-input", "launch-stop"]),
 ]
 # A stream has no page, since it does not end.
 STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
-DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset"}
+DESTRUCTIVE = {
+    "fleet-apply",
+    "host-remove",
+    "program-remove",
+    "programs-apply",
+    "programs-reset",
+    "rollout-rollback",
+}
 
 
 class Link(NamedTuple):
@@ -151,5 +169,6 @@ LINKED_IDS = {
     "programs": LinkedIds("id", int, "program"),
     "statuses": LinkedIds("id", int, "status"),
     "events": LinkedIds("program_id", int, "program"),
+    "rollouts": LinkedIds("id", int, "rollout"),
     "quick-start": LinkedIds("temporary_id", str, "launch-status"),
 }
