@@ -3,6 +3,7 @@
 from django.urls import path
 
 from fleet.api.calls import CallViewSet
+from fleet.api.fleet import FleetViewSet
 from fleet.api.hosts import HostViewSet
 from fleet.api.passing import PassingViewSet
 from fleet.api.rollouts import RolloutViewSet
@@ -33,4 +34,10 @@ urlpatterns = [
         RolloutViewSet.as_view({"post": "rollback"}),
         name="rollout-rollback",
     ),
+    path("fleet/programs", FleetViewSet.as_view({"get": "programs"}), name="fleet-programs"),
+    path("fleet/status", FleetViewSet.as_view({"get": "status"}), name="fleet-status"),
+    path("fleet/events", FleetViewSet.as_view({"get": "events"}), name="fleet-events"),
+    path("fleet/events/stream", FleetViewSet.as_view({"get": "stream"}), name="fleet-event-stream"),
+    path("fleet/usage", FleetViewSet.as_view({"get": "usage"}), name="fleet-usage"),
+    path("fleet/logs", FleetViewSet.as_view({"get": "logs"}), name="fleet-logs"),
 ]

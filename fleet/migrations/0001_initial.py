@@ -101,6 +101,8 @@ class Migration(migrations.Migration):
                 ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='programs', to='fleet.host')),
             ],
             options={
+                'verbose_name': 'program of a host',
+                'verbose_name_plural': 'programs of hosts',
                 'ordering': ['host', 'program_id'],
                 'indexes': [models.Index(fields=['state'], name='followed_program_state'), models.Index(fields=['name'], name='followed_program_name')],
                 'constraints': [models.UniqueConstraint(fields=('host', 'program_id'), name='followed_program_once')],

@@ -20,6 +20,8 @@ class FollowedProgram(models.Model):
     document = models.JSONField()
 
     class Meta:
+        verbose_name = "program of a host"
+        verbose_name_plural = "programs of hosts"
         ordering = ["host", "program_id"]
         constraints = [models.UniqueConstraint(fields=["host", "program_id"], name="followed_program_once")]
         indexes = [

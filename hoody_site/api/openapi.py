@@ -22,7 +22,18 @@ _SCHEMES = {
 }
 _CONFLICTING = {"applyPrograms", "batchPrograms"}  # the latter with an `Idempotency-Key`
 # Operations that wait for processes, so that they can time out.
-_SELECTING = {"getLogs", "streamLogs", "applyToHosts", "batchOnHosts"}  # a word may name nothing
+_SELECTING = {  # a word may name no program, or no host
+    "applyToHosts",
+    "batchOnHosts",
+    "getLogs",
+    "streamLogs",
+    "listFleetPrograms",
+    "getFleetStatus",
+    "listFleetEvents",
+    "streamFleetEvents",
+    "getFleetUsage",
+    "getFleetLogs",
+}
 _WAITING = {
     "applyToHosts",
     "batchOnHosts",

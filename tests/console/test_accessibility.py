@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.admin_client import PROGRAMS, TOKENS, AdminClient
 from tests.console.chromium import open_page
+from tests.fleet import scenes
 from tests.processes import shell
 from tests.stack import Stack
 from tests.temporary_programs import Quick
@@ -54,6 +55,8 @@ PAGES = {
     "new invitation": "/admin/fleet/invitation/add/",
     "roll-outs": "/admin/fleet/rollout/",
     "roll-out": "/admin/fleet/rollout/{rollout}/change/",
+    "programs of hosts": "/admin/fleet/followedprogram/",
+    "program of a host": "{followed}",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -105,7 +108,10 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
         )
         host = re.search(r'/(\d+)/change/">web-1<', AdminClient(staffed).page(HOSTS))
         assert host
-        yield {**ids, "event": events[0]["id"], "temporary": link[1], "host": host[1], "rollout": begun}
+        with scenes.hub(staffed, ids["running"]):
+            followed = scenes.page_of(staffed, "worker")
+            more = {"host": host[1], "rollout": begun, "followed": followed}
+            yield {**ids, "event": events[0]["id"], "temporary": link[1], **more}
     api.ok("hosts/remove/web-1")
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
