@@ -17,6 +17,7 @@ from fleet.models import HostCall
 logger = logging.getLogger(__name__)
 
 _MOST_PATH = 500  # characters
+_MOST_ERROR = 1000
 _ROWS_PER_DELETE = 5000
 
 
@@ -30,6 +31,7 @@ def complete(call: HostCall, code: int | None, error: str = "") -> None:
 
     A database that can't be written doesn't fail the request, which is done already.
     """
+    error = error.replace("\0", "")[:_MOST_ERROR]  # a host may say anything, and PostgreSQL takes no NUL
     try:
         HostCall.objects.filter(pk=call.pk).update(code=code, error=error)
     except DatabaseError as problem:

@@ -95,6 +95,8 @@ def test_calls_are_kept_as_long_as_events(settings: Any) -> None:
 def test_a_database_that_fails_afterwards_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     call = history.record("alice", "web-1", "POST", "/api/v1/daemon/programs/1/start")
     assert "code" not in history.call_document(call)
+    history.complete(call, 500, "a\0b" + "x" * 2000)
+    assert HostCall.objects.get(pk=call.pk).error == "ab" + "x" * 998
 
     def fail(*args: Any, **options: Any) -> None:
         raise DatabaseError("locked")
