@@ -158,9 +158,8 @@ def _segment(name: str) -> str:
 
 
 def _row(host: dict[str, Any], is_wide: bool) -> tuple[str, ...]:
-    programs = host.get("programs")
-    is_known = programs is not None and host["age_seconds"] is not None
-    running = f"{programs.get('running', 0)} of {sum(programs.values())}" if is_known else ""
+    programs = {} if host["age_seconds"] is None else host.get("programs", {})
+    running = f"{programs.get('running', 0)} of {sum(programs.values())}" if programs else ""
     row = (
         host["name"],
         host["state"],

@@ -13,7 +13,10 @@ import requests
 from django.test import Client
 from django.utils import timezone
 
-from daemon_programs.exceptions import NotPermitted
+from daemon_programs.exceptions import NotPermitted, Refused
+from fleet.client import Answer
+from fleet.exceptions import HostUnreachable, NoConnection
+from fleet.joining import introduce
 from fleet.models import Host, Invitation
 from fleet.registry import invitations
 from hoody_site.access.attempts import Attempts
@@ -265,6 +268,33 @@ def test_the_code_may_be_in_a_file_and_the_hub_away(hub: Api, without_user: None
     there = stack.manage("join_hub", "--hub", f"{stack.url}/", *options)
     assert there.returncode == 0, there.stderr
     assert list(listed(hub)) == ["web-1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (Answer(200, None), "What answers at http://hub is not a hub"),
+        (Answer(200, {}), "What answers at http://hub is not a hub"),
+        (Answer(502, None), "The hub has refused: The host has answered with the status 502"),
+    ],
+)
+def test_what_answers_may_be_no_hub(monkeypatch: pytest.MonkeyPatch, answer: Answer, sentence: str) -> None:
+    monkeypatch.setattr("fleet.client.call", lambda *given, **more: answer)
+    with pytest.raises(Refused, match=f"^{re.escape(sentence)}$"):
+        introduce("http://hub", {})
+
+
+def test_a_lost_answer_is_not_taken_for_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(*given: Any, **more: Any) -> Answer:
+        raise HostUnreachable("Host 'http://hub' can't be reached: Read timed out")
+
+    monkeypatch.setattr("fleet.client.call", lose)
+    with pytest.raises(HostUnreachable) as problem:
+        introduce("http://hub", {})
+    assert not isinstance(problem.value, NoConnection)
+    assert str(problem.value) == (
+        "The hub 'http://hub' can't be reached: Read timed out. Look at the hub whether it has this host now"
+    )
 
 
 @pytest.mark.parametrize("option", ["--hub", "--url"])

@@ -45,13 +45,10 @@ class Command(DaemonCommand):
         hub, url = options["hub"].rstrip("/"), options["url"]
         _require(check_url, hub, "--hub")
         _require(check_url, url, "--url")
-        code = (
-            sys.stdin.readline()
-            if options["code_stdin"]
-            else options["code_file"].read_text(errors="replace")
-        ).strip()
+        file = options["code_file"]
+        code = file.read_text(errors="replace") if file else sys.stdin.readline()
         body = {
-            "code": code,
+            "code": code.strip(),
             "name": options["name"],
             "url": url,
             "ca": _certificates(options["ca"], "--ca"),
