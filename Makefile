@@ -45,7 +45,7 @@ coverage: $(VENV)/.installed-dev ## Run the tests and list the modules below 90 
 	$(BIN)/python -m tests.measured -n $(TEST_PROCESSES) $(TEST_ORDER)
 
 drills: $(VENV)/.installed-dev ## Run the drills for DRILL_ROUNDS=20 rounds (see docs/reliability.md)
-	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py -s -rA
+	DRILL_ROUNDS=$(DRILL_ROUNDS) $(BIN)/python -m pytest tests/drills tests/test_watchdog.py tests/test_fuzz.py -s -rA
 
 schema: $(VENV)/.installed-dev ## Write the OpenAPI document that the tests compare with
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

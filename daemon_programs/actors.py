@@ -1,19 +1,25 @@
 """Keep track of the actor, who requests a change. supervisord gets it with each call, for the history.
 
 An actor is a word, followed by a colon and the user if there is one: ``api:alice``, ``admin:alice``,
-``command``, ``daemon`` (the daemon itself: reconciliation, clean-up). For changes that were not requested
-but follow from a program's configuration, the plugin uses ``boot``, ``ttl``, ``shutdown``, ``supervisord``
-and the reasons of restarts: see `ProgramProcess.restart_because`.
+``command``, ``daemon`` (the daemon itself: reconciliation, clean-up). A hub asks as a user of its own, and
+says for which person: ``api:hub for alice``. For changes that were not requested but follow from a program's
+configuration, the plugin uses ``boot``, ``ttl``, ``shutdown``, ``supervisord`` and the reasons of restarts:
+see `ProgramProcess.restart_because`.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 
 DAEMON = "daemon"
 COMMAND = "command"
+# The person for whom a user asks, percent-encoded. Anyone can send it, so it gives no permission, and stands
+# behind the user in the history.
+BEHALF_HEADER = "On-Behalf-Of"
+_MOST_CHARACTERS = 150  # of `Event.user`
 
 _current: ContextVar[Callable[[], str]] = ContextVar("actor")
 
@@ -22,6 +28,11 @@ def current() -> str:
     """Return the actor of the running request or command; the daemon itself if there is none."""
     describe = _current.get(None)
     return describe() if describe else DAEMON
+
+
+def user() -> str:
+    """Return the user of the running request, with the person for whom it is; empty if there is none."""
+    return current().partition(":")[2]
 
 
 @contextmanager
@@ -46,5 +57,15 @@ class ActorMiddleware:
 
 
 def _describe(request: HttpRequest) -> str:
-    word = "admin" if request.path_info.startswith("/admin/") else "api"
-    return f"{word}:{request.user.get_username()}"
+    user = request.user.get_username()
+    if request.path_info.startswith("/admin/"):
+        return f"admin:{user}"
+    person = _printable(unquote(request.headers.get(BEHALF_HEADER, "")))
+    if person and request.user.is_authenticated:
+        user = f"{user} for {person}"[:_MOST_CHARACTERS]
+    return f"api:{user}"
+
+
+def _printable(text: str) -> str:
+    """Return a text in one line, without what shows as something else than it is."""
+    return "".join(filter(str.isprintable, text)).strip()

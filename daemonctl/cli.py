@@ -33,9 +33,12 @@ _COMMANDS = {
     "attach": "programs",
     "import": "importing",
     "top": "status",
+    "host": "host",
     "context": "context",
     "completion": "completion",
 }
+# These speak to no daemon.
+_LOCAL = ("import", "context", "completion")
 # What people type who know other supervisors, and what it is called here.
 _ELSEWHERE = {
     "help": "--help",
@@ -83,7 +86,15 @@ class _Commands(click.Group):
         name = arguments[0]
         if name in _ELSEWHERE and self.get_command(context, name) is None:
             context.fail(f"No such command '{name}'. Here it is: {_ELSEWHERE[name]}.")
-        return super().resolve_command(context, arguments)
+        _, command, rest = super().resolve_command(context, arguments)
+        if name in _LOCAL or {"-h", "--help"} & set(rest):
+            return name, command, rest
+        host = _host(context.params)
+        if any(sign in host for sign in "*?["):
+            from daemonctl.commands.side_by_side import command_for
+
+            command = command_for(name, host)
+        return name, command, rest
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the first sentence of each command as a whole: click would cut it to one line."""
@@ -98,16 +109,26 @@ class _Commands(click.Group):
             sys.exit(130)
 
 
+def _host(given: dict[str, Any]) -> str:
+    """Return the host that is meant, or a glob of hosts; an empty text for the daemon itself."""
+    if given.get("host") is not None:
+        return str(given["host"])
+    from daemonctl import contexts
+
+    return contexts.host_of(given.get("context"))
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="daemonctl %(version)s")
 @click.option("--context", metavar="NAME", help="The daemon to speak to, instead of the one in use.")
-def main(context: str | None) -> None:
+@click.option("--host", metavar="NAME", help="A host of that hub; a glob ('web-*') for several.")
+def main(context: str | None, host: str | None) -> None:
     """Run and watch the programs of a daemon.
 
     A SELECTOR is a name, a glob ('web*'), an id, a label (team=web) or a state (@fatal). Quote globs.
 
     Without a context it is the stack of this host (DAEMON_STATE_DIR, DAEMON_BIND), or the daemon that
-    DAEMONCTL_URL names, with DAEMONCTL_TOKEN or DAEMONCTL_TOKEN_FILE.
+    DAEMONCTL_URL names, with DAEMONCTL_TOKEN or DAEMONCTL_TOKEN_FILE. DAEMONCTL_HOST is a host of it.
 
     \b
     Exit codes:

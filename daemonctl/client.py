@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from daemonctl.contexts import Target
 from daemonctl.problems import Absent, Lost, Problem, Refused, Unreachable
@@ -40,6 +40,7 @@ class Client:
             raise Problem(f"'{target.url}' is not an address such as https://daemon.example.com")
         self.url = target.url
         self._parts = parts
+        self._path = _PATH + (f"hosts/{quote(target.host, safe='')}{_PATH}" if target.host else "")
         self._target = target
         self._own = threading.local()
 
@@ -134,7 +135,7 @@ class Client:
     ) -> HTTPResponse:
         """Send a request, and return its response, whose body is not read yet."""
         texts = {key: str(value).lower() if value is True else value for key, value in query.items()}
-        address = f"{self._parts.path.rstrip('/')}{_PATH}{route}" + (
+        address = f"{self._parts.path.rstrip('/')}{self._path}{route}" + (
             f"?{urlencode(texts, doseq=True)}" if texts else ""
         )
         given = {"Authorization": f"Bearer {self._target.token}", **(headers or {})}

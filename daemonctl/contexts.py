@@ -5,7 +5,7 @@ A token is only ever read from a file or from the environment of CI, and goes on
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,40 @@ _DEFAULT_URL = "http://127.0.0.1:8000"
 
 @dataclass(frozen=True)
 class Target:
-    """A daemon: its address, and the token that it accepts."""
+    """A daemon: its address, and the token that it accepts; with ``host`` a host that it is the hub of."""
 
     url: str
     token: str
     ca_file: str | None = None
+    host: str = ""
 
     def __repr__(self) -> str:
         return f"Target({self.url!r})"  # no traceback shows the token
 
 
-def find(name: str | None) -> Target:
-    """Return the daemon of a context; without a name the one of the environment, in use, or of this host."""
+def find(name: str | None, host: str | None = None) -> Target:
+    """Return the daemon of a context; without a name the one of the environment, in use, or of this host.
+
+    Without ``host`` it is the host of the environment, or of the context; if it is empty, the daemon itself.
+    """
+    target = _find(name)
+    if host is None:
+        host = host_of(name)
+    return replace(target, host=host)
+
+
+def host_of(name: str | None) -> str:
+    """Return the host that is meant if the command line names none; an empty text for the daemon itself."""
+    if name is None:
+        if host := os.environ.get("DAEMONCTL_HOST"):
+            return host
+        if os.environ.get("DAEMONCTL_URL"):
+            return ""
+    contexts = Contexts.read()
+    return str(contexts.all.get(name or contexts.current, {}).get("host", ""))
+
+
+def _find(name: str | None) -> Target:
     if name is None and (url := os.environ.get("DAEMONCTL_URL")):
         return Target(url, _token_of_environment(), os.environ.get("DAEMONCTL_CA_FILE") or None)
     contexts = Contexts.read()
@@ -108,13 +130,15 @@ class Contexts:
             raise Absent(f"There is no context '{name}'")
         return self.all[name]
 
-    def add(self, name: str, url: str, token_file: Path, ca_file: Path | None) -> None:
+    def add(self, name: str, url: str, token_file: Path, ca_file: Path | None, host: str | None) -> None:
         """Add a context, or replace it. The first one is used at once."""
         if not self.all and self.current == LOCAL:
             self.current = name
         self.all[name] = {"url": url, "token_file": str(token_file.absolute())}
         if ca_file:
             self.all[name]["ca_file"] = str(ca_file.absolute())
+        if host:
+            self.all[name]["host"] = host
 
     def use(self, name: str) -> None:
         """Use a context from now on."""

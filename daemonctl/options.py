@@ -15,7 +15,13 @@ Command = Callable[..., Any]
 
 def client(context: click.Context) -> Client:
     """Return the client of the daemon that the command line names."""
-    return Client(contexts.find(context.find_root().params.get("context")))
+    given = context.find_root().params
+    return Client(contexts.find(given.get("context"), given.get("host")))
+
+
+def hub(context: click.Context) -> Client:
+    """Return the client of the daemon itself, even if the command line names a host of it."""
+    return Client(contexts.find(context.find_root().params.get("context"), host=""))
 
 
 def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -35,6 +41,14 @@ program = click.argument("name", metavar="NAME", shell_complete=complete)
 since = click.option(
     "--since", metavar="TIME", help="Only from then on: such as 10m, 2h, 7d, or 2026-01-31T22:00:00 in UTC."
 )
+
+
+def pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return what several KEY=VALUE say."""
+    for text in texts:
+        if "=" not in text:
+            raise click.UsageError(f"'{text}' has no '='.")
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
 def report(sentence: str) -> None:

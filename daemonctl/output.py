@@ -19,6 +19,11 @@ STATE_COLORS = {
     "exited": "bright_black",
     "stopped": "bright_black",
     "disabled": "bright_black",
+    # of hosts
+    "current": "green",
+    "new": "cyan",
+    "lost": "red",
+    "refused": "red",
 }
 _NAMES = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 

@@ -8,3 +8,7 @@ class FleetConfig(AppConfig):
 
     name = "fleet"
     verbose_name = "Hosts"
+
+    def ready(self) -> None:
+        """Connect the signal receivers, which happens on import."""
+        from fleet import signals  # noqa: F401

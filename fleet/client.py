@@ -5,18 +5,17 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
+from daemon_programs.actors import BEHALF_HEADER
 from fleet.exceptions import HostUnreachable, NoConnection
 from fleet.models import Host
 
 PATH = "/api/v1/daemon/"
-# Names the person for whom a hub asks: see `daemon_programs.actors`.
-BEHALF_HEADER = "On-Behalf-Of"
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _KEPT_CONNECTIONS = 8
@@ -49,7 +48,7 @@ def headers_for(host: Host, user: str = "") -> dict[str, str]:
     """Return the headers of a request to a host; ``user`` is the person for whom it is made."""
     headers = {"Authorization": f"Bearer {host.token}", "User-Agent": "hoody-daemon hub"}
     if user:
-        headers[BEHALF_HEADER] = user
+        headers[BEHALF_HEADER] = quote(user, safe=" @+")  # names may have any characters, headers may not
     return headers
 
 
@@ -70,12 +69,13 @@ def call(
     user: str = "",
     seconds: float = _ANSWER_SECONDS,
     headers: Mapping[str, str] | None = None,
+    with_token: bool = True,
 ) -> Answer:
     """Send a request to a route below ``/api/v1/daemon/`` of a host, once, and return the answer.
 
     Raise NoConnection if nothing has arrived, HostUnreachable if that isn't known, and TokenUnreadable.
     """
-    sent = {**headers_for(host, user), **(headers or {})}
+    sent = {**(headers_for(host, user) if with_token else {}), **(headers or {})}
     if body is not None:
         sent["Content-Type"] = "application/json"
     url = host.url.rstrip("/") + PATH + route + (f"?{urlencode(query, doseq=True)}" if query else "")
@@ -118,6 +118,12 @@ def reaching(host: Host) -> Iterator[None]:
         reason = getattr(problem, "reason", None) or problem
         kind = NoConnection if isinstance(reason, NewConnectionError | SSLError) else HostUnreachable
         raise kind(f"Host '{host.name}' can't be reached: {_said(reason)}") from problem
+
+
+def is_distrusted(problem: HostUnreachable) -> bool:
+    """Return whether a host was not reached because of its certificate."""
+    cause = problem.__cause__
+    return isinstance(getattr(cause, "reason", None) or cause, SSLError)
 
 
 def _said(problem: BaseException) -> str:

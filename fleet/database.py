@@ -4,11 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.conf import settings
+from django.db import DatabaseError, connections, router, transaction
 
 HUB = "hub"  # the alias of a shared database
 APP = "fleet"
-_RECORDERS = 7_301_977_247  # the number of the lock in the database, chosen once
+# The numbers of the locks in the database, chosen once.
+_RECORDERS = 7_301_977_247
+_MIGRATORS = 7_301_977_248
+
+
+class HubDatabaseUnusable(DatabaseError):
+    """The shared database can't be used by this version. The message says why, and how to go on."""
 
 
 class HubRouter:
@@ -23,6 +30,38 @@ class HubRouter:
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
         """Return whether the tables of an app belong into a database."""
         return (db == HUB) == (app_label == APP)
+
+
+def prepare() -> None:
+    """Migrate the shared database, if there is one; hubs that start at the same time do so in turn.
+
+    Raise HubDatabaseUnusable if it is of a later version, and OperationalError if it can't be reached.
+    """
+    if HUB not in settings.DATABASES:
+        return
+    from django.core.management import call_command
+
+    with connections[HUB].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATORS])
+        try:
+            if later := _later():
+                raise HubDatabaseUnusable(
+                    "The database of DAEMON_HUB_DATABASE_URL was made by a later version of this project "
+                    f"(it has {', '.join(later)}): run that version"
+                )
+            call_command("migrate", APP, database=HUB, verbosity=0, interactive=False)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATORS])
+
+
+def _later() -> list[str]:
+    """Return the migrations of the shared database that this version does not know."""
+    from django.db.migrations.loader import MigrationLoader
+    from django.db.migrations.recorder import MigrationRecorder
+
+    known = MigrationLoader(None).disk_migrations
+    applied = MigrationRecorder(connections[HUB]).applied_migrations()
+    return sorted(f"{app} {name}" for app, name in applied if app == APP and (app, name) not in known)
 
 
 def alias() -> str:

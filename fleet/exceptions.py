@@ -23,6 +23,16 @@ class NoConnection(HostUnreachable):
     """No connection came about, so nothing has arrived."""
 
 
+class NotADaemon(HostUnreachable):
+    """What answers at the URL of a host is not the API of a daemon."""
+
+
+class TokenRefused(HostUnreachable):
+    """The host does not accept the token that the hub has of it."""
+
+    code = "host_token_refused"
+
+
 class TokenUnreadable(DaemonError):
     """The token of a host can't be decrypted: the key is missing, or another one."""
 

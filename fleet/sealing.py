@@ -6,13 +6,15 @@ The library is only loaded with the first token: a stack without hosts has no us
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from daemon_programs.files import replace_text
+from daemon_programs.files import sync_folder
 from fleet.exceptions import TokenUnreadable
 
 if TYPE_CHECKING:
@@ -42,10 +44,21 @@ def _cipher(*, create: bool) -> MultiFernet:
         return _ciphers(file, file.stat().st_mtime_ns)
     if not create or settings.HOSTS_KEY_IS_GIVEN:
         raise TokenUnreadable(f"The key of the hosts' tokens is missing: {file}")
+    _make_key(file)
+    return _ciphers(file, file.stat().st_mtime_ns)
+
+
+def _make_key(file: Path) -> None:
+    """Write a new key, with mode 0600, unless another thread or process has been faster."""
     from cryptography.fernet import Fernet
 
-    replace_text(file, Fernet.generate_key().decode() + "\n")
-    return _ciphers(file, file.stat().st_mtime_ns)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp") as draft:
+        draft.write(Fernet.generate_key() + b"\n")
+        draft.flush()
+        os.fsync(draft.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft.name, file)
+    sync_folder(file.parent)
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,22 @@
 """The tasks of the queue that are about hosts."""
 
+from django.conf import settings
+
+from fleet.following import part
 from fleet.models import Rollout
 from fleet.rollouts import schedule
 
 
 def schedules() -> list[tuple[str, str, int]]:
     """Return name, function and interval in minutes of the schedules that a stack needs from its start on."""
-    return schedule.schedules()
+    follow = [("follow hosts", "fleet.tasks.follow_hosts", 1)] if settings.HUB_DATABASE_URL else []
+    return follow + schedule.schedules()
+
+
+def follow_hosts() -> None:
+    """Have the follower run if another hub has added the first host."""
+    if part.is_wanted():
+        part.ensure_running()
 
 
 def drive_rollouts() -> bool:

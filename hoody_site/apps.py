@@ -5,6 +5,11 @@ import gc
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 
+from daemon_programs import optional
+
+with optional.without("prometheus_client", "psutil"):  # for clusters that run otherwise
+    import django_q.conf  # noqa: F401
+
 
 class HoodySiteConfig(AppConfig):
     """Configure the app."""

@@ -56,6 +56,29 @@ def check_webhooks_ca_file(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("environment")
+def check_hosts_key_file(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the file of DAEMON_HOSTS_KEY_FILE, if one is given, holds keys."""
+    if not settings.HOSTS_KEY_IS_GIVEN:
+        return []
+    from cryptography.fernet import Fernet  # which few need
+
+    try:
+        keys = [Fernet(line) for line in settings.HOSTS_KEY_FILE.read_text().split()]
+        problem = "" if keys else "it is empty"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or "it does not hold keys of Fernet"
+    if not problem:
+        return []
+    return [
+        Error(
+            f"The file of DAEMON_HOSTS_KEY_FILE, {settings.HOSTS_KEY_FILE}, can't be used: {problem}.",
+            hint="It must hold a key of 32 random bytes in URL-safe base64, or several, one in each line.",
+            id="hoody.E006",
+        )
+    ]
+
+
+@register("environment")
 def check_paths(**kwargs: Any) -> list[CheckMessage]:
     """Check that sockets and supervisord's configuration can hold the paths of state folder and project."""
     errors: list[CheckMessage] = []

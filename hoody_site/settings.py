@@ -346,6 +346,7 @@ SPECTACULAR_SETTINGS = {
         "StreamEnum": ["stdout", "stderr"],
         "ScopeEnum": "daemon_programs.supervisor.processes.signals.SCOPES",
         "EventsEnum": "daemon_programs.validators.webhook_config.EVENTS",
+        "HostStateEnum": "fleet.serializers.hosts.STATES",
         "DeliveryShapeStateEnum": "daemon_programs.models.Delivery.STATES",
         "PlanStepActionEnum": "daemon_programs.api.openapi.applying.ACTIONS",
         "BatchActionEnum": "daemon_programs.programs.verbs.NAMES",

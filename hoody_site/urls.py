@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from daemon_programs.admin.permissions import ask_for_view_first
 from hoody_site.access.login import login, password_change
 from hoody_site.api.health import HealthView
+from hoody_site.api.joining import JoinView
 from hoody_site.api.program_schema import program_schema
 from hoody_site.api.ready import ReadyView
 from hoody_site.home import HomeView
@@ -24,6 +25,7 @@ urlpatterns = [
     path("api/v1/daemon/ready", ReadyView.as_view(), name="ready"),
     path("api/v1/daemon/", include("daemon_programs.api.urls")),
     path("api/v1/daemon/", include("quick_start.api.urls")),
+    path("api/v1/daemon/hosts/join", JoinView.as_view(), name="host-join"),
     path("api/v1/daemon/", include("fleet.api.urls")),
     path("metrics", MetricsViewSet.as_view({"get": "scrape"}), name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -13,9 +13,9 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
 
-if not settings.DATABASE_URL:
-    # Django REST framework loads the driver of PostgreSQL wherever it is installed: 10 MB of memory.
-    sys.modules.setdefault("psycopg", cast("ModuleType", None))  # an import of it fails as if it were missing
+# Django REST framework loads these wherever they are installed: the driver alone takes 10 MB of memory.
+for _unused in ("requests",) if settings.DATABASE_URL else ("requests", "psycopg"):
+    sys.modules.setdefault(_unused, cast("ModuleType", None))  # an import of it fails as if it were missing
 _django = get_wsgi_application()
 
 # This import needs Django to be set up.

@@ -119,7 +119,8 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trust]:
         yield Trust(tmp_path_factory.mktemp("trust"), proxy)
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: few files need it, and a stack costs the processor something all the time.
+@pytest.fixture(scope="module")
 def hooked(trust: Trust) -> Iterator[Stack]:
     """A running stack that delivers webhooks to this host."""
     with temporary_stack(**trust.environment) as running:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests import database
 from tests.processes import LONG_RUNNING
 from tests.stack import OWN_USER, Api, Stack, eventually
 
@@ -120,6 +121,12 @@ def document(id: int, name: str, **fields: Any) -> dict[str, Any]:
 
 def names(api: Api) -> dict[int, str]:
     return {program["id"]: program["name"] for program in api.get("programs").json()["programs"]}
+
+
+def stored(stack: Stack) -> dict[int, str]:
+    """Return the names of the programs that the database has, for a stack that does not run."""
+    with database.opened(stack.folder) as rows:
+        return dict(rows.execute("SELECT id, name FROM daemon_programs_program"))
 
 
 def everything(stack: Stack) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,22 +27,34 @@ def are_installed() -> bool:
 
 
 class Postgresql:
-    """A PostgreSQL server of the tests' own, which can be stopped in between."""
+    """A PostgreSQL server of the tests' own, which can be stopped in between.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
+    It listens at ``address``; what it is started with has ``prefix`` in front.
+    """
+
+    def __init__(self, folder: Path, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        self._folder, self._address, self._port = folder, address, free_port()
+        self._prefix = list(prefix)
         # It refuses to run as root.
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as_user:
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-        self.url = f"postgres://postgres@127.0.0.1:{self._port}"
+        self.url = f"postgres://postgres@{address}:{self._port}"
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-N")
+        if address != "127.0.0.1":
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def start(self) -> None:
         options = f"-k {self._folder} -p {self._port} " + " ".join(
             f"-c {option}"
             for option in (
-                *("listen_addresses=127.0.0.1", "fsync=off", "max_connections=500", "shared_buffers=64MB"),
+                *(
+                    f"listen_addresses={self._address}",
+                    "fsync=off",
+                    "max_connections=500",
+                    "shared_buffers=64MB",
+                ),
                 "unix_socket_permissions=0700",
             )
         )
@@ -57,20 +69,24 @@ class Postgresql:
         return self._folder / "data"
 
     def _run(self, program: str, *arguments: object) -> None:
-        command = [*self._as_user, f"{BINARIES[-1]}/{program}", *map(str, arguments)]
+        command = [*self._prefix, *self._as_user, f"{BINARIES[-1]}/{program}", *map(str, arguments)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
 class Redis:
-    """A Redis server of the tests' own, which keeps nothing."""
+    """A Redis server of the tests' own, which keeps nothing. Address and prefix are as PostgreSQL's."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
-        self.url = f"redis://127.0.0.1:{self._port}"
+    def __init__(self, folder: Path, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        self._folder, self._address, self._port = folder, address, free_port()
+        self._prefix = list(prefix)
+        self.url = f"redis://{address}:{self._port}"
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""],
+            [
+                *(*self._prefix, "redis-server", "--port", str(self._port), "--bind", self._address),
+                *("--save", "", "--protected-mode", "no"),
+            ],
             stdout=subprocess.DEVNULL,
             cwd=self._folder,
         )
@@ -82,14 +98,14 @@ class Redis:
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
-            return not probe.connect_ex(("127.0.0.1", self._port))
+            return not probe.connect_ex((self._address, self._port))
 
 
 @contextmanager
-def running(server: type[Postgresql] | type[Redis]) -> Iterator[Any]:
-    """Run a server in a folder of its own."""
+def running(server: type[Postgresql] | type[Redis], *where: Any) -> Iterator[Any]:
+    """Run a server in a folder of its own; ``where`` is the address and the prefix of another machine."""
     with _folder() as folder:
-        made = server(folder)
+        made = server(folder, *where)
         made.start()
         try:
             yield made

@@ -30,6 +30,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 _IS_MEASURED = "COVERAGE_FOLDER" in os.environ
 # With these a first start makes no programs.
 _RESTRICTED = {"DAEMON_ALLOWED_USERS", "DAEMON_WORK_ROOTS"}
+_PREPARE = """
+from django.core.management import call_command
+from hoody_site.stack import start
+start.become_supervisord = lambda lock: None
+call_command("run_stack")
+"""
 
 
 def free_port() -> int:
@@ -45,14 +51,17 @@ def eventually(check: Callable[[], Any], timeout: float = 10.0, what: str = "") 
     """The first true value of ``check`` before the deadline; an AssertionError after it."""
     began = time.monotonic()
     while True:
+        looked = time.monotonic()
         value = check()
         if value:
             return value
-        waited = time.monotonic() - began
+        now = time.monotonic()
+        waited, cost = now - began, now - looked
         if waited > timeout:
             raise AssertionError(f"not within {timeout} s: {what or check}")
-        # Each look costs: what takes long is looked at less often, and noticed a tenth later at most.
-        time.sleep(min(max(0.01, waited / 10), 0.05))
+        # Others need the processor: what takes long is looked at less often, and noticed a tenth later at
+        # most, and what is costly to look at too.
+        time.sleep(max(0.01, min(waited / 10, 0.1), min(4 * cost, 0.25)))
 
 
 class Api:
@@ -136,7 +145,7 @@ class Stack:
     def __init__(self, folder: Path, *, is_set_up: bool = False, **environment: str) -> None:
         self.folder = folder
         self.is_set_up = is_set_up
-        self.port = free_port()
+        self.address, self.port = "127.0.0.1", free_port()
         self.environment = environment
         self.prefix: list[str] = []  # of the command that starts it
         self.command = [sys.executable, "manage.py", "run_stack"]
@@ -145,7 +154,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def admin_host(self) -> str:
@@ -176,7 +185,7 @@ class Stack:
         return {
             **clean,
             "DAEMON_STATE_DIR": str(self.folder),
-            "DAEMON_BIND": f"127.0.0.1:{self.port}",
+            "DAEMON_BIND": f"{self.address}:{self.port}",
             **database.environment_of(self.folder),
             **self.environment,
         }
@@ -187,11 +196,7 @@ class Stack:
 
     def start(self, timeout: float = 60) -> "Stack":
         assert self.refuses is None, f"{self.refuses} needs the marker `stack`: see tests/marks.py"
-        reaper.remember(self.folder)
-        if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
-            copy_of_first_start(self.folder)
-        elif database.POSTGRES:
-            database.create(self.folder)
+        self._make_folder()
         with self.output.open(self.output_mode) as output:
             self.process = subprocess.Popen(
                 [*self.prefix, *self.command],
@@ -208,13 +213,27 @@ class Stack:
             raise AssertionError(f"{problem}\n{self.output.read_text()[-2000:]}") from problem
         return self
 
+    def prepare(self) -> str:
+        """Do what a start does before supervisord is run, for tests of that alone; return what it says."""
+        self._make_folder()
+        done = self.manage("shell", "-v", "0", "--no-imports", "-c", _PREPARE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _make_folder(self) -> None:
+        reaper.remember(self.folder)
+        if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
+            copy_of_first_start(self.folder)
+        elif database.POSTGRES:
+            database.create(self.folder)
+
     def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.output.read_text()
         if str(self.process.pid) != self._pid_file():
             return False  # an older API may still answer
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)):
+            if probe.connect_ex((self.address, self.port)):
                 return False
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/v1/daemon/health", timeout=5).ok

@@ -9,7 +9,10 @@ import requests
 
 from tests.stack import OWN_USER, Api, Stack
 
-READING = ("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}")
+READING = (
+    *("programs", "programs/{}", "programs/{}/logs", "logs", "status", "status/{}", "machine"),
+    *("fleet/programs", "fleet/status", "fleet/usage", "fleet/logs"),
+)
 CHANGING = (
     "programs/add",
     "programs/edit/{}",
@@ -109,7 +112,7 @@ def test_viewer_may_read(api: Api, users: dict[str, Api], route: str) -> None:
 def test_events_have_a_permission_of_their_own(api: Api, users: dict[str, Api]) -> None:
     """The lists contain temporary programs too."""
     id = api.add()
-    for route in ("events", "events/stream", f"programs/{id}/events"):
+    for route in ("events", "events/stream", f"programs/{id}/events", "fleet/events", "fleet/events/stream"):
         assert users["looker"].get(route).status_code == 403
     for route in ("events", f"programs/{id}/events"):
         assert users["viewer"].get(route).status_code == 200

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.database import on_sqlite
 from tests.processes import LONG_RUNNING
-from tests.program_sets import document, done, failed, mirrored, names, write
-from tests.stack import Stack, eventually, temporary_stack
+from tests.program_sets import document, done, failed, mirrored, names, stored, write
+from tests.stack import Api, Stack, temporary_stack
 
-KEPT = {"db.sqlite3", "secret-key", "api-token", "programs.default.json"}
+KEPT = {"db.sqlite3", "secret-key", "hosts-key", "api-token", "programs.default.json"}
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def source() -> Iterator[tuple[Stack, Path]]:
     with temporary_stack() as stack:
         api = stack.start().api
         api.add(LONG_RUNNING, name="kept", boot=True, environment={"A": "ü"})
+        api.ok("hosts/add", {"name": "web-1", "url": stack.url, "token": "hdt_secret", "check": False})
         mirrored(stack)
         file = stack.folder.parent / "copy"
         assert done(stack, "backup", file) == f"Backed up to {file}.\n"
@@ -54,14 +56,39 @@ def test_restore_on_an_empty_folder(source: tuple[Stack, Path], own_stack: Stack
         assert stat.S_IMODE((own_stack.folder / name).stat().st_mode) == 0o600
     api = own_stack.start().api  # with the token of the backup
     assert set(names(api).values()) == {"example-web", "example-workers", "kept"}
+    problem = api.ok("hosts/web-1/check")["problem"]  # its token can be read
+    assert problem == "Host 'web-1' can't be reached: Connection refused"
     assert "shown only now" not in own_stack.output.read_text()
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_restore_over_a_crashed_database(source: tuple[Stack, Path], own_stack: Stack, attempt: int) -> None:
+@pytest.fixture(scope="module")
+def crashed() -> Iterator[dict[int, Path]]:
+    """State folders whose database has a log that is not written back, as a power failure leaves it.
+
+    By the number of programs that are in it.
+    """
+    with temporary_stack() as stack:
+        api = stack.start().api
+        folders = {}
+        for number in range(1, 22):
+            api.add(LONG_RUNNING, name=f"later {number}", enabled=False)
+            if number in (1, 2, 3, 21):
+                folders[number] = stack.folder.with_name(f"crashed-{number}")
+                shutil.copytree(
+                    stack.folder, folders[number], ignore=shutil.ignore_patterns("*.sock", "*.tmp")
+                )
+                assert (folders[number] / "db.sqlite3-wal").stat().st_size > 0
+        yield folders
+
+
+@pytest.mark.parametrize("programs", [1, 2, 3])
+@on_sqlite
+def test_restore_over_a_crashed_database(
+    source: tuple[Stack, Path], crashed: dict[int, Path], own_stack: Stack, programs: int
+) -> None:
     """Its old ``-wal`` must not be replayed over the restored database."""
     _, file = source
-    crash(own_stack, attempt)
+    shutil.copytree(crashed[programs], own_stack.folder)
     old = content(own_stack.folder, "db.sqlite3"), content(own_stack.folder, "db.sqlite3-wal")
     said = done(own_stack, "restore", file)
     [kept] = (own_stack.folder / "backups").glob("replaced-*")
@@ -73,26 +100,14 @@ def test_restore_over_a_crashed_database(source: tuple[Stack, Path], own_stack: 
     assert found == {"example-web", "example-workers", "kept"}
 
 
-def test_stack_runs_on_what_was_restored_over_a_crash(source: tuple[Stack, Path], own_stack: Stack) -> None:
+@on_sqlite
+def test_stack_runs_on_what_was_restored_over_a_crash(
+    source: tuple[Stack, Path], crashed: dict[int, Path], own_stack: Stack
+) -> None:
     _, file = source
-    crash(own_stack, 20)
+    shutil.copytree(crashed[21], own_stack.folder)
     done(own_stack, "restore", file)
     assert "kept" in names(own_stack.start().api).values()
-
-
-def crash(stack: Stack, programs: int) -> None:
-    """Leave a database with a log that is not written back, as a power failure does."""
-    api = stack.start().api
-    for number in range(programs + 1):
-        api.add(LONG_RUNNING, name=f"later {number}", enabled=False)
-    copy = stack.folder.with_name("crashed")
-    shutil.copytree(stack.folder, copy, ignore=shutil.ignore_patterns("*.sock", "*.tmp"))
-    assert stack.stop() == 0
-    for file in stack.folder.glob("db.sqlite3*"):
-        file.unlink()
-    for file in copy.glob("db.sqlite3*"):
-        file.rename(stack.folder / file.name)
-    assert (stack.folder / "db.sqlite3-wal").stat().st_size > 0
 
 
 def test_restore_that_was_cut_short_is_finished_by_the_next_start(
@@ -106,7 +121,8 @@ def test_restore_that_was_cut_short_is_finished_by_the_next_start(
     for name in KEPT:
         (own_stack.folder / name).rename(restoring / name)
     (restoring / "secret-key").rename(own_stack.folder / "secret-key")  # some are in place already
-    assert "kept" in names(own_stack.start().api).values()
+    own_stack.prepare()
+    assert "kept" in stored(own_stack).values()
     assert own_stack.token == token
     assert not restoring.exists()
 
@@ -177,7 +193,8 @@ def test_backup_of_a_later_version_is_refused(
         database.execute("DELETE FROM django_migrations WHERE name = '9999_later'")
         database.commit()
     done(own_stack, "restore", file)
-    assert "kept" in names(own_stack.start().client(source[0].token)).values()
+    own_stack.prepare()
+    assert "kept" in stored(own_stack).values()
 
 
 def test_backup_without_a_database_is_refused(own_stack: Stack, tmp_path: Path) -> None:
@@ -187,17 +204,18 @@ def test_backup_without_a_database_is_refused(own_stack: Stack, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_backup_is_consistent_while_others_write(own_stack: Stack, tmp_path: Path) -> None:
-    api = own_stack.start().api
+@on_sqlite
+def test_backup_is_consistent_while_others_write(api: Api, stack: Stack, tmp_path: Path) -> None:
+    before = len(names(api))
     for round in range(3):
         for number in range(5):
             api.add(name=f"{round} {number}", enabled=False)
-        done(own_stack, "backup", tmp_path / "copy")  # over the one before
+        done(stack, "backup", tmp_path / "copy")  # over the one before
         with tarfile.open(tmp_path / "copy") as archive:
             archive.extract("db.sqlite3", tmp_path)
         with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
             [(count,)] = database.execute("SELECT count(*) FROM daemon_programs_program").fetchall()
-        assert count == 2 + 5 * (round + 1)
+        assert count == before + 5 * (round + 1)
 
 
 def test_mirror_that_knows_more_than_the_database_is_kept(
@@ -207,20 +225,18 @@ def test_mirror_that_knows_more_than_the_database_is_kept(
     done(own_stack, "restore", source[1])
     mirror = write(own_stack.folder / "programs.json", document(77, "made since"))
     text = mirror.read_text()
-    own_stack.start()
+    said = own_stack.prepare()
     [kept] = (own_stack.folder / "backups").glob("programs-*.json")
     assert kept.read_text() == text
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert f"programs.json has programs that the database lacks: kept as backups/{kept.name}" in (
-        own_stack.output.read_text()
-    )
-    eventually(lambda: "made since" not in mirror.read_text())
+    assert f"programs.json has programs that the database lacks: kept as backups/{kept.name}" in said
+    assert "made since" not in mirror.read_text()
 
 
 def test_mirror_that_knows_less_is_not_kept(source: tuple[Stack, Path], own_stack: Stack) -> None:
     done(own_stack, "restore", source[1])
     (own_stack.folder / "programs.json").write_text('{"programs": []}')
-    own_stack.start()
+    own_stack.prepare()
     assert list((own_stack.folder / "backups").glob("programs-*.json")) == []
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,13 +85,6 @@ class Servers:
             "DAEMON_BROKER_URL": f"{self.redis.url}/0",
         }
 
-    @contextmanager
-    def stack(self, **environment: str) -> Iterator[Stack]:
-        """Run a stack that begins with an empty database."""
-        with temporary_stack(is_set_up=False, **{**self.environment(), **environment}) as stack:
-            yield stack.start()
-            assert stack.stop() == 0
-
     def _server(self) -> Any:
         return psycopg.connect(f"{self.postgresql.url}/postgres", autocommit=True)
 
@@ -104,6 +97,14 @@ def servers() -> Iterator[Servers]:
         yield Servers(both.enter_context(running(Postgresql)), both.enter_context(running(Redis)))
 
 
+@pytest.fixture(scope="module")
+def stack(servers: Servers) -> Iterator[Stack]:
+    """A stack that uses both, and has begun with an empty database."""
+    with temporary_stack(is_set_up=False, **servers.environment()) as running:
+        yield running.start()
+        assert running.stop() == 0
+
+
 def states(stack: Stack, id: int) -> list[str]:
     events = stack.api.get(f"programs/{id}/events").json()["events"]
     return [event["state"] for event in events][::-1]
@@ -114,59 +115,53 @@ def shown(stack: Stack) -> list[dict[str, Any]]:
 
 
 @pytest.mark.stack
-def test_stack_runs_on_both_and_tells_no_password(servers: Servers) -> None:
-    with servers.stack() as stack:
-        api = stack.api
-        id = api.add(shell("echo up; exec sleep 1000"), boot=True, labels={"b": "1", "a": "2"})
-        api.until(id, "running")
-        assert api.get("programs/" + str(id)).json()["program"]["labels"] == {"a": "2", "b": "1"}
-        eventually(lambda: states(stack, id) == ["starting", "running"])
-        answer = api.ok("quick-start", {"command": "true", "user": "root", "wait": "exit"})
-        assert answer["last_run"]["exit_code"] == 0
-        assert api.refused("quick-start/%00/stop", code=404)
-        assert api.get("ready").json()["parts"]["database"] is True
-        assert not (stack.folder / "db.sqlite3").exists()
-        written = "".join(
-            file.read_text(errors="replace") for file in stack.folder.rglob("*") if file.is_file()
-        )
-        told = " ".join(" ".join(process.cmdline()) for process in stack.processes())
-        assert PASSWORD not in written + told + stack.output.read_text()
-        new = api.add(name="after those with ids")
-        assert new == id + 1
+def test_stack_runs_on_both_and_tells_no_password(stack: Stack) -> None:
+    api = stack.api
+    id = api.add(shell("echo up; exec sleep 1000"), boot=True, labels={"b": "1", "a": "2"})
+    api.until(id, "running")
+    assert api.get("programs/" + str(id)).json()["program"]["labels"] == {"a": "2", "b": "1"}
+    eventually(lambda: states(stack, id) == ["starting", "running"])
+    answer = api.ok("quick-start", {"command": "true", "user": "root", "wait": "exit"})
+    assert answer["last_run"]["exit_code"] == 0
+    assert api.refused("quick-start/%00/stop", code=404)
+    assert api.get("ready").json()["parts"]["database"] is True
+    assert not (stack.folder / "db.sqlite3").exists()
+    written = "".join(file.read_text(errors="replace") for file in stack.folder.rglob("*") if file.is_file())
+    told = " ".join(" ".join(process.cmdline()) for process in stack.processes())
+    assert PASSWORD not in written + told + stack.output.read_text()
+    new = api.add(name="after those with ids")
+    assert new == id + 1
 
 
 @pytest.mark.stack
-def test_backup_of_one_engine_is_restored_with_the_other(servers: Servers, tmp_path: Path) -> None:
+def test_backup_of_one_engine_is_restored_with_the_other(
+    servers: Servers, stack: Stack, tmp_path: Path
+) -> None:
     file = tmp_path / "backup.tar.gz"
-    with servers.stack() as stack:
-        kept = stack.api.add(name="kept", environment={"A": "ü"}, webhooks={"urls": ["https://example.com/"]})
-        gone = stack.api.add(name="gone")
-        stack.api.ok(f"programs/remove/{gone}")
-        done = stack.manage("backup", str(file))
-        assert done.returncode == 0, done.stderr
-        before, token = shown(stack), stack.token
+    kept = stack.api.add(name="kept", environment={"A": "ü"}, webhooks={"urls": ["https://example.com/"]})
+    gone = stack.api.add(name="gone")
+    stack.api.ok(f"programs/remove/{gone}")
+    done = stack.manage("backup", str(file))
+    assert done.returncode == 0, done.stderr
+    before = shown(stack)
     with temporary_stack() as embedded:
         assert embedded.manage("restore", str(file)).returncode == 0
-        assert embedded.start().token == token
+        assert embedded.start().token == stack.token
         assert [each["id"] for each in shown(embedded)] == [each["id"] for each in before]
         document = embedded.api.get(f"programs/{kept}").json()["program"]
         assert document["environment"] == {"A": "ü"}
         assert embedded.api.add(name="new") > gone, "an id is never used again"
         assert embedded.manage("backup", str(file)).returncode == 0
-        assert embedded.stop() == 0
     with temporary_stack(is_set_up=False, **servers.environment()) as other:
         done = other.manage("restore", str(file))
         assert done.returncode == 0, done.stderr
-        assert {each["name"] for each in shown(other.start())} >= {"kept", "new"}
-        assert other.api.add(name="newer") > gone + 1
-        done = other.manage("restore", str(file))
-        assert "A stack already runs" in done.stderr
-        assert other.stop() == 0
         done = other.manage("restore", str(file))
         assert "What it replaced is in" in done.stdout
         assert list(other.folder.glob("backups/replaced-*/db.sqlite3"))
         assert {each["name"] for each in shown(other.start())} >= {"kept", "new"}
-        assert other.stop() == 0
+        assert other.api.add(name="newer") > gone + 1
+        done = other.manage("restore", str(file))
+        assert "A stack already runs" in done.stderr
 
 
 @pytest.mark.stack
@@ -198,31 +193,31 @@ def test_database_is_moved_there_and_back(servers: Servers) -> None:
         stack.environment = {}
         assert {each["name"] for each in shown(stack.start())} >= {"moves", "second"}
         assert (stack.folder / "db.sqlite3").stat().st_mode & 0o777 == 0o600
-        assert stack.stop() == 0
 
 
 @pytest.mark.stack
-def test_programs_outlive_both_servers_and_nothing_of_their_history_is_lost(servers: Servers) -> None:
-    with servers.stack() as stack:
-        api = stack.api
-        id = api.add(boot=True)
-        pid = api.until(id, "running")["status"]["pid"]
-        servers.postgresql.stop()
-        servers.redis.stop()
-        answer = api.get("programs")
-        assert (answer.status_code, answer.json()["code"]) == (503, "state_unavailable")
-        assert PASSWORD not in answer.text
-        os.kill(pid, signal.SIGKILL)
-        servers.postgresql.start()
-        eventually(lambda: api.get("programs").status_code == 200, 30, "the API finds its database again")
-        metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
-        assert (metrics.status_code, "\ndaemon_queue_tasks " in metrics.text) == (200, False)
-        servers.redis.start()
-        metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
-        assert "\ndaemon_queue_tasks " in metrics.text
-        eventually(lambda: states(stack, id)[-1] == "running" and len(states(stack, id)) > 3, 30)
-        assert states(stack, id)[:3] == ["starting", "running", "exited"]
-        assert api.pid(id) != pid
-        assert PASSWORD not in "".join(
-            file.read_text(errors="replace") for file in (stack.folder / "stack-logs").iterdir()
-        )
+def test_programs_outlive_both_servers_and_nothing_of_their_history_is_lost(
+    servers: Servers, stack: Stack
+) -> None:
+    api = stack.api
+    id = api.add(boot=True)
+    pid = api.until(id, "running")["status"]["pid"]
+    servers.postgresql.stop()
+    servers.redis.stop()
+    answer = api.get("programs")
+    assert (answer.status_code, answer.json()["code"]) == (503, "state_unavailable")
+    assert PASSWORD not in answer.text
+    os.kill(pid, signal.SIGKILL)
+    servers.postgresql.start()
+    eventually(lambda: api.get("programs").status_code == 200, 30, "the API finds its database again")
+    metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
+    assert (metrics.status_code, "\ndaemon_queue_tasks " in metrics.text) == (200, False)
+    servers.redis.start()
+    metrics = api.session.get(f"{stack.url}/metrics", timeout=60)
+    assert "\ndaemon_queue_tasks " in metrics.text
+    eventually(lambda: states(stack, id)[-1] == "running" and len(states(stack, id)) > 3, 30)
+    assert states(stack, id)[:3] == ["starting", "running", "exited"]
+    assert api.pid(id) != pid
+    assert PASSWORD not in "".join(
+        file.read_text(errors="replace") for file in (stack.folder / "stack-logs").iterdir()
+    )

@@ -11,6 +11,7 @@ DJANGO = ("django", "environs", "daemon_programs.models", "hoody_site.settings")
 WEB = ("rest_framework.views", "drf_spectacular.openapi", "gunicorn", "whitenoise", "yaml", "hoody_site.urls")
 SERVERS = ("psycopg.pq", "psycopg_pool", "redis", "dj_database_url")  # other engines than the embedded ones
 HOSTS = ("aiohttp", "cryptography", "fleet.client", "fleet.following.follower")  # of those that a hub has
+SELDOM = ("supervisor.xmlrpc", "urllib3")  # for faults of supervisord, and for deliveries
 LARGE = ("asyncio", "prometheus_client", "psutil", "sqlite3")
 # The processes: what their command line holds, and modules and packages that they have no use for.
 UNUSED = {
@@ -18,11 +19,27 @@ UNUSED = {
     "prober": ("daemon_programs.supervisor.prober", (*DJANGO, *WEB, *LARGE[1:], "supervisor")),
     "listener": (
         "listen_events",
-        (*WEB, *SERVERS, *HOSTS, "daemon_programs.webhooks.request", "django_q.cluster"),
+        (
+            *WEB,
+            *SERVERS,
+            *HOSTS,
+            *SELDOM[1:],
+            *LARGE[1:3],
+            "daemon_programs.webhooks.request",
+            "django_q.cluster",
+        ),
     ),
     "scheduler": (
         "run_queue",
-        (*WEB, *SERVERS, *HOSTS, "daemon_programs.history.recorder", "supervisor.options"),
+        (
+            *WEB,
+            *SERVERS,
+            *HOSTS,
+            *SELDOM,
+            *LARGE[1:3],
+            "daemon_programs.history.recorder",
+            "supervisor.options",
+        ),
     ),
     "api master": (
         "gunicorn",
@@ -30,7 +47,15 @@ UNUSED = {
     ),
     "api worker": (
         "gunicorn",
-        ("daemon_programs.webhooks.request", "django_q.cluster", "supervisor.options", *SERVERS, *HOSTS),
+        (
+            "daemon_programs.webhooks.request",
+            "django_q.cluster",
+            "supervisor.options",
+            *SERVERS,
+            *HOSTS,
+            *SELDOM,
+            "requests.sessions",
+        ),
     ),
 }
 # Python runs this in each process before anything else.

@@ -107,6 +107,13 @@ def test_marks_are_distinct_and_tell_their_supervisord() -> None:
     assert len(others) > 1
 
 
+@pytest.mark.parametrize("is_root", [True, False])
+def test_supervisords_begin_with_different_numbers(is_root: bool) -> None:
+    """So two that have drawn the same number for themselves don't take each other's processes."""
+    first = [mark.hard for _ in range(100) if (mark := Marks().take(is_root=is_root))]
+    assert len(set(first)) > 50
+
+
 def test_no_mark_of_root_can_be_reached_from_above_by_others() -> None:
     """A limit can only be lowered, and the marks of root are the highest."""
     given = Marks()

@@ -12,7 +12,12 @@ from tests.processes import python, started
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 
 RECORDS = "quick_start/ephemeralprogram/"
-HOG = python("block = bytearray(200 * 2**20)\nwhile True: pass")
+# It uses a quarter of a processor at most: the other tests need theirs.
+HOG = python(
+    "import time\nblock = bytearray(200 * 2**20)\nwhile True:\n"
+    "    until = time.process_time() + 0.05\n    while time.process_time() < until: pass\n"
+    "    time.sleep(0.15)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +44,12 @@ def test_busy_program_shows_and_its_history_outlasts_the_api(busy: Stack) -> Non
     page = f"{PROGRAMS}{id}/"
     times, cpu, memory = eventually(
         lambda: (
-            (found := columns(admin, page))
-            and max((each or 0 for each in found[1]), default=0) > 50
-            and found
+            (found := columns(admin, page)) and max((each or 0 for each in found[1]), default=0) > 5 and found
         ),
         60,
         "a sample of a whole interval",
     )
-    assert max(cpu) <= 110
+    assert max(cpu) <= 35
     assert max(memory) > 200 * 2**20
     assert columns(admin, page, span="hour")[0][0] == pytest.approx(times[0], abs=1)
 
@@ -58,7 +61,7 @@ def test_busy_program_shows_and_its_history_outlasts_the_api(busy: Stack) -> Non
     again = columns(admin, page)
     assert again[0][0] == pytest.approx(times[0], abs=2)
     assert [again[1][: len(cpu)], again[2][: len(memory)]] == [cpu, memory]
-    eventually(lambda: (columns(admin, page)[1][-1] or 0) > 50, 60, "the next sample")
+    eventually(lambda: (columns(admin, page)[1][-1] or 0) > 5, 60, "the next sample")
 
     # A file that is damaged does not keep the API from starting.
     old = worker(busy)

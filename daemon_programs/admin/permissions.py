@@ -19,10 +19,13 @@ class ViewFirst(admin.ModelAdmin):
     """
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may view; the permission to change does not include it."""
+        """Return whether the user may view; the permission to change does not include it.
+
+        A page of what others tell has ``needed_to_view``, the permissions to see that where it is.
+        """
         codename = get_permission_codename("view", self.opts)
-        may_view = request.user.has_perm(f"{self.opts.app_label}.{codename}")
-        return may_view and super().has_view_permission(request, obj)
+        needed = getattr(self, "needed_to_view", [f"{self.opts.app_label}.{codename}"])
+        return request.user.has_perms(needed) and super().has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request) and super().has_add_permission(request)

@@ -1,5 +1,6 @@
 """The base of all views: validated input, and the permissions that verbs need."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from rest_framework import serializers, viewsets
@@ -33,12 +34,25 @@ class DaemonViewSet(viewsets.ViewSet):
         """Check who asks, then refuse query parameters that the action does not know."""
         super().initial(request, *args, **kwargs)
         if self.action is not None:
-            query = self.query_of.get(self.action)
-            check_keys(request.query_params, keys_of(query), repeatable_keys_of(query))
+            self.check_query(request)
+
+    def check_query(self, request: Request) -> None:
+        """Refuse query parameters that the action does not know."""
+        query = self.query_of.get(self.action or "")
+        check_keys(request.query_params, keys_of(query), repeatable_keys_of(query))
 
     def query(self, request: Request) -> dict[str, Any]:
         """Return the query of the action, validated and converted."""
         return checked(self.query_of[self.action or ""], request.query_params)
+
+    @classmethod
+    def needed_by(cls, action: str, body: Mapping[str, Any]) -> Sequence[str]:
+        """Return the permissions that a body needs besides, as far as it tells by itself.
+
+        This is for requests that another daemon carries out, with rights of its own. Here an action checks
+        what it is about to do.
+        """
+        return []
 
 
 def checked(serializer_class: type[S], data: Any, **options: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``POST programs/batch``: one verb for many programs."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rest_framework.request import Request
@@ -57,6 +57,11 @@ class BatchViewSet(DaemonViewSet):
                 "counts": {outcome.value: counts[outcome.value] for outcome in Outcome},
             }
         )
+
+    @classmethod
+    def needed_by(cls, action: str, body: Mapping[str, Any]) -> Sequence[str]:
+        """Return the permissions of the verb; all of them for an unknown one."""
+        return PERMISSIONS.get(str(body.get("action")), [*OPERATE, *CHANGE, *REMOVE])
 
 
 def _permitted(user: Any, permissions: list[str], programs: list[Program]) -> list[Program]:

@@ -4,6 +4,7 @@ Each method validates the request, calls one service, and returns its result as 
 ``programs.services``; ``hoody_site.api.errors`` turns the exceptions that they raise into error responses.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -206,6 +207,13 @@ class ProgramViewSet(DaemonViewSet):
         query = checked(InstanceLogStreamQuerySerializer, stream_query(request))
         source = stream.of_program(program, _log_key(program, query), query)
         return stream_answer(request, VIEW, source)
+
+    @classmethod
+    def needed_by(cls, action: str, body: Mapping[str, Any]) -> Sequence[str]:
+        """Return the permissions of all that applying a list may do; none for what only shows a plan."""
+        if action != "apply" or body.get("dry_run") is True:
+            return []
+        return [*ADD, *CHANGE, *(REMOVE if body.get("prune") else [])]
 
 
 def _check_plan(request: Request, waits: bool, plan: Plan) -> None:

@@ -5,6 +5,7 @@ from django.urls import path
 from daemon_programs.api.batch import BatchViewSet
 from daemon_programs.api.deliveries import DeliveryViewSet
 from daemon_programs.api.events import EventViewSet
+from daemon_programs.api.machine import MachineViewSet
 from daemon_programs.api.merged_logs import MergedLogViewSet
 from daemon_programs.api.once import RequestViewSet
 from daemon_programs.api.programs import ProgramViewSet
@@ -53,6 +54,7 @@ urlpatterns = [
     path("events/stream", EventViewSet.as_view({"get": "stream"}), name="event-stream"),
     path("logs", MergedLogViewSet.as_view({"get": "list"}), name="logs"),
     path("logs/stream", MergedLogViewSet.as_view({"get": "stream"}), name="logs-stream"),
+    path("machine", MachineViewSet.as_view({"get": "retrieve"}), name="machine"),
     path("requests/<str:key>", RequestViewSet.as_view({"get": "retrieve"}), name="request"),
     path("status", StatusViewSet.as_view({"get": "list"}), name="statuses"),
     path("status/<str:id>", StatusViewSet.as_view({"get": "retrieve"}), name="status"),

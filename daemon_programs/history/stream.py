@@ -73,6 +73,7 @@ class EventStream:
 
     group = ""  # the group named by the broadcast that events were recorded
     refresh_delay_seconds = 0.0
+    look_seconds = 0.0
     files = 0
 
     def __init__(

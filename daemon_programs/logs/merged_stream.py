@@ -40,6 +40,7 @@ class MergedLogStream:
 
     group = "logs"  # no program's: it is refreshed each time that the connection is kept alive
     refresh_delay_seconds = 0.0
+    look_seconds = 0.0
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class LogStream:
 
     # A change is reported a moment before what follows from it is in the database.
     refresh_delay_seconds = 0.25
+    look_seconds = 0.0
     files = 1
 
     def __init__(

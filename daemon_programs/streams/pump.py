@@ -54,6 +54,10 @@ class Source(Protocol):
         """Return how long after a change of the group the source is refreshed."""
 
     @property
+    def look_seconds(self) -> float:
+        """Return how often the source is refreshed by itself; 0 if something tells of what is new."""
+
+    @property
     def files(self) -> int:
         """Return how many files it is going to open."""
 
@@ -225,6 +229,7 @@ class Pump:
         with self._isolated(stream):
             stream.pending += stream.source.start(self._watcher, lambda: self._make_ready(stream))
         self._make_ready(stream)
+        self._look_again(stream)
 
     def _handle_client(self, stream: _Stream, events: int) -> None:
         """Continue with a client that can take more, drop one that has gone, and ignore what it sends."""
@@ -253,10 +258,16 @@ class Pump:
             self._ready[stream] = None
 
     def _schedule_refresh(self, stream: _Stream) -> None:
+        self._refresh_after(stream, stream.source.refresh_delay_seconds)
+
+    def _look_again(self, stream: _Stream) -> None:
+        if stream.is_open and stream.source.look_seconds:
+            self._refresh_after(stream, stream.source.look_seconds)
+
+    def _refresh_after(self, stream: _Stream, seconds: float) -> None:
         if not stream.refresh_is_scheduled:
             stream.refresh_is_scheduled = True
-            due = time.monotonic() + stream.source.refresh_delay_seconds
-            heapq.heappush(self._refreshes, (due, next(self._numbers), stream))
+            heapq.heappush(self._refreshes, (time.monotonic() + seconds, next(self._numbers), stream))
 
     def _run_due_timers(self) -> None:
         now = time.monotonic()
@@ -264,6 +275,7 @@ class Pump:
             stream = heapq.heappop(self._refreshes)[2]
             stream.refresh_is_scheduled = False
             self._refresh(stream)
+            self._look_again(stream)
         while self._keep_alives and self._keep_alives[0][0] <= now:
             stream = self._keep_alives.popleft()[1]
             if stream.is_open:

@@ -1,6 +1,7 @@
-"""Watch files and folders with inotify, so that following a log needs no polling."""
+"""Watch files and folders with inotify, and sockets with epoll, so that following needs no polling."""
 
 import contextlib
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,16 +31,36 @@ class Watcher:
     """All watches of the process, on one descriptor that becomes readable when something has changed."""
 
     def __init__(self) -> None:
-        self._inotify = INotify(nonblocking=True)
+        with contextlib.ExitStack() as undo:
+            self._inotify = undo.enter_context(contextlib.closing(INotify(nonblocking=True)))
+            self._epoll = undo.enter_context(select.epoll())
+            self._epoll.register(self._inotify.fileno(), select.EPOLLIN)
+            undo.pop_all()
         self._watches: dict[int, set[Watch]] = {}
+        self._sockets: dict[int, Callable[[], None]] = {}
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
-        return self._inotify.fileno()
+        return self._epoll.fileno()
 
     def close(self) -> None:
         """Close the descriptor, which removes all watches."""
+        self._epoll.close()
         self._inotify.close()
+
+    def watch_socket(self, descriptor: int, wake: Callable[[], None]) -> None:
+        """Call ``wake`` when something arrives on a socket, or it is closed.
+
+        It is called once for what has arrived, not for as long as that isn't read: a client that is slow may
+        leave it there.
+        """
+        self._sockets[descriptor] = wake
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+
+    def forget_socket(self, descriptor: int) -> None:
+        """Remove the watch of a socket, which is still open; do nothing without one."""
+        if self._sockets.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
 
     def watch_file(self, descriptor: int, wake: Callable[[], None]) -> Watch:
         """Call ``wake`` when an open file is written, even after it was renamed."""
@@ -62,6 +83,13 @@ class Watcher:
 
     def dispatch(self) -> None:
         """Read the events that are available and call back the watches that they concern."""
+        for descriptor, _ in self._epoll.poll(0):
+            if descriptor == self._inotify.fileno():
+                self._dispatch_files()
+            elif wake := self._sockets.get(descriptor):
+                wake()
+
+    def _dispatch_files(self) -> None:
         for number, mask, _, name in self._inotify.read(timeout=0):
             if number == _QUEUE_OVERFLOW:
                 concerned = {watch for watches in self._watches.values() for watch in watches}

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import Faults
-
 from daemon_programs import transactions
 from daemon_programs.exceptions import ChangeNotTaken, NotRegistered, SupervisorUnavailable
 from daemon_programs.supervisor.states import (
@@ -157,6 +155,17 @@ class Supervisor:
         except ChangeNotTaken:  # not running
             self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
 
+    def start_part(self, part: str) -> None:
+        """Have one of the stack's own processes run, which is only started when it is needed."""
+        try:
+            self._ask(lambda proxy: proxy.supervisor.startProcess(part, False))
+        except ChangeNotTaken as problem:
+            from supervisor.xmlrpc import Faults  # as below
+
+            fault = problem.__cause__
+            if not isinstance(fault, xmlrpc.client.Fault) or fault.faultCode != Faults.ALREADY_STARTED:
+                raise
+
     def _change(self, method: str, *arguments: str) -> Any:
         # XML can't carry every character of a user's name; `events.read` reverses the escape.
         by = self._actor().encode("unicode_escape").decode()
@@ -204,6 +213,8 @@ def _deadline() -> float:
 
 
 def _translate(fault: xmlrpc.client.Fault) -> Exception:
+    from supervisor.xmlrpc import Faults  # with much of supervisord, for what seldom happens
+
     if fault.faultCode == Faults.SHUTDOWN_STATE:
         return SupervisorUnavailable("supervisord is shutting down; nothing was changed")
     if fault.faultCode == Faults.BAD_NAME:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,7 +22,9 @@ from daemon_programs.models import Delivery, Program
 from daemon_programs.transactions import exclusive_transaction
 from daemon_programs.webhooks import deliveries, signing
 from daemon_programs.webhooks.dispatch_lock import exclusive_dispatch, is_ending, request_dispatch
-from daemon_programs.webhooks.request import Connection, Outcome, post
+
+if TYPE_CHECKING:  # loaded with the first delivery: most queues never have one
+    from daemon_programs.webhooks.request import Connection, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +50,14 @@ class Attempt:
     headers: Mapping[str, str]
     body: bytes
     retry: int
-    connection: Connection
+    connection: "Connection"
     at: datetime
-    outcome: Outcome | None = None
+    outcome: "Outcome | None" = None
 
     def run(self) -> None:
         """Make the request and keep its outcome."""
+        from daemon_programs.webhooks.request import Outcome, post
+
         try:
             self.outcome = post(self.delivery.url, self.headers, self.body, self.connection)
         except Exception as problem:
@@ -171,6 +175,8 @@ class Dispatch:
 
 def prepare(delivery: Delivery) -> Attempt | None:
     """Return an attempt for a delivery; None if the program no longer wants it, and its lane is cancelled."""
+    from daemon_programs.webhooks.request import Connection
+
     with exclusive_transaction():
         program = Program.objects.filter(pk=delivery.program_id).first()
         config = deliveries.active_config(program, delivery.url)

@@ -22,6 +22,10 @@ def _complete(context: click.Context, parameter: click.Parameter, typed: str) ->
 _name = click.argument("name", shell_complete=_complete)
 
 
+def _address(context: dict[str, str]) -> str:
+    return f"{context['url']}, host {context['host']}" if "host" in context else context["url"]
+
+
 @click.group()
 def context() -> None:
     """Name daemons of other hosts, and choose the one in use."""
@@ -34,14 +38,15 @@ def context() -> None:
     "--token-file", type=_file, required=True, help="The file with the token; it stays where it is."
 )
 @click.option("--ca", type=_file, help="The certificates to trust, instead of the system's.")
-def add(name: str, url: str, token_file: Path, ca: Path | None) -> None:
+@click.option("--host", metavar="NAME", help="A host of that hub, instead of the daemon itself.")
+def add(name: str, url: str, token_file: Path, ca: Path | None, host: str | None) -> None:
     """Add a daemon by its URL, such as https://daemon.example.com."""
     if name == contexts.LOCAL:
         raise click.UsageError("'local' is the stack of this host.")
     if not url.startswith(("http://", "https://")):
         raise click.UsageError(f"'{url}' is not an address such as https://daemon.example.com.")
     known = contexts.Contexts.read()
-    known.add(name, url, token_file, ca)
+    known.add(name, url, token_file, ca, host)
     known.write()
 
 
@@ -67,7 +72,7 @@ def rm(name: str) -> None:
 def list_() -> None:
     """List the daemons. An asterisk marks the one in use."""
     known = contexts.Contexts.read()
-    rows = [(contexts.LOCAL, "the stack of this host"), *((n, c["url"]) for n, c in known.all.items())]
+    rows = [(contexts.LOCAL, "the stack of this host"), *((n, _address(c)) for n, c in known.all.items())]
     columns = max(output.width(name) for name, _ in rows)
     for name, url in rows:
         click.echo(f"{'*' if name == known.current else ' '} {output.pad(name, columns)}  {url}")

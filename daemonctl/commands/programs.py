@@ -66,23 +66,16 @@ def add(
         "user": user or getpass.getuser(),
         **({"directory": os.path.abspath(directory)} if directory else {}),  # noqa: PTH100
         **({"boot": True} if boot else {}),
-        **({"labels": _pairs(labels)} if labels else {}),
-        **({"environment": _pairs(environment)} if environment else {}),
+        **({"labels": options.pairs(labels)} if labels else {}),
+        **({"environment": options.pairs(environment)} if environment else {}),
     }
-    for key, text in _pairs(fields).items():
+    for key, text in options.pairs(fields).items():
         try:
             program[key] = json.loads(text)
         except ValueError:
             program[key] = text
     answer = options.client(context).post("programs/add", program)
     click.echo(f"{name}: added, with the id {answer['id']}")
-
-
-def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
-    for text in texts:
-        if "=" not in text:
-            raise click.UsageError(f"'{text}' has no '='.")
-    return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
 @click.command()

@@ -36,7 +36,7 @@ def status(
     client = options.client(context)
     selectors = options.or_all(selectors, everything)
     if watch:
-        _watch(lambda: _table(_rows(client, selectors, form), wide=form == "wide"), form)
+        _watch(lambda: table(_rows(client, selectors, form), wide=form == "wide"), form)
         return
     rows = _rows(client, selectors, form)
     if form == "name":
@@ -44,7 +44,7 @@ def status(
     elif form in ("json", "yaml"):
         click.echo(output.document(rows, form))
     else:
-        click.echo(_table(rows, wide=form == "wide"))
+        click.echo(table(rows, wide=form == "wide"))
     if any(_is_named(row, selectors) and row["state"] != "running" for row in rows):
         sys.exit(Absent.exit_code)
 
@@ -60,7 +60,7 @@ def top(context: click.Context, selectors: tuple[str, ...], everything: bool) ->
 
     def busiest() -> str:
         rows = _rows(client, selectors, "table")
-        return _table(sorted(rows, key=lambda row: row.get("cpu_percent", -1), reverse=True))
+        return table(sorted(rows, key=lambda row: row.get("cpu_percent", -1), reverse=True))
 
     _watch(busiest, "table")
 
@@ -136,7 +136,8 @@ def ended(run: dict[str, Any]) -> str:
     return f"exit code {run['exit_code']}" if run.get("exit_code") is not None else ""
 
 
-def _table(rows: list[dict[str, Any]], *, wide: bool = False) -> str:
+def table(rows: list[dict[str, Any]], *, wide: bool = False) -> str:
+    """Return rows as a table; those of several hosts have a column for it."""
     if not rows:
         return "No programs."
     cells = []
@@ -144,9 +145,12 @@ def _table(rows: list[dict[str, Any]], *, wide: bool = False) -> str:
         cells.append(_cells(row, row["name"]))
         if wide:
             cells += [
-                _cells(_instance(each), f"  {each['instance_name']}") for each in row.get("instances", ())
+                _cells({**_instance(each), "host": row.get("host")}, f"  {each['instance_name']}")
+                for each in row.get("instances", ())
             ]
-    return output.table(_HEAD, cells, state=1)
+    if any("host" in row for row in rows):
+        return output.table(("HOST", *_HEAD), cells, state=2)
+    return output.table(_HEAD, [own for _, *own in cells], state=1)
 
 
 def _instance(each: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +163,7 @@ def _cells(row: dict[str, Any], name: str) -> tuple[str, ...]:
         state += f" {row['running_instances']}/{row['total_instances']}"
     cpu, memory = row.get("cpu_percent"), row.get("memory_rss_bytes")
     return (
+        row.get("host") or "",
         name,
         state,
         str(row.get("pid") or ""),

@@ -20,6 +20,8 @@ class FollowedProgram(models.Model):
     document = models.JSONField()
 
     class Meta:
+        verbose_name = "program of a host"
+        verbose_name_plural = "programs of hosts"
         ordering = ["host", "program_id"]
         constraints = [models.UniqueConstraint(fields=["host", "program_id"], name="followed_program_once")]
         indexes = [
@@ -35,7 +37,7 @@ class FollowedEvent(models.Model):
     """An event of a host. The ids are in the order of recording, over all hosts."""
 
     host = models.ForeignKey(Host, models.CASCADE, related_name="events")
-    number = models.BigIntegerField()  # the host's id of the event
+    number = models.BigIntegerField()  # the host's id of the event; negative once it has another history
     at = models.DateTimeField("time", db_index=True)
     program_id = models.BigIntegerField(null=True)
     name = models.CharField(max_length=128)

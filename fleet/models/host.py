@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from daemon_programs.validators.labels import check_labels
 from fleet import sealing
+from fleet.exceptions import TokenUnreadable
 from fleet.validators import check_ca, check_name, check_url
 
 
@@ -18,20 +19,26 @@ class Host(models.Model):
     """Another daemon, which this one follows and passes requests on to."""
 
     name = models.CharField(
-        max_length=63, unique=True, validators=[check_name], help_text="Letters, digits, '-' and '.'."
+        max_length=63,
+        unique=True,
+        validators=[check_name],
+        help_text="Lower-case letters, digits, '-' and '.'. It can't be changed later.",
+        error_messages={"unique": "Field 'name' must be that of no other host"},
     )
     url = models.CharField(
         "URL",
         max_length=500,
         validators=[check_url],
-        help_text="Where its daemon answers, such as https://web-1.example.com:8000.",
+        help_text="Where its daemon answers, such as https://web-1.example.com:8000. "
+        "A change needs the token.",
     )
     ca = models.TextField(
         "CA",
         blank=True,
         default="",
         validators=[check_ca],
-        help_text="The certificates (PEM) that its certificate must lead to. Empty: those of this system.",
+        help_text="The certificates (PEM) that its certificate must lead to. Empty: those of this system. "
+        "A change needs the token.",
     )
     sealed_token = models.TextField(editable=False)
     labels = models.JSONField(blank=True, default=dict, validators=[check_labels])
@@ -55,12 +62,29 @@ class Host(models.Model):
     def token(self, text: str) -> None:
         self.sealed_token = sealing.seal(text)
 
+    @property
+    def token_problem(self) -> str:
+        """Why the token can't be read, as a sentence; empty if it can."""
+        try:
+            sealing.unseal(self.sealed_token)
+        except TokenUnreadable as problem:
+            return str(problem)
+        return ""
+
 
 class Invitation(models.Model):
     """A code with which a host adds itself, once. Only a digest of the code is stored."""
 
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    name = models.CharField(max_length=63, blank=True, default="", help_text="The host's. Empty: it chooses.")
+    name = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        validators=[check_name],
+        help_text="The host's. Empty: it chooses one that is free.",
+    )
+    # Whether the host of that name was there, so that it may be replaced. One that comes later may not.
+    replaces = models.BooleanField(default=False, editable=False)
     labels = models.JSONField(blank=True, default=dict, validators=[check_labels])
     made_by = models.CharField(max_length=150, blank=True, default="", editable=False)
     made_at = models.DateTimeField(auto_now_add=True)
@@ -75,8 +99,15 @@ class Invitation(models.Model):
     @classmethod
     def issue(cls, expires_at: datetime, **fields: object) -> str:
         """Make an invitation, and return its code, which can't be read again later."""
+        invitation = cls(expires_at=expires_at, **fields)
+        code = invitation.make_code()
+        invitation.save(force_insert=True)
+        return code
+
+    def make_code(self) -> str:
+        """Give a new invitation its code, and return it."""
         code = "hdi_" + secrets.token_urlsafe(24)
-        cls.objects.create(digest=_digest_of(code), expires_at=expires_at, **fields)
+        self.digest = _digest_of(code)
         return code
 
     @classmethod

@@ -1,8 +1,18 @@
-"""The link to each host: which process follows it, and how far it has come."""
+"""The links to the hosts: which process follows each, and how far it has come."""
 
 from django.db import models
 
 from fleet.models.host import Host
+
+
+class Follower(models.Model):
+    """A process that follows hosts, which it shares with those of other hubs that have the same database."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    seen_at = models.DateTimeField()  # by the clock of the database
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Link(models.Model):

@@ -1,5 +1,7 @@
 """The predefined user groups and their permissions."""
 
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 
@@ -11,6 +13,7 @@ GROUPS = {
         "view_delivery",
         "view_ephemeralprogram",
         "view_host",
+        "view_hostcall",
         "view_rollout",
     ],
     "operators": [
@@ -26,6 +29,7 @@ GROUPS = {
         "delete_ephemeralprogram",
         "operate_ephemeralprogram",
         "view_host",
+        "view_hostcall",
         "view_rollout",
         "operate_host",
     ],
@@ -37,6 +41,13 @@ def known_permissions() -> set[str]:
     if Permission._meta.db_table not in connection.introspection.table_names():
         return set()
     return set(Permission.objects.values_list("codename", flat=True))
+
+
+def permissions_of_models() -> set[str]:
+    """Return the codenames of the permissions that the migrations end with."""
+    every = [model._meta for model in apps.get_models()]
+    default = {get_permission_codename(action, each) for each in every for action in each.default_permissions}
+    return default | {codename for each in every for codename, _ in each.permissions}
 
 
 def make_groups(known: set[str]) -> None:

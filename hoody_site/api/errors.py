@@ -151,7 +151,8 @@ class JsonErrorsMiddleware:
             return _wrong_host(request)
         response = self.get_response(request)
         is_page = request.path_info.startswith("/admin/")
-        if response.status_code < 400 or is_page or hasattr(response, "accepted_renderer"):
+        is_json = response.get("Content-Type", "").startswith("application/json")
+        if response.status_code < 400 or is_page or is_json or hasattr(response, "accepted_renderer"):
             return response
         code, sentence = fault(response.status_code)
         answer = _json_error(response.status_code, sentence, code)

@@ -11,6 +11,7 @@ _TAGS = {
     "events": "The history of state changes.",
     "webhooks": "Deliveries of state changes to receivers.",
     "quick start": "Temporary programs, which are cleaned up when they end.",
+    "hosts": "Other daemons, which this one shows and steers as their hub.",
     "roll-outs": "Changes of many hosts, a few at a time.",
     "metrics": "Metrics for monitoring systems.",
     "health": "Whether the API answers. No authentication is needed.",
@@ -21,7 +22,18 @@ _SCHEMES = {
 }
 _CONFLICTING = {"applyPrograms", "batchPrograms"}  # the latter with an `Idempotency-Key`
 # Operations that wait for processes, so that they can time out.
-_SELECTING = {"getLogs", "streamLogs", "applyToHosts", "batchOnHosts"}  # a word may name nothing
+_SELECTING = {  # a word may name no program, or no host
+    "applyToHosts",
+    "batchOnHosts",
+    "getLogs",
+    "streamLogs",
+    "listFleetPrograms",
+    "getFleetStatus",
+    "listFleetEvents",
+    "streamFleetEvents",
+    "getFleetUsage",
+    "getFleetLogs",
+}
 _WAITING = {
     "applyToHosts",
     "batchOnHosts",
@@ -37,6 +49,7 @@ _WAITING = {
     "quickStart",
     "stopEphemeralProgram",
 }
+_PASSED_ON = {"readOfHost", "changeOnHost"}  # with the answers of the host
 
 _ERROR = {
     "type": "object",
@@ -111,9 +124,12 @@ _ERRORS = {
         "The token is missing or not valid.", "The API token is not valid", "authentication_failed"
     ),
     "403": _error(
-        "The permission is missing.", "You do not have the permission to do this", "permission_denied"
+        "The permission is missing, or a one-time code is not valid.",
+        "You do not have the permission to do this",
+        "permission_denied",
     ),
     "404": _error("Nothing has that id or name.", "Program with ID 999 not found", "not_found"),
+    "405": _fault(405, "The route does not have this method."),
     "408": _fault(408, "The request did not arrive within 30 seconds."),
     "409": _error(
         "The programs are not as in the given revision, or belong to another set, or the request with this "
@@ -138,6 +154,12 @@ _ERRORS = {
     "431": _fault(431, "There are more than 100 headers, or one is longer than 8190 bytes."),
     "500": _fault(500, "An internal error."),
     "501": _fault(501, "The Transfer-Encoding is not supported."),
+    "502": _error(
+        "The host can't be reached, does not accept the hub's token, or is no daemon. What was sent may have "
+        "arrived.",
+        "Host 'web-1' can't be reached: Connection refused",
+        "host_unreachable",
+    ),
     "503": _error(
         "supervisord can't be reached or does not accept the change, or the database can't be used.",
         "supervisord can't be reached; nothing was changed",
@@ -198,6 +220,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
     codes = set(_ALWAYS)
     if operation["operationId"] == "getReady":
         codes.add("503")
+    if operation["operationId"] == "joinHub":
+        codes |= {"403", "413", "415", "429", "503"}
     if "security" not in operation:
         return codes
     codes |= {"401", "403", "429", "503"}
@@ -207,6 +231,8 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         codes |= {"413", "415"}
     if operation["operationId"] in _CONFLICTING:
         codes.add("409")
+    if operation["operationId"] in _PASSED_ON:
+        codes |= {"405", "409", "502", "504"}
     if operation["operationId"] in _WAITING:
         codes.add("504")
     return codes

@@ -12,6 +12,7 @@ from daemon_programs.supervisor.gateway import supervisor
 from hoody_site.api.health import OpenView
 
 _PART_BY_PROCESS = {"listener": "listener", "scheduler": "queue", "prober": "prober"}
+_FOLLOWER = "follower"  # of a stack with hosts only
 PARTS = ("supervisord", "database", "listener", "queue", "prober")
 
 
@@ -23,6 +24,7 @@ class Parts(serializers.Serializer):
     listener = serializers.BooleanField()
     queue = serializers.BooleanField()
     prober = serializers.BooleanField()
+    follower = serializers.BooleanField(required=False, help_text="Only with hosts.")
 
 
 class Ready(serializers.Serializer):
@@ -41,9 +43,9 @@ class ReadyView(OpenView):
         operation_id="getReady",
         summary="Get readiness",
         description=(
-            "Whether supervisord answers, the database can be read, and the event listener, the queue "
-            "and the prober run. A part that ends again and again does not count as running. If a part is "
-            "missing, the answer is 503 with `parts`."
+            "Whether supervisord answers, the database can be read, and the event listener, the queue, "
+            "the prober and, with hosts, the follower run. A part that ends again and again does not "
+            "count as running. If a part is missing, the answer is 503 with `parts`."
         ),
         auth=[],
         responses=Ready,
@@ -76,6 +78,7 @@ def working_parts() -> dict[str, bool]:
         "supervisord": stack is not None,
         "database": _is_readable(),
         **{part: up.get(process, False) for process, part in _PART_BY_PROCESS.items()},
+        **({_FOLLOWER: up[_FOLLOWER]} if _FOLLOWER in up else {}),
     }
 
 

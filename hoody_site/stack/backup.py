@@ -26,7 +26,13 @@ from daemon_programs.timestamps import file_stamp
 from hoody_site.stack import database, folder, survivors, transfer
 
 _DATABASE = database.FILE.name
-_FILES = (settings.SECRET_KEY_FILE, settings.API_TOKEN_FILE, settings.DEFAULT_PROGRAMS_FILE)
+_FILES = (
+    settings.SECRET_KEY_FILE,
+    settings.API_TOKEN_FILE,
+    settings.DEFAULT_PROGRAMS_FILE,
+    # One that is given is kept elsewhere on purpose.
+    *(() if settings.HOSTS_KEY_IS_GIVEN else (settings.HOSTS_KEY_FILE,)),
+)
 _NAMES = (_DATABASE, *(file.name for file in _FILES))
 # SQLite's companions of a database. An old one would be replayed over a restored database.
 _COMPANIONS = ("-wal", "-shm", "-journal")

@@ -4,9 +4,11 @@ import os
 import sys
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from daemon_programs.files import replace_text
 from daemon_programs.history import store as history
+from fleet.following import part as follower
 from hoody_site.stack.address import url
 
 
@@ -74,6 +76,11 @@ command={manage} run_queue
 command={python} -m daemon_programs.supervisor.prober {" ".join(probed)}
 {_stack_process("prober", priority=-25, stopwaitsecs=5)}
 
+[program:follower]
+command={manage} follow_hosts
+autostart={str(_has_hosts()).lower()}
+{_stack_process("follower", priority=-15, stopwaitsecs=10, autorestart="unexpected")}
+
 [eventlistener:listener]
 command={manage} listen_events
 events=REMOTE_COMMUNICATION
@@ -82,7 +89,15 @@ buffer_size=100000
 """
 
 
-def _stack_process(name: str, *, priority: int, stopwaitsecs: int) -> str:
+def _has_hosts() -> bool:
+    """Return whether there are hosts to follow; a shared database that can't be reached may have some."""
+    try:
+        return follower.is_wanted()
+    except DatabaseError:
+        return True
+
+
+def _stack_process(name: str, *, priority: int, stopwaitsecs: int, autorestart: str = "true") -> str:
     """Return the options that all of the stack's own processes share.
 
     Their priorities are negative: they start before the programs and stop after them.
@@ -92,7 +107,7 @@ def _stack_process(name: str, *, priority: int, stopwaitsecs: int) -> str:
     return f"""\
 directory={settings.BASE_DIR}
 priority={priority}
-autorestart=true
+autorestart={autorestart}
 startretries=100
 stopwaitsecs={stopwaitsecs}
 stopasgroup=false

@@ -1,17 +1,19 @@
 """Check and migrate the database at the stack's start."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from hoody_site.access.groups import known_permissions, make_groups
+from fleet import database as hub
+from fleet.models import Host
+from hoody_site.access.groups import known_permissions, make_groups, permissions_of_models
+from hoody_site.stack import migrations
 from hoody_site.stack.schedules import make_schedules
 
 FILE = settings.SQLITE_FILE
@@ -61,6 +63,23 @@ def prepare() -> None:
     make_schedules()
 
 
+def prepare_hub(report: Callable[[str], object]) -> None:
+    """Migrate the database that hubs share, if there is one; ``report`` why it can't be used at the moment.
+
+    Only what is known of hosts is in it, so the stack starts without it.
+    """
+    try:
+        hub.prepare()
+    except hub.HubDatabaseUnusable as problem:
+        report(f"{problem}. Until then this stack has no hosts.")
+    except DatabaseError as problem:
+        reason = " ".join(str(problem).split())
+        report(
+            f"The database of DAEMON_HUB_DATABASE_URL can't be reached ({reason}): the programs of this "
+            "stack run all the same, and its hosts are followed once that database is back."
+        )
+
+
 def check() -> None:
     """Raise DatabaseUnusable if the database is corrupt, empty, or of a later version.
 
@@ -105,12 +124,7 @@ def later_version_of(file: Path) -> str:
 
 
 def _later(applied: Iterable[tuple[str, str]]) -> str:
-    loader = MigrationLoader(None)
-    later = sorted(
-        f"{app} {name}"
-        for app, name in applied
-        if app in loader.migrated_apps and (app, name) not in loader.disk_migrations
-    )
+    later = [f"{app} {name}" for app, name in migrations.of_later_versions(applied)]
     return f"was made by a later version of this project (it has {', '.join(later)})" if later else ""
 
 
@@ -130,8 +144,10 @@ def _open(file: Path) -> sqlite3.Connection:
 
 def migrate() -> None:
     """Migrate the database to this version; raise DatabaseUnusable if tables or columns are missing."""
+    _forget_tables_elsewhere()
     try:
-        call_command("migrate", verbosity=0, interactive=False)
+        if not _is_migrated():
+            call_command("migrate", verbosity=0, interactive=False)
     except (OperationalError, ProgrammingError) as problem:
         if any(words in str(problem) for words in _NOT_WHOLE):
             raise _damaged(str(problem)) from problem
@@ -139,3 +155,24 @@ def migrate() -> None:
     wanted = set(connection.introspection.django_table_names(include_views=False))
     if missing := sorted(wanted - set(connection.introspection.table_names())):
         raise _damaged(f"it lacks the table {missing[0]}")
+
+
+def _forget_tables_elsewhere() -> None:
+    """Have the tables of hosts made here, if they were in a shared database until now.
+
+    Their migrations count as applied to both databases.
+    """
+    recorder = MigrationRecorder(connection)
+    if settings.HUB_DATABASE_URL or not recorder.has_table():
+        return
+    if Host._meta.db_table not in connection.introspection.table_names():
+        recorder.migration_qs.filter(app=hub.APP).delete()
+
+
+def _is_migrated() -> bool:
+    """Return whether nothing is left of a migration, as at most starts: Django takes long to find that out.
+
+    It creates permissions after the last migration, so they are missing if it was interrupted.
+    """
+    applied = MigrationRecorder(connection).applied_migrations()
+    return migrations.of_this_version() <= applied.keys() and permissions_of_models() <= known_permissions()

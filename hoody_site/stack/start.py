@@ -49,6 +49,7 @@ def prepare(report: Callable[[str], object]) -> Start:
         report(f"Ended {ended} processes that a killed stack had left behind.")
     address.check_address(patience_seconds=_ADDRESS_WAIT_SECONDS if ended else 0)
     database.prepare()
+    database.prepare_hub(report)
     first_start.load_programs()
     recovered = reconciliation.recover()
     configuration.write_supervisord_configuration()

@@ -12,7 +12,7 @@ from daemon_programs.supervisor.processes.notes import Owner
 from daemon_programs.supervisor.spec import Specification
 from hoody_site.stack.problem import StackProblem
 
-_STACK_GROUPS = {"api", "scheduler", "listener", "prober"}
+_STACK_GROUPS = {"api", "scheduler", "listener", "prober", "follower"}
 
 
 def end_survivors() -> int:

@@ -1,6 +1,7 @@
 """Copy all rows from one database to another, of whichever engine: for moves, and for backups.
 
-Both have the tables of this version. Ids stay, and so does what the next ones will be.
+Both have the tables of this version. Ids stay, and so does what the next ones will be. What is in a database
+that hubs share is left out.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.db.models import Model
 
 from daemon_programs.models import ids
@@ -62,7 +63,11 @@ def _close_into_one_file() -> None:
 
 def _copy(source: str, target: str) -> None:
     models = apps.get_models(include_auto_created=True)
-    tables = [model for model in models if model._meta.managed and not model._meta.proxy]
+    tables = [
+        model
+        for model in models
+        if model._meta.managed and not model._meta.proxy and router.allow_migrate_model(target, model)
+    ]
     with ExitStack() as both:
         both.enter_context(_one_moment(source))
         both.enter_context(transaction.atomic(using=target))

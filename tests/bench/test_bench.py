@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bench import document, peers
+from tests.bench import document, options, peers
 from tests.bench.figures import FLOORS, SECTIONS, WHOLE
 from tests.bench.sides import CHOICES, OURS
 from tests.stack import PROJECT, eventually
@@ -137,8 +137,11 @@ def test_a_new_table_takes_the_place_of_the_last_one(
         ["--write", "--against", str(PROJECT)],
     ],
 )
-def test_a_mistyped_option_is_refused(temporary: Path, arguments: list[str]) -> None:
-    running = bench(temporary, *arguments)
-    _, problem = running.communicate(timeout=60)
-    assert running.returncode == 2
-    assert arguments[0] in problem
+def test_a_mistyped_option_is_refused(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tests.bench", *arguments])
+    with pytest.raises(SystemExit) as refused:
+        options.parse()
+    assert refused.value.code == 2
+    assert arguments[0] in capsys.readouterr().err

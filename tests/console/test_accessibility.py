@@ -13,12 +13,14 @@ from playwright.sync_api import Browser, Page
 
 from tests.admin_client import PROGRAMS, TOKENS, AdminClient
 from tests.console.chromium import open_page
+from tests.fleet import scenes
 from tests.processes import shell
 from tests.stack import Stack
 from tests.temporary_programs import Quick
 
 AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
 EPHEMERAL = "quick_start/ephemeralprogram/"
+HOSTS = "fleet/host/"
 # Swagger UI's own, in what its script makes: the line of an operation is a button with buttons in it, the
 # headings of tags follow the title with a level left out, and the title is outside of the main landmark.
 EXEMPT = {"documentation": {"nested-interactive", "heading-order", "region"}}
@@ -48,8 +50,13 @@ PAGES = {
     "temporary program": f"/admin/{EPHEMERAL}{{temporary}}/change/",
     "log of a temporary program": f"/admin/{EPHEMERAL}{{temporary}}/log/",
     "run something": f"/admin/{EPHEMERAL}add/",
+    "hosts": f"/admin/{HOSTS}",
+    "host": f"/admin/{HOSTS}{{host}}/change/",
+    "new invitation": "/admin/fleet/invitation/add/",
     "roll-outs": "/admin/fleet/rollout/",
     "roll-out": "/admin/fleet/rollout/{rollout}/change/",
+    "programs of hosts": "/admin/fleet/followedprogram/",
+    "program of a host": "{followed}",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/1/change/",
     "groups": "/admin/auth/group/",
@@ -95,7 +102,17 @@ def scene(staffed: Stack) -> Iterator[dict[str, Any]]:
         name = quick.status(quick.run("sleep 1000"))["name"]
         link = re.search(rf'/(\d+)/change/"[^>]*>(?:<bdi>)?{name}<', AdminClient(staffed).page(EPHEMERAL))
         assert link
-        yield {**ids, "event": events[0]["id"], "temporary": link[1], "rollout": begun}
+        api.ok(
+            "hosts/add",
+            {"name": "web-1", "url": staffed.url, "token": "x", "check": False, "labels": {"a": "b"}},
+        )
+        host = re.search(r'/(\d+)/change/">web-1<', AdminClient(staffed).page(HOSTS))
+        assert host
+        with scenes.hub(staffed, ids["running"]):
+            followed = scenes.page_of(staffed, "worker")
+            more = {"host": host[1], "rollout": begun, "followed": followed}
+            yield {**ids, "event": events[0]["id"], "temporary": link[1], **more}
+    api.ok("hosts/remove/web-1")
     for id in ids.values():
         api.ok(f"programs/remove/{id}")
 

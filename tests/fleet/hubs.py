@@ -4,16 +4,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+
 from tests import database
 from tests.stack import Stack, eventually
 
+SHARED = "DAEMON_HUB_DATABASE_URL"
 _ADD = """
 import json
 from fleet import database
 from fleet.models import Host
 given = json.loads({text!r})
 with database.atomic():
-    host = Host(name=given["name"], url=given["url"], labels=given["labels"], added_by="admin")
+    host = Host(
+        name=given["name"], url=given["url"], ca=given["ca"], labels=given["labels"], added_by="admin"
+    )
     host.token = given["token"]
     host.full_clean(exclude=["sealed_token"])
     host.save()
@@ -25,8 +30,8 @@ def add_host(
     hub: Stack, host: Stack, name: str, *, labels: Mapping[str, str] | None = None, **changed: str
 ) -> None:
     """Add a stack, with its administrator's token, to the hosts of another; ``changed`` are other values."""
-    given = {"name": name, "url": host.url, "token": host.token, "labels": dict(labels or {}), **changed}
-    run(hub, _ADD.format(text=json.dumps(given)))
+    given = {"name": name, "url": host.url, "ca": "", "token": host.token, "labels": dict(labels or {})}
+    run(hub, _ADD.format(text=json.dumps({**given, **changed})))
 
 
 def remove_host(hub: Stack, name: str) -> None:
@@ -41,7 +46,10 @@ def run(hub: Stack, script: str) -> str:
 
 
 def rows(hub: Stack, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-    """Return rows of the hub's own database."""
+    """Return rows of the database that has the hosts: the hub's own, or one that hubs share."""
+    if url := hub.environment.get(SHARED):
+        with psycopg.connect(url) as connection:
+            return database.Database(connection).rows(sql, parameters)
     with database.opened(hub.folder) as opened:
         return opened.rows(sql, parameters)
 

@@ -46,7 +46,10 @@ class EventShape(serializers.Serializer):
             "clean-up. `gap`: see the field `gap`."
         )
     )
-    user = serializers.CharField(required=False, help_text="The user who requested the change.")
+    user = serializers.CharField(
+        required=False,
+        help_text="The user who requested the change; with the header `On-Behalf-Of`: `hub for alice`.",
+    )
     gap = serializers.BooleanField(
         help_text="True if the change was not observed, but follows from the states found after a crash."
     )

@@ -15,7 +15,7 @@ from daemon_programs.serializers.queries import MAX_GREP, MAX_WORDS
 _TAGS = ["logs"]
 _POSITION = f"[0-9]{{1,16}}([pi][0-9]{{1,5}})?[oe]-{CURSOR_PATTERN}"
 _POSITIONS = {"type": "string", "pattern": f"^(-|{_POSITION}(\\.{_POSITION}){{0,{MAX_LOGS - 1}}})$"}
-_LINE = {
+LINE = {
     "program": "web",
     "id": 1,
     "stream": "stdout",
@@ -77,6 +77,15 @@ _GREP = query(
 )
 _IGNORE_CASE = query("ignore_case", BOOLEAN_SCHEMA, "Upper and lower case of `grep` are the same.")
 _SINCE = query("since", TIME_SCHEMA, "Only lines of this time or later; `10m` is 10 minutes ago.")
+# Of `logs`, without `lines`.
+SELECTED = [
+    _SELECT,
+    _TYPE,
+    _SINCE,
+    query("until", TIME_SCHEMA, "Only lines of this time or earlier."),
+    _GREP,
+    _IGNORE_CASE,
+]
 
 merged_logs = extend_schema(
     tags=_TAGS,
@@ -86,18 +95,10 @@ merged_logs = extend_schema(
         "The newest lines of all the logs, oldest first, from rotated files too. A line without a time is "
         "placed after the line before it in its file, and a file without any times where it was last written."
     ),
-    parameters=[
-        _SELECT,
-        _TYPE,
-        _SINCE,
-        query("until", TIME_SCHEMA, "Only lines of this time or earlier."),
-        _GREP,
-        _IGNORE_CASE,
-        LOG_QUERY[1],
-    ],
+    parameters=[*SELECTED, LOG_QUERY[1]],
     responses=MergedLogsAnswer,
     examples=[
-        OpenApiExample("Two programs", {"success": True, "lines": [_LINE, _UNTIMED]}, response_only=True)
+        OpenApiExample("Two programs", {"success": True, "lines": [LINE, _UNTIMED]}, response_only=True)
     ],
 )
 _LINES: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
@@ -122,5 +123,5 @@ merged_log_stream = stream(
         query("lines", _LINES, "How many of the last lines to send first, unless the stream is resumed."),
         *resumable(_POSITIONS),
     ],
-    examples=stream_examples(("1o-b0d91-5e3a-7c2-1f20cc04", "lines", {"lines": [_LINE]})),
+    examples=stream_examples(("1o-b0d91-5e3a-7c2-1f20cc04", "lines", {"lines": [LINE]})),
 )

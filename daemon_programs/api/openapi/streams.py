@@ -15,7 +15,7 @@ _MEDIA_TYPE = "text/event-stream"
 CURSOR_PATTERN = "[0-9a-f]{1,16}-[0-9a-f]{1,8}-[0-9a-f]{1,16}-[0-9a-f]{1,8}"
 _CURSOR = {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"}
 _PROGRAM = {"type": "integer", "minimum": rules.IDS[0], "maximum": rules.IDS[1]}
-_EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+EVENT_ID = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _LINES = {"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}
 _POSITION = "b0d91-5e3a-7c2-1f20cc04"
 
@@ -83,7 +83,7 @@ event_stream = stream(
         "`Last-Event-ID`. `reset` `{reason: purged}`: events in between were removed because of their age."
     ),
     parameters=[
-        *resumable(_EVENT_ID),
+        *resumable(EVENT_ID),
         query("program", _PROGRAM, "Only events of the program with this id."),
         query("state", {"type": "string", "enum": list(STATUSES)}, "Only changes to this state."),
     ],

@@ -15,12 +15,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
-from django_q import cluster
-from django_q.models import Schedule
-from django_q.tasks import async_task
 
+from daemon_programs import optional
 from daemon_programs.maintenance import clocks
 from daemon_programs.webhooks.dispatch_lock import request_dispatch, request_end
+
+with optional.without("psutil"):
+    from django_q import cluster
+    from django_q.models import Schedule
+    from django_q.tasks import async_task
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from supervisor.datatypes import RestartWhenExitUnexpected
 from supervisor.options import ProcessException
 from supervisor.rpcinterface import RPCError
-from supervisor.states import getProcessStateDescription
+from supervisor.states import ProcessStates, getProcessStateDescription
 from supervisor.xmlrpc import Faults
 
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
@@ -220,7 +221,27 @@ def _answer(value: object) -> str:
 
 
 def _stack_states(group: Any) -> dict[str, PartState]:
-    return {process.config.name: _part_state(process) for process in group.processes.values()}
+    return {
+        process.config.name: _part_state(process)
+        for process in group.processes.values()
+        if _is_wanted(process)
+    }
+
+
+def _is_wanted(process: Any) -> bool:
+    """Return whether a part of the stack is to run: some are only started when they are needed."""
+    is_not_started = process.state == ProcessStates.STOPPED and not process.config.autostart
+    return not is_not_started and not _has_finished(process)
+
+
+def _has_finished(process: Any) -> bool:
+    """Return whether a part has ended by itself since it had nothing to do."""
+    is_expected = process.exitstatus in process.config.exitcodes
+    return (
+        process.state == ProcessStates.EXITED
+        and process.config.autorestart == RestartWhenExitUnexpected
+        and is_expected
+    )
 
 
 def _part_state(process: Any) -> PartState:

@@ -3,7 +3,8 @@
 Each process that is started for a program gets a limit on message queues (RLIMIT_MSGQUEUE) that is lower
 than supervisord's own by a number of its own. Descendants inherit it through fork, exec, setsid, a cleared
 or overwritten environment and a change of user; without privilege they can't raise it again. The soft limit
-is lower than the hard one by a number of this supervisord's, which tells its marks from those of others.
+is lower than the hard one by a number of this supervisord's, which tells its marks from those of others. Two
+supervisords may draw the same: so each also begins with other numbers for its processes.
 
 Processes without privilege can lower their limit to the mark of another program. So the numbers of
 programs that run as root are the smallest: no other program can come down from a smaller number to one of
@@ -82,7 +83,7 @@ class Marks:
         self._used: set[int] = set()
         half = self._numbers // 2
         self._ranges = {True: range(1, half), False: range(half, self._numbers)}
-        self._last = {True: 0, False: half - 1}
+        self._last = {is_root: _random(numbers) for is_root, numbers in self._ranges.items()}
 
     @property
     def are_usable(self) -> bool:
@@ -103,6 +104,10 @@ class Marks:
     def release(self, mark: Mark) -> None:
         """Give back a mark: nothing carries it any more."""
         self._used.discard(self._hard - mark.hard)
+
+
+def _random(numbers: range) -> int:
+    return numbers.start + secrets.randbelow(max(len(numbers), 1))
 
 
 def _from(numbers: range, first: int) -> Iterable[int]:

@@ -15,9 +15,11 @@ SECTIONS = {
     "logs": "Logs",
     "events": "Events",
     "quick-start": "Quick start",
+    "hosts": "Hosts",
     "rollouts": "Roll-outs",
     "health": "Health",
     "ready": "Readiness",
+    "machine": "Machine",
 }
 
 
@@ -57,6 +59,8 @@ FAMILIES = [
         ],
     ),
     Family({}, ["delivery-redeliver"]),
+    Family({"hosts": "All hosts"}, ["host-add", "host-invite"]),
+    Family({"host": "Host"}, ["host-check", "host-edit", "host-remove"]),
     Family({"request": "Request"}, []),
     Family({"rollouts": "All roll-outs"}, ["fleet-apply", "fleet-batch"]),
     Family(
@@ -67,7 +71,14 @@ FAMILIES = [
 ]
 # A stream has no page, since it does not end.
 STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
-DESTRUCTIVE = {"program-remove", "programs-apply", "programs-reset", "fleet-apply", "rollout-rollback"}
+DESTRUCTIVE = {
+    "fleet-apply",
+    "host-remove",
+    "program-remove",
+    "programs-apply",
+    "programs-reset",
+    "rollout-rollback",
+}
 
 
 class Link(NamedTuple):

@@ -18,7 +18,8 @@ from daemon_programs.models.rows import rows
 from daemon_programs.programs import waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.supervisor.states import States
-from hoody_site.console.overview import host, problems
+from fleet.reading.hosts import KnownHost
+from hoody_site.console.overview import host, hosts, problems
 from quick_start.models import EphemeralProgram
 
 _PROBLEMS_SHOWN = 30
@@ -38,8 +39,11 @@ def context(reader: Reader) -> dict[str, Any]:
         except DaemonError as problem:
             shown["problem"] = str(problem)
         programs = rows.all()
+        others = hosts.known() if reader.has_perm("fleet.view_host") else []
         shown |= _programs(programs, report)
-        shown |= _problems(reader, programs, report)
+        shown |= _problems(reader, programs, report, others)
+        if others:
+            shown["hosts"] = hosts.table(others)
         shown["host"] = host.figures()
         if reader.has_perm("daemon_programs.view_event"):
             shown["events"] = _events(programs)
@@ -67,7 +71,9 @@ def _programs(programs: Sequence[Program], report: States | None) -> dict[str, A
     return {"counts": counts, "total": len(programs), "programs_url": page}
 
 
-def _problems(reader: Reader, programs: Sequence[Program], report: States | None) -> dict[str, Any]:
+def _problems(
+    reader: Reader, programs: Sequence[Program], report: States | None, others: Sequence[KnownHost]
+) -> dict[str, Any]:
     found: list[problems.Problem] = []
     if report:
         found += problems.of_stack(report)
@@ -75,6 +81,7 @@ def _problems(reader: Reader, programs: Sequence[Program], report: States | None
     if reader.has_perm("daemon_programs.view_delivery"):
         found += problems.of_deliveries()
     found += host.problems()
+    found += hosts.problems(others)
     return {
         "problems": problems.sort(found)[:_PROBLEMS_SHOWN],
         "problem_count": len(found),

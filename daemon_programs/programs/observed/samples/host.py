@@ -30,7 +30,7 @@ class HostMeter:
         if last is None:
             return None
         busy, total = self._last[0] - last[0], self._last[1] - last[1]
-        memory_used, memory_total = _memory()
+        memory_used, memory_total = memory()
         disk = shutil.disk_usage(self._folder)
         return HostSample(
             round(100 * max(busy, 0) / total, 1) if total > 0 else 0.0,
@@ -50,8 +50,11 @@ def _cpu_ticks() -> tuple[int, int]:
     return sum(times) - times[3] - times[4], sum(times)
 
 
-def _memory() -> tuple[int, int]:
-    """Return the bytes that are used and the total; what the kernel can take back at once is not used."""
+def memory() -> tuple[int, int]:
+    """Return the bytes of memory that are used, and the total.
+
+    What the kernel can take back at once is not used.
+    """
     with open("/proc/meminfo", "rb") as file:
         kibibytes = {name: int(value) for name, value, *_ in map(bytes.split, file)}
     total = kibibytes[b"MemTotal:"]

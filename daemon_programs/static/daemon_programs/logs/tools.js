@@ -48,9 +48,11 @@ export function makeTools({ streams, shown, page, isPage }) {
         state: element("span", { class: "log-state", role: "status" }),
     };
     tools.jump = element("span", { class: "log-group", hidden: true }, tools.time);
+    // The log of another host has no copy here, and no page of its own.
+    const copies = streams.filter(({ download }) => download !== "");
     tools.downloads = element(
-        "span", { class: "log-group" }, "Download ",
-        ...streams.map(({ stream, download }) => element("a", { href: download, "aria-label": `Download ${stream}` }, stream)),
+        "span", { class: "log-group", hidden: copies.length === 0 }, "Download ",
+        ...copies.map(({ stream, download }) => element("a", { href: download, "aria-label": `Download ${stream}` }, stream)),
     );
     tools.bar = element(
         "div", { class: "log-tools", role: "toolbar", "aria-label": "Log" },
@@ -59,7 +61,7 @@ export function makeTools({ streams, shown, page, isPage }) {
         tools.jump,
         element("span", { class: "log-group" }, tools.pause, tools.wrap, tools.clear, tools.full),
         tools.downloads,
-        ...(isPage ? [] : [element("a", { href: page, class: "log-open" }, "Open log")]),
+        ...(isPage || page === "" ? [] : [element("a", { href: page, class: "log-open" }, "Open log")]),
         tools.state,
     );
     return tools;

@@ -96,7 +96,7 @@ export class Viewer {
         this.problem.hidden = true;
         if (this.earlier.streams.has(source.stream)) return;
         const { earlier, rotated } = this.streams.find(({ stream }) => stream === source.stream);
-        const hasMore = exists && (offset > 0 || rotated === "yes");
+        const hasMore = earlier !== "" && exists && (offset > 0 || rotated === "yes");
         this.earlier.begin(source.stream, earlier, hasMore ? id : null, hasMore);
         this.schedule();
     }

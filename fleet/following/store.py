@@ -1,0 +1,143 @@
+"""Write what was heard: events, programs and the position of a host in one transaction."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+
+from fleet import database
+from fleet.following import leases
+from fleet.following.heard import Heard, ProgramNow
+from fleet.following.known import state_of
+from fleet.models import FollowedEvent, FollowedProgram, HostUsage, Link
+
+_PROGRAM_FIELDS = ["name", "enabled", "state", "labels", "cpu_percent", "memory_bytes", "document"]
+_ROWS_PER_DELETE = 5000
+_USAGE_OF_PROGRAMS_KEPT = timedelta(hours=1)
+_USAGE_KEPT = timedelta(days=1)
+
+
+def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
+    """Write what was heard, by host; return the hosts that the follower does not hold any more.
+
+    Of those nothing is written: another follower hears the same from them. An event that is there already
+    is left out, since a follower that was cut off may have written it.
+    """
+    with database.recording():
+        links = leases.locked(follower, batch.keys())
+        held = {link: batch[host] for host, link in links.items()}
+        for link, heard in held.items():
+            if heard.replaced_after is not None:
+                # They stay in the hub's history, with numbers that no host gives.
+                replaced = FollowedEvent.objects.filter(host=link.host_id, number__gt=heard.replaced_after)
+                replaced.update(number=-F("id"))
+                link.position = heard.replaced_after
+        FollowedEvent.objects.bulk_create(
+            [event for link, heard in held.items() for event in _new_events(link, heard)],
+            ignore_conflicts=True,
+        )
+        _write_programs(held)
+        HostUsage.objects.bulk_create(
+            [row for link, heard in held.items() for row in _usage(link, heard)], ignore_conflicts=True
+        )
+        _write_links(held)
+    return batch.keys() - links.keys()
+
+
+def purge() -> int:
+    """Delete events that are too old or too many, of all hosts together, and old usage; return how many."""
+    now = datetime.now(UTC)
+    HostUsage.objects.filter(minute__lt=now - _USAGE_OF_PROGRAMS_KEPT).exclude(programs={}).update(
+        programs={}
+    )
+    HostUsage.objects.filter(minute__lt=now - _USAGE_KEPT).delete()
+    removed = 0
+    while rows := _outdated(now):
+        FollowedEvent.objects.filter(pk__in=rows).delete()
+        removed += len(rows)
+    return removed
+
+
+def _outdated(now: datetime) -> list[int]:
+    """Return the ids of some events to delete; none when there are no more."""
+    ids = FollowedEvent.objects.order_by("-id").values_list("pk", flat=True)
+    if surplus := list(ids[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]):
+        return surplus
+    old = FollowedEvent.objects.filter(at__lt=now - timedelta(days=settings.EVENTS_DAYS))
+    return list(old.order_by("at").values_list("pk", flat=True)[:_ROWS_PER_DELETE])
+
+
+def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:
+    return [
+        FollowedEvent(
+            host_id=link.host_id,
+            number=event["id"],
+            at=datetime.fromisoformat(event["at"]),
+            program_id=event.get("program_id"),
+            name=event["name"],
+            state=event["state"],
+            document=event,
+        )
+        for event in heard.events
+        if link.position is None or event["id"] > link.position
+    ]
+
+
+def _write_links(held: Mapping[Link, Heard]) -> None:
+    changed = set()
+    for link, heard in held.items():
+        position = {} if heard.position is None else {"position": heard.position}
+        for name, value in {**heard.link, **position}.items():
+            setattr(link, name, value)
+            changed.add(name)
+    if changed:
+        Link.objects.bulk_update(list(held), sorted(changed))
+
+
+def _write_programs(held: Mapping[Link, Heard]) -> None:
+    for link, heard in held.items():
+        programs = FollowedProgram.objects.filter(host=link.host_id)
+        if heard.has_all_programs:
+            programs.exclude(program_id__in=[id for id, now in heard.programs.items() if now]).delete()
+        elif gone := [id for id, now in heard.programs.items() if now is None]:
+            programs.filter(program_id__in=gone).delete()
+    FollowedProgram.objects.bulk_create(
+        [
+            _program(link, id, now)
+            for link, heard in held.items()
+            for id, now in heard.programs.items()
+            if now is not None
+        ],
+        update_conflicts=True,
+        unique_fields=["host", "program_id"],
+        update_fields=_PROGRAM_FIELDS,
+    )
+
+
+def _program(link: Link, id: int, now: ProgramNow) -> FollowedProgram:
+    document = now.document
+    return FollowedProgram(
+        host_id=link.host_id,
+        program_id=id,
+        name=document["name"],
+        enabled=document["enabled"],
+        state=state_of(document),
+        labels=document.get("labels", {}),
+        cpu_percent=now.usage and now.usage.cpu_percent,
+        memory_bytes=now.usage and now.usage.memory_bytes,
+        document=document,
+    )
+
+
+def _usage(link: Link, heard: Heard) -> list[HostUsage]:
+    return [
+        HostUsage(
+            host_id=link.host_id,
+            minute=usage.minute,
+            cpu_percent=round(sum(used.cpu_percent for used in usage.programs.values()), 1),
+            memory_bytes=sum(used.memory_bytes for used in usage.programs.values()),
+            programs={str(id): list(used) for id, used in usage.programs.items()},
+        )
+        for usage in heard.usage
+    ]

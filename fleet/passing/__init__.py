@@ -1,0 +1,1 @@
+"""Pass requests on to hosts, and keep the history of those that may have changed something there."""

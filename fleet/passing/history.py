@@ -1,0 +1,69 @@
+"""The history of a hub: who has asked for what on which host, and what the host has answered.
+
+A row is written before a request is sent, so that none is missing after a crash: one without a status may
+have arrived or not. Bodies are not stored, since they may hold secrets.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from daemon_programs.timestamps import milliseconds
+from fleet.models import HostCall
+
+logger = logging.getLogger(__name__)
+
+_MOST_PATH = 500  # characters
+_ROWS_PER_DELETE = 5000
+
+
+def record(user: str, host: str, method: str, path: str) -> HostCall:
+    """Record that a request is about to be sent to a host."""
+    return HostCall.objects.create(user=user[:150], host=host, method=method, path=path[:_MOST_PATH])
+
+
+def complete(call: HostCall, code: int | None, error: str = "") -> None:
+    """Record what has become of a request; without a status it is not known whether it has arrived.
+
+    A database that can't be written doesn't fail the request, which is done already.
+    """
+    try:
+        HostCall.objects.filter(pk=call.pk).update(code=code, error=error)
+    except DatabaseError as problem:
+        logger.warning("What has become of %s could not be recorded: %s", call, problem)
+
+
+def purge() -> int:
+    """Delete calls that are too old or too many, by the limits of the history; return how many."""
+    removed = 0
+    while rows := _outdated():
+        HostCall.objects.filter(pk__in=rows).delete()
+        removed += len(rows)
+    return removed
+
+
+def _outdated() -> list[int]:
+    """Return the ids of some calls to delete; none when there are no more."""
+    kept = HostCall.objects.order_by("-id").values_list("pk", flat=True)
+    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]
+    oldest = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
+    old = HostCall.objects.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)
+    return list(surplus) or list(old[:_ROWS_PER_DELETE])
+
+
+def call_document(call: HostCall) -> dict[str, Any]:
+    """Return a call as ``GET fleet/calls`` shows it, without the keys that are not set."""
+    document: dict[str, Any] = {
+        "id": call.pk,
+        "at": milliseconds(call.at),
+        "user": call.user,
+        "host": call.host,
+        "method": call.method,
+        "path": call.path,
+        "code": call.code,
+        "error": call.error or None,
+    }
+    return {key: value for key, value in document.items() if value is not None}

@@ -1,0 +1,93 @@
+"""A network of machines on one host: each has a network namespace, and a cable to one switch.
+
+The tests' own processes have a cable as well. It takes root.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def is_possible() -> bool:
+    """Return whether namespaces can be made here."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return False
+    name = f"t{secrets.token_hex(3)}"
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
+        return False
+    _ip("netns", "del", name)
+    return True
+
+
+class Network:
+    """The switch."""
+
+    def __init__(self) -> None:
+        self._name = f"t{secrets.token_hex(3)}"
+        # Among those for private use, where no other network is likely.
+        self._subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+        self._machines: list[Machine] = []
+        self.switch = f"{self._name}-s"
+        _ip("netns", "add", self.switch)
+        self.on_switch("link", "add", "br0", "type", "bridge")
+        self.on_switch("link", "set", "br0", "up")
+        self._plug_in(f"{self._name}r", None, 1)
+
+    def machine(self) -> "Machine":
+        """Return a new machine."""
+        number = len(self._machines) + 2
+        machine = Machine(self, f"{self._name}-{number}", f"{self._subnet}.{number}")
+        _ip("netns", "add", machine.namespace)
+        _ip("-n", machine.namespace, "link", "set", "lo", "up")
+        self._plug_in("eth0", machine.namespace, number)
+        self._machines.append(machine)
+        return machine
+
+    def remove(self) -> None:
+        for machine in self._machines:
+            _ip("netns", "del", machine.namespace)
+        _ip("netns", "del", self.switch)  # takes all the cables along
+
+    def on_switch(self, *arguments: str) -> None:
+        _ip("-n", self.switch, *arguments)
+
+    def _plug_in(self, cable: str, namespace: str | None, number: int) -> None:
+        there = ["-n", namespace] if namespace else []
+        port = f"p{number}"
+        _ip(*there, "link", "add", cable, "type", "veth", "peer", "name", port, "netns", self.switch)
+        _ip(*there, "address", "add", f"{self._subnet}.{number}/24", "dev", cable)
+        _ip(*there, "link", "set", cable, "up")
+        self.on_switch("link", "set", port, "master", "br0", "up")
+
+
+class Machine:
+    """A machine: what is started with its ``prefix`` runs there."""
+
+    def __init__(self, network: Network, namespace: str, address: str) -> None:
+        self._network = network
+        self._port = f"p{address.rpartition('.')[2]}"
+        self.namespace = namespace
+        self.address = address
+        self.prefix = ["ip", "netns", "exec", namespace]
+
+    def unplug(self) -> None:
+        self._network.on_switch("link", "set", self._port, "down")
+
+    def plug_in(self) -> None:
+        self._network.on_switch("link", "set", self._port, "up")
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    made = Network()
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

@@ -1,0 +1,103 @@
+"""What holds without a stack: how many requests may be passed on, and how long calls are kept."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.http import Http404
+from rest_framework.exceptions import MethodNotAllowed
+
+from daemon_programs.exceptions import NotPermitted, TooManyWaits
+from daemon_programs.supervisor.changes import Changes
+from fleet.models import HostCall
+from fleet.passing import history, room, routes
+from fleet.passing.room import Room
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Room:
+    """Room for four requests that wait, two of them of the same host."""
+    monkeypatch.setattr(room, "changes", Changes(tmp_path / "changes.sock", 4))
+    return Room(2)
+
+
+def test_a_host_that_does_not_answer_leaves_room_for_others(few: Room) -> None:
+    with ExitStack() as held:
+        held.enter_context(few.taken("web-1"))
+        with few.taken("web-1"):
+            with pytest.raises(TooManyWaits, match="wait for host 'web-1' already"), few.taken("web-1"):
+                pass
+            held.enter_context(few.taken("web-2"))
+        with few.taken("web-1"):  # there is room again
+            pass
+
+
+def test_requests_to_hosts_share_the_places_of_those_that_wait(few: Room) -> None:
+    with ExitStack() as held:
+        for name in ("a", "b", "c"):
+            held.enter_context(few.taken(name))
+        with room.changes.watch("program-1"):
+            with pytest.raises(TooManyWaits, match="Too many requests are waiting"), few.taken("d"):
+                pass
+            with pytest.raises(TooManyWaits), room.changes.watch("program-2"):
+                pass
+        held.enter_context(few.taken("d"))
+    assert not few._by_host
+
+
+def user(*permissions: str) -> Any:
+    return SimpleNamespace(has_perms=lambda needed: set(needed) <= set(permissions))
+
+
+def test_routes_are_those_of_this_daemon() -> None:
+    found = routes.find("programs/1/logs/stream", "GET")
+    assert (found.path, found.action, found.is_stream) == (
+        "/api/v1/daemon/programs/1/logs/stream", "log_stream", True,
+    )  # fmt: skip
+    assert routes.find("programs", "HEAD").action == "list"
+    assert routes.find("ready", "GET").permissions(user(), {}) == []
+    with pytest.raises(MethodNotAllowed):
+        routes.find("ready", "POST")
+    for route in (
+        "hosts/x/api/v1/daemon/programs",
+        "fleet/calls",
+        "nothing",
+        "programs/1\n",
+        "",
+        "/programs",
+    ):
+        with pytest.raises(Http404):
+            routes.find(route, "GET")
+
+
+def test_an_action_without_permissions_is_passed_on_for_nobody() -> None:
+    found = routes.find("programs", "GET")
+    with pytest.raises(NotPermitted):
+        found._replace(action="unlisted").permissions(SimpleNamespace(has_perms=lambda needed: True), {})
+
+
+@pytest.mark.django_db
+def test_calls_are_kept_as_long_as_events(settings: Any) -> None:
+    calls = [history.record("alice" * 100, "web-1", "POST", "/x" * 1000) for _ in range(5)]
+    assert (len(calls[0].user), len(calls[0].path)) == (150, 500)
+    old = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS, minutes=1)
+    HostCall.objects.filter(pk=calls[2].pk).update(at=old)
+    assert history.purge() == 1
+    settings.EVENTS_MOST = 3
+    assert history.purge() == 1
+    assert set(HostCall.objects.values_list("pk", flat=True)) == {calls[each].pk for each in (1, 3, 4)}
+
+
+@pytest.mark.django_db
+def test_a_database_that_fails_afterwards_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = history.record("alice", "web-1", "POST", "/api/v1/daemon/programs/1/start")
+    assert "code" not in history.call_document(call)
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise DatabaseError("locked")
+
+    monkeypatch.setattr(HostCall.objects, "filter", fail)
+    history.complete(call, 200)

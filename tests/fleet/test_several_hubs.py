@@ -1,0 +1,133 @@
+"""Two hubs that share their hosts through a database: each host is followed by one, and never by none."""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+
+from fleet import database as hub_database
+from hoody_site.stack import database as stack_database
+from tests.fleet import hubs
+from tests.servers import MISSING, Postgresql, are_installed, running
+from tests.stack import Stack, eventually, temporary_stack
+from tests.temporary_programs import own_processes
+
+NAMES = ("web-1", "web-2")
+AGAIN_SECONDS = 10.0
+
+
+class Site:
+    """Two hubs, and one daemon that both know by two names."""
+
+    def __init__(self, postgresql: Postgresql, hubs: list[Stack], host: Stack) -> None:
+        self.postgresql, self.hubs, self.host = postgresql, hubs, host
+        self.program = host.api.add(name="worker")
+
+    def turn(self) -> None:
+        api = self.host.api
+        verb = "stop" if api.word(self.program) == "running" else "start"
+        api.ok(f"programs/{self.program}/{verb}")
+
+    def holders(self) -> Counter[str]:
+        found = hubs.rows(
+            self.hubs[0], "SELECT holder FROM fleet_link WHERE held_until > statement_timestamp()"
+        )
+        return Counter(row["holder"] for row in found)
+
+    def is_right(self, *names: str) -> bool:
+        recorded = [event["id"] for event in self.host.api.get("events", limit=1000).json()["events"]][::-1]
+        word = self.host.api.word(self.program)
+        return all(
+            hubs.programs(self.hubs[0], name).get("worker") == word
+            and hubs.events(self.hubs[0], name) == recorded
+            for name in names
+        )
+
+    def until_right(self, *names: str) -> None:
+        eventually(lambda: self.is_right(*(names or NAMES)), AGAIN_SECONDS, "the view is right")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if not are_installed():
+        pytest.skip(MISSING)
+    key = tmp_path_factory.mktemp("key") / "hosts-key"
+    key.write_bytes(Fernet.generate_key())
+    with ExitStack() as made:
+        postgresql = made.enter_context(running(Postgresql))
+        name = f"hosts_{secrets.token_hex(4)}"
+        with psycopg.connect(f"{postgresql.url}/postgres", autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}".encode())
+        environment = {hubs.SHARED: f"{postgresql.url}/{name}", "DAEMON_HOSTS_KEY_FILE": str(key)}
+        host = made.enter_context(temporary_stack())
+        both = [made.enter_context(temporary_stack(**environment)) for _ in range(2)]
+        for stack in (host, *both):
+            stack.start()
+        yield Site(postgresql, both, host)
+
+
+def test_hubs_share_their_hosts(site: Site) -> None:
+    for name in NAMES:
+        hubs.add_host(site.hubs[0], site.host, name)
+    hubs.until_current(site.hubs[0], *NAMES)
+    hubs.run(site.hubs[1], "from fleet.tasks import follow_hosts; follow_hosts()")  # as its queue does
+    eventually(lambda: sorted(site.holders().values()) == [1, 1], 20, "each holds one")
+    site.turn()
+    site.until_right()
+
+
+def test_hosts_of_a_hub_that_dies_are_taken_over_and_nothing_is_lost(site: Site) -> None:
+    site.turn()
+    site.until_right()
+    [follower] = own_processes(site.hubs[1], "follower")
+    follower.suspend()  # or it would give its host back
+    site.hubs[1].kill_supervisord()
+    follower.kill()
+    site.turn()
+    eventually(lambda: list(site.holders().values()) == [2], AGAIN_SECONDS, "the other one has both")
+    site.until_right()
+
+
+def test_nothing_is_lost_while_the_database_is_away(site: Site) -> None:
+    site.postgresql.stop()
+    site.turn()
+    assert site.hubs[0].api.get("programs").ok
+    site.postgresql.start()
+    site.turn()
+    site.until_right()
+
+
+def test_database_of_a_later_version_is_refused(site: Site) -> None:
+    with psycopg.connect(site.hubs[0].environment[hubs.SHARED]) as connection:
+        insert = "INSERT INTO django_migrations (app, name, applied) VALUES ('fleet', '9999_later', now())"
+        connection.execute(insert)
+    script = "from hoody_site.stack.database import prepare_hub; prepare_hub(print)"
+    assert "has fleet 9999_later): run that version" in hubs.run(site.hubs[0], script)
+
+
+def test_without_the_shared_database_the_own_one_has_the_tables(site: Site) -> None:
+    hub = site.hubs[1]  # which is dead
+    kept = {name: hub.environment.pop(name) for name in (hubs.SHARED, "DAEMON_HOSTS_KEY_FILE")}
+    try:
+        hubs.run(hub, "from hoody_site.stack.database import migrate; migrate()")
+        assert hubs.rows(hub, "SELECT * FROM fleet_host") == []
+    finally:
+        hub.environment.update(kept)
+
+
+def test_stack_says_so_and_starts_if_the_shared_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise hub_database.DatabaseError("connection\n refused")
+
+    monkeypatch.setattr(hub_database, "prepare", away)
+    said: list[str] = []
+    stack_database.prepare_hub(said.append)
+    [sentence] = said
+    assert sentence.startswith(
+        "The database of DAEMON_HUB_DATABASE_URL can't be reached (connection refused)"
+    )
+    assert "the programs of this stack run all the same" in sentence
