@@ -1,6 +1,7 @@
 """Fixtures. Django's settings use a state folder of the tests, so that no installation is touched."""
 
 import atexit
+import gc
 import os
 import secrets
 import shutil
@@ -39,6 +40,17 @@ from tests.simulated_process import Simulate, Simulation  # noqa: E402
 from tests.stack import Api, Stack, temporary_stack  # noqa: E402
 from tests.temporary_programs import Quick  # noqa: E402
 from tests.webhook_receivers import Receiver, Trust  # noqa: E402
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage in what stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

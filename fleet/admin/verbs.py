@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from daemon_programs.admin.presentation.verbs import Button
 from daemon_programs.exceptions import DaemonError
-from fleet.models import FollowedProgram, HostCall
+from fleet.models import FollowedProgram
+from fleet.passing import history
 
 _WAIT_SECONDS = 5  # for a start, so that the next page shows the result
 _ANSWER_SECONDS = 30.0
@@ -56,22 +57,18 @@ def operate(program: FollowedProgram, name: str, user: str) -> Result:
     host = program.host
     route = f"programs/{program.program_id}/{name}"
     body = {**VERBS[name].body, **({"all": True} if _has_instances(program) else {})}
-    call = HostCall.objects.create(user=user, host=host.name, method="POST", path=f"{client.PATH}{route}")
+    call = history.record(user, host.name, "POST", f"{client.PATH}{route}")
     try:
         answer = client.call(host, "POST", route, body=body, user=user, seconds=_ANSWER_SECONDS)
     except DaemonError as problem:
-        _complete(call, None, str(problem))
+        history.complete(call, None, str(problem))
         return Result(str(problem), has_failed=True)
-    _complete(call, answer.code, "" if answer.is_ok else answer.error)
+    history.complete(call, answer.code, "" if answer.is_ok else answer.error)
     if not answer.is_ok:
         return Result(answer.error, has_failed=True)
     if isinstance(answer.document, dict) and answer.document.get("already_running"):
         return Result("runs already")
     return Result(VERBS[name].done, is_done=True)
-
-
-def _complete(call: HostCall, code: int | None, error: str) -> None:
-    HostCall.objects.filter(pk=call.pk).update(code=code, error=error)
 
 
 def _has_instances(program: FollowedProgram) -> bool:

@@ -155,42 +155,45 @@ def answers(hub: Stack, route: str, samples: int) -> dict[str, float]:
     return {"median_ms": round(statistics.median(found), 1), "p99_ms": round(percentile(found, 99), 1)}
 
 
-def measure(hosts: int, programs: int, changes: float, samples: int) -> dict[str, Any]:
-    """Return all figures of a hub with so many hosts."""
-    result: dict[str, Any] = {"hosts": hosts, "programs": programs, "changes_per_second": changes}
+def tell(name: str, value: Any) -> None:
+    """Print a figure as soon as it is there."""
+    print(f"{name}: {json.dumps(value)}", flush=True)
+
+
+def measure(hosts: int, programs: int, changes: float, samples: int) -> None:
+    """Print all figures of a hub with so many hosts."""
     with simulation(hosts, programs, changes) as port, temporary_stack() as hub:
         hub.start()
         time.sleep(12)  # until all parts have settled
-        result["before"] = usage(hub)
+        tell("before", usage(hub))
         hubs.run(hub, _ADD.format(hosts=hosts, port=port))
         hubs.run(hub, _ENSURE_FOLLOWED)
-        result["first_seconds"] = round(until(lambda: current(hub) == hosts), 1)
+        tell("first_seconds", round(until(lambda: current(hub) == hosts), 1))
         [rows] = hubs.rows(hub, "SELECT COUNT(*) AS number FROM fleet_followedprogram")
         assert rows["number"] == hosts * programs
         time.sleep(30)
-        result["following"] = usage(hub)
-        result["delay"] = delays(hub, port, hosts, programs, samples)
+        tell("following", usage(hub))
+        tell("delay", delays(hub, port, hosts, programs, samples))
         for route in ("fleet/programs?limit=100", "fleet/status", "fleet/events?limit=100"):
-            result[route] = answers(hub, route, samples)
+            tell(route, answers(hub, route, samples))
         assert hub.stop() == 0
         began = time.time()
         hub.start()
-        result["restart_start_seconds"] = round(time.time() - began, 1)
+        tell("restart_start_seconds", round(time.time() - began, 1))
         until(lambda: current(hub, began + 1) == hosts)
-        result["restart_seconds"] = round(time.time() - began, 1)
+        tell("restart_seconds", round(time.time() - began, 1))
         assert hub.stop() == 0
-    return result
 
 
 def main() -> None:
-    """Parse the command line, measure, and print what was found as JSON."""
+    """Parse the command line, and measure."""
     parser = argparse.ArgumentParser(description="Measure a hub with simulated hosts.")
     parser.add_argument("--hosts", type=int, default=300)
     parser.add_argument("--programs", type=int, default=100, help="Of each host.")
     parser.add_argument("--changes", type=float, default=30, help="State changes a second, over all hosts.")
     parser.add_argument("--samples", type=int, default=200)
     given = parser.parse_args()
-    print(json.dumps(measure(given.hosts, given.programs, given.changes, given.samples), indent=2))
+    measure(given.hosts, given.programs, given.changes, given.samples)
 
 
 if __name__ == "__main__":

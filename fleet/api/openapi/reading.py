@@ -127,7 +127,7 @@ class FleetLogProblem(log_schemas.LogProblem):
     host = serializers.CharField()
 
 
-class FollowedHostAnswer(serializers.Serializer):
+class AskedHost(serializers.Serializer):
     """Whether a host has answered."""
 
     name = serializers.CharField()
@@ -140,7 +140,7 @@ class FleetLogsAnswer(Success):
     """The newest lines of the logs of hosts."""
 
     lines = FleetLine(many=True)
-    hosts = FollowedHostAnswer(many=True)
+    hosts = AskedHost(many=True)
     problems = FleetLogProblem(many=True, required=False)
     truncated = serializers.BooleanField(required=False, help_text="True if lines may be missing.")
 
