@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
+from hoody_daemon import __version__
 from tests.drills.clients import check_documented
 from tests.fleet import hubs
 from tests.stack import Api, Stack, free_port
@@ -183,6 +184,21 @@ def test_the_stored_token_goes_to_no_other_address(hub: Api, stack: Stack, field
     assert hub.get("hosts/web-1").json()["host"][field] != value
     answer = hub.ok("hosts/edit/web-1", {field: value, "token": stack.token})
     assert answer["host"][field] == value.rstrip("/")
+
+
+def test_a_check_tells_the_version_of_a_host_that_is_well(hub: Api, stack: Stack) -> None:
+    hub.ok("hosts/add", body(stack))
+    found = hub.post("hosts/web-1/check")
+    check_documented("checkHost", found)
+    answer = found.json()
+    assert answer.pop("milliseconds") >= 0
+    assert answer == {
+        "success": True,
+        "reachable": True,
+        "token_accepted": True,
+        "version": __version__,
+        "problem": None,
+    }
 
 
 def test_a_new_token_is_tried_before_it_is_stored(hub: Api, stack: Stack) -> None:
