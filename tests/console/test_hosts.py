@@ -38,7 +38,7 @@ def test_hosts_lead_from_the_overview_to_a_program_and_its_verbs(
     expect(page.locator(".messagelist")).to_contain_text("“followed” on self: started.")
     assert staffed.api.word(followed) == "running"
     expect(page.locator(".log-box")).to_contain_text("up")  # read from the host
-    expect(page.locator(".log-tools")).not_to_contain_text("Download")
+    expect(page.get_by_text("Download")).to_be_hidden()
     scenes.change(staffed, followed, "running")
     expect(page.get_by_role("button", name="Restart", exact=True)).to_be_visible()  # without a reload
     expect(page).to_have_title("running · followed on self | Daemon API")

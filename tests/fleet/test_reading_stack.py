@@ -56,6 +56,6 @@ def test_button_on_the_page_of_a_host_works_there(program: int, stack: Stack, bo
     said = messages_of(boss.post(f"{link[1]}operate/", {"start": "all"}, follow=True))
     assert said == ["“followed” on self: started."]
     assert stack.api.word(program) == "running"
-    (call,) = hubs.rows(stack, 'SELECT "user", host, path, code FROM fleet_hostcall')
+    (call, *_) = hubs.rows(stack, 'SELECT "user", host, path, code FROM fleet_hostcall ORDER BY id DESC')
     path = f"/api/v1/daemon/programs/{program}/start"
     assert call == {"user": "boss", "host": "self", "path": path, "code": 200}
