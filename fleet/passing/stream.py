@@ -28,6 +28,7 @@ class HostStream:
 
     group = ""  # none here: nothing that happens on this host concerns it
     refresh_delay_seconds = 0.0
+    look_seconds = 0.0
     files = 1
 
     def __init__(self, host: Host, opened: OpenStream) -> None:
