@@ -20,7 +20,7 @@ _HEAD_WIDE = ("URL", "LABELS")
 
 def _complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     try:
-        names = [host["name"] for host in options.client(context).get("hosts")["hosts"]]
+        names = [host["name"] for host in options.hub(context).get("hosts")["hosts"]]
     except Problem:  # a prompt is no place for errors
         return []
     return [CompletionItem(name) for name in names if name.startswith(typed)]
@@ -66,7 +66,7 @@ def add(
         "notes": notes,
         "check": not no_check,
     }
-    options.client(context).post("hosts/add", body)
+    options.hub(context).post("hosts/add", body)
     click.echo(f"{name}: added")
 
 
@@ -78,7 +78,7 @@ def add(
 def list_(context: click.Context, form: str, labels: tuple[str, ...], states: tuple[str, ...]) -> None:
     """List the hosts, with what was last heard of them, and how long ago that was."""
     query = {name: given for name, given in (("label", labels), ("state", states)) if given}
-    hosts = options.client(context).get("hosts", **query)["hosts"]
+    hosts = options.hub(context).get("hosts", **query)["hosts"]
     if form in ("json", "yaml"):
         click.echo(output.document(hosts, form))
     elif form == "name":
@@ -95,7 +95,7 @@ def list_(context: click.Context, form: str, labels: tuple[str, ...], states: tu
 @click.pass_context
 def rm(context: click.Context, names: tuple[str, ...]) -> None:
     """Remove hosts from the hub. They go on by themselves."""
-    client = options.client(context)
+    client = options.hub(context)
     for name in names:
         client.post(f"hosts/remove/{_segment(name)}")
         click.echo(f"{name}: removed")
@@ -112,7 +112,7 @@ def invite(context: click.Context, name: str | None, labels: tuple[str, ...], tt
     With the name of a host that is there, it gets a new address and a new token.
     """
     body = {"name": name, "labels": options.pairs(labels), "ttl": ttl}
-    click.echo(options.client(context).post("hosts/invite", body)["code"])
+    click.echo(options.hub(context).post("hosts/invite", body)["code"])
 
 
 @host.command()
@@ -120,7 +120,7 @@ def invite(context: click.Context, name: str | None, labels: tuple[str, ...], tt
 @click.pass_context
 def check(context: click.Context, names: tuple[str, ...]) -> None:
     """Have the hub ask hosts now. The exit code is 1 if one of them does not work."""
-    client = options.client(context)
+    client = options.hub(context)
     failed = [name for name in names if not _is_well(client, name)]
     if failed:
         sys.exit(Problem.exit_code)
