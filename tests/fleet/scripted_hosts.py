@@ -64,6 +64,9 @@ class ScriptedHost:
                         return
                     received += data
                 head, _, body = received.partition(b"\r\n\r\n")
+                if b"on-behalf-of:" not in head.lower():  # of the process that follows hosts, for no one
+                    hang_up(line)
+                    return
                 length = next(
                     (
                         int(field[15:])

@@ -38,7 +38,9 @@ def begins(*parts: bytes, **headers: str) -> Script:
 
 def opened(host: ScriptedHost, ca: str = "") -> HostStream:
     row: Any = SimpleNamespace(name="web-1", url=host.url, ca=ca, pk=1, sealed_token="")
-    return HostStream(row, open_stream(row, Call("GET", "/api/v1/daemon/events/stream", "", {})))
+    return HostStream(
+        row, open_stream(row, Call("GET", "/api/v1/daemon/events/stream", "", {"On-Behalf-Of": "alice"}))
+    )
 
 
 def pulled(source: HostStream, number: int) -> list[bytes]:
