@@ -79,7 +79,7 @@ def apply(
     """
     from daemonctl.manifest.read import read
 
-    client = options.client(context)
+    client = options.hub(context)
     body = {**read(file), "prune": prune, "timeout": about["timeout"], "hosts": _hosts(about)}
     if set_ is not None:
         body["set"] = set_
@@ -113,7 +113,7 @@ def batch(
 ) -> None:
     """Do something with programs of hosts: names, globs, labels (team=web) or states (@fatal)."""
     options.required(selectors, everything)
-    client = options.client(context)
+    client = options.hub(context)
     body: dict[str, Any] = {"action": action, "select": _select(selectors), "hosts": _hosts(about)}
     if action in ("start", "restart"):
         body["timeout"] = about["timeout"]
@@ -139,7 +139,7 @@ def status(context: click.Context, id: int | None, watch: bool, form: str) -> No
     With --watch it returns once it has ended or is paused. The exit code is 1 if it has failed or was
     cancelled.
     """
-    client = options.client(context)
+    client = options.hub(context)
     if id is None:
         if watch:
             raise click.UsageError("--watch needs an ID.")
@@ -160,7 +160,7 @@ def _steering(name: str, help: str) -> click.Command:
     @_watch
     @click.pass_context
     def command(context: click.Context, id: int, watch: bool) -> None:
-        client = options.client(context)
+        client = options.hub(context)
         document = client.post(f"fleet/rollouts/{id}/{name}")["rollout"]
         click.echo(_title(document))
         if watch:

@@ -51,7 +51,7 @@ def run(
     connection is lost. Standard input is passed on if it is text, and not a terminal. With `-d` and `--on`
     the name of the host is printed before the id.
     """
-    client = options.client(context)
+    client = options.hub(context) if hosts else options.client(context)
     has_input = not detach and standard_input.is_given(sys.stdin)
     wanted: dict[str, Any] = {
         "command": shlex.join(command),
