@@ -54,6 +54,8 @@ from tests.fleet import hubs
 from tests.fleet.held_links import add_held_hosts
 from tests.stack import OWN_USER, Stack, temporary_stack
 
+# The operations of the register of hosts, whose fields are not those of programs.
+REGISTER = {"getHost", "checkHost", "addHost", "editHost", "inviteHost", "joinHub", "removeHost"}
 # What a well-formed request may be refused for, beside verbs that don't fit (code "refused").
 BEYOND_THE_SCHEMA = re.compile(
     r"requires (port_range|terminal_id) to be set|can't be combined with|is not installed"
@@ -288,7 +290,7 @@ def fuzz(operation: str) -> Any:
         prepare(case, operation, world)
         # One proof for each operation is enough: it takes three more requests.
         known = [ignored_auth] if 200 in world.answered[operation] else []
-        # The values of programs are checked by the hosts, of which there are none.
+        # The values of programs are checked by the hosts, of which none is begun with.
         beyond = [negative_data_rejection] if operation == "applyToHosts" else []
         way: dict[str, Any] = {"base_url": world.stack.url, "session": world.session}
         headers = {"Authorization": f"Bearer {world.stack.token}"}
@@ -319,7 +321,7 @@ def prepare(case: schemathesis.Case, operation: str, world: World) -> None:
     well_formed = case.meta.generation.mode.is_positive
     if case.meta.phase.name == TestPhase.EXAMPLES:
         world.examples.add(operation)
-    if "Host" in operation or operation == "joinHub":
+    if operation in REGISTER:
         prepare_host(case, operation, world, well_formed=well_formed)
         return
     if isinstance(case.body, dict):
@@ -427,8 +429,10 @@ def choose_instance(case: schemathesis.Case, id: int, world: World) -> None:
 def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
     """The same with what no schema can say: names that are free, fields that go together."""
     body = dict(body)
-    if isinstance(body.get("hosts"), dict):
-        body["hosts"] = {"all": True}  # of which there are none
+    if "at_once" in body:
+        body |= {"hosts": {"all": True}, "paused": True, "dry_run": False}  # no host is begun with
+    elif "hosts" in body:
+        body["hosts"] = {"names": ["*"]}
     if isinstance(body.get("programs"), list):
         return consistent_list(body, world)
     if "id" in body:
@@ -440,8 +444,6 @@ def consistent(body: dict[str, Any], world: World) -> dict[str, Any]:
             "V_" + re.sub(r"\W", "_", name, flags=re.ASCII)[:100]: value
             for name, value in body["environment"].items()
         }
-    if "hosts" in body:
-        body["hosts"] = {"names": ["*"]}
     if body.get("labels"):
         body["labels"] = {f"key{n}": value for n, value in enumerate(body["labels"].values())}
     if isinstance(body.get("select"), dict):
