@@ -171,7 +171,7 @@ def _steering(name: str, help: str) -> click.Command:
 
 _steering("pause", "Begin with no further host.")
 _steering("resume", "Go on with a roll-out that was paused.")
-_steering("cancel", "Skip the hosts that nobody has begun with.")
+_steering("cancel", "Skip the hosts that are still pending.")
 _steering("rollback", "Take an apply back on each host that it has changed.")
 
 

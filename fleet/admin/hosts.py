@@ -107,7 +107,7 @@ class HostAdmin(admin.ModelAdmin):
     @admin.display(description="added")
     def added(self, host: Host) -> str:
         """Return when it was added, and by whom."""
-        return f"{host.added_at:%Y-%m-%d %H:%M} by {host.added_by or 'nobody known'}"
+        return f"{host.added_at:%Y-%m-%d %H:%M} by {host.added_by or 'an unknown user'}"
 
 
 def _ask(request: HttpRequest, host: Host) -> None:

@@ -78,7 +78,7 @@ class RolloutViewSet(DaemonViewSet):
 
     @schemas.cancel_rollout
     def cancel(self, request: Request, id: str) -> Response:
-        """Skip the hosts that nobody has begun with."""
+        """Skip the hosts that are still pending."""
         return _steered(request, "cancel", id)
 
     @schemas.roll_back_rollout

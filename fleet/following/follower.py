@@ -147,5 +147,5 @@ def _connected(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _address(host: Host | None) -> object:
-    """Return what a session needs of a host: with another one, it has to begin anew."""
+    """Return what a session needs of a host: with another one, it has to begin again."""
     return host and (host.name, host.url, host.ca, host.sealed_token)

@@ -46,7 +46,7 @@ class Known:
     def apply(self, event: dict[str, Any]) -> bool:
         """Apply a state change; return whether a new snapshot may tell more.
 
-        It may if the program isn't known yet, or if somebody has asked for the change: then its configuration
+        It may if the program isn't known yet, or if the change was asked for: then its configuration
         may have changed as well.
         """
         id = event.get("program_id")

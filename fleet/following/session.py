@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # An edit of a program makes no event, so its list is looked at.
 LOOK_SECONDS = 5.0
-_SOON_SECONDS = 1.0  # after a change that somebody has asked for
+_SOON_SECONDS = 1.0  # after a change that was asked for
 _USAGE_SECONDS = 60.0
 _FIRST_EVENTS = 100  # of a host that was not followed before
 _LONGEST_PAUSE_SECONDS = 4.0

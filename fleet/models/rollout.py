@@ -45,7 +45,7 @@ class Rollout(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     body: models.JSONField = models.JSONField(help_text="What each host is asked for.")
     user = models.CharField("asked by", max_length=150)
-    # For whom hosts are asked now: who has begun, resumed or rolled it back last.
+    # The person for whom hosts are asked now: who has begun, resumed or rolled it back last.
     acting_for = models.CharField(max_length=150)
     at_once = models.PositiveIntegerField(default=1, help_text="How many hosts are changed at a time.")
     max_failures = models.PositiveIntegerField(default=0, help_text="With more it stops.")
@@ -114,7 +114,7 @@ class RolloutPart(models.Model):
     sent_at = models.DateTimeField(null=True)  # of the request at `position`, if its answer is not known
     silent_since = models.DateTimeField(null=True)  # since when the host can't be reached
     settles_until = models.DateTimeField(null=True)
-    # When somebody is to look at it, and the lease of who does.
+    # When it is to be looked at, and the lease of the worker that does.
     due_at = models.DateTimeField(null=True)
     holder = models.CharField(max_length=100, blank=True, default="")
     held_until = models.DateTimeField(null=True)

@@ -15,7 +15,7 @@ class Room:
     """The requests to hosts among those that wait.
 
     They share the limit of requests that wait for programs here, and a single host may have half of that: one
-    that does not answer keeps nobody from the others.
+    that does not answer keeps no one from the others.
     """
 
     def __init__(self, most_of_a_host: int) -> None:

@@ -78,7 +78,7 @@ def _is_current(host: Host) -> bool:
     link: Link | None = getattr(host, "link", None)  # without one it was never followed
     if link is None or link.state != Link.State.CURRENT or link.heard_at is None:
         return False
-    # Without a follower nobody writes that the host is lost.
+    # Without a follower it is not written that the host is lost.
     return datetime.now(UTC) - link.heard_at <= timedelta(seconds=_CURRENT_SECONDS)
 
 

@@ -97,7 +97,7 @@ def _known(row: tuple[Any, ...], now: datetime) -> KnownHost:
     heard_at = min(heard_at, now) if heard_at else None
     age = None if heard_at is None else round((now - heard_at).total_seconds(), 1)
     if state == Link.State.CURRENT and (heard_at is None or now - heard_at > _FOLLOWED_WITHIN):
-        # Nobody is there who could have written that it is lost.
+        # No follower is left that could have written that it is lost.
         state, since, error = Link.State.LOST, heard_at, _NOT_FOLLOWED
     return KnownHost(
         *(id, name, labels, str(state or Link.State.NEW), since, heard_at),

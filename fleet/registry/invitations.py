@@ -53,7 +53,7 @@ def expiry_after(seconds: int) -> datetime:
 
 
 def remove_expired() -> None:
-    """Remove the invitations that nobody has used in time."""
+    """Remove the invitations that were not used in time."""
     Invitation.objects.filter(expires_at__lte=timezone.now()).delete()
 
 

@@ -64,7 +64,7 @@ def _drive() -> None:
 
 
 def _ends() -> bool:
-    """Return whether the thread may end: nobody has asked for a look since the last one began."""
+    """Return whether the thread may end: no look was asked for since the last one began."""
     global _thread
     with _lock:
         if _awake.is_set():

@@ -29,7 +29,7 @@ def advance(rollout_id: int) -> None:
 
 
 def skip_pending(rollout: Rollout, reason: str) -> None:
-    """Skip the parts that nobody has begun with."""
+    """Skip the parts that are still pending."""
     rollout.parts.filter(state=_State.PENDING).update(
         state=_State.SKIPPED, error=reason, ended_at=timezone.now()
     )

@@ -1,7 +1,7 @@
 """Carry out the part of one host, step by step.
 
-A step is one task of the queue. It is short, and says in the row what it is about to do. So whoever takes a
-part up again, after a kill or a lost answer, first asks the host what has become of that.
+A step is one task of the queue. It is short, and says in the row what it is about to do. So the worker that
+takes a part up again, after a kill or a lost answer, first asks the host what has become of that.
 """
 
 import logging
@@ -40,11 +40,11 @@ _PROCESS = uuid.uuid4().hex
 
 
 class _LeaseLost(Exception):
-    """Somebody else has taken the part over."""
+    """Another worker has taken the part over."""
 
 
 def carry_out(part_id: int) -> str:
-    """Take the next step of a part, unless somebody else does; return its state."""
+    """Take the next step of a part, unless another worker does; return its state."""
     part = _claimed(part_id)
     if part is None:
         return "not ours"
@@ -63,7 +63,7 @@ def release(part: RolloutPart) -> None:
 
 
 def is_free(now: datetime) -> Q:
-    """Return the condition for parts that nobody works on."""
+    """Return the condition for parts that no worker holds."""
     return Q(held_until__isnull=True) | Q(held_until__lt=now)
 
 

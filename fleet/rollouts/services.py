@@ -99,7 +99,7 @@ def resume(id: object, user: str) -> Rollout:
 
 
 def cancel(id: object, user: str) -> Rollout:
-    """Skip the hosts that nobody has begun with, for good. What is under way goes on."""
+    """Skip the hosts that are still pending, for good. What is under way goes on."""
 
     def change(rollout: Rollout) -> None:
         _require(rollout, "cancelled", _State.RUNNING, _State.PAUSED, _State.CANCELLED)
@@ -181,7 +181,7 @@ def _forget_old() -> None:
 
 
 def _wait(rollout: Rollout, watch: Watch) -> None:
-    """Wait until a roll-out has ended, or is paused by somebody."""
+    """Wait until a roll-out has ended, or is paused."""
     began = timezone.now()
     while get(rollout.pk).state in (_State.RUNNING, _State.ROLLING_BACK):
         if (timezone.now() - began).total_seconds() > _LONGEST_WAIT_SECONDS:

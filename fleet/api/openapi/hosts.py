@@ -190,7 +190,7 @@ edit_host = extend_schema(
     operation_id="editHost",
     summary="Change a host",
     description=(
-        "Changes what is given. Another `url` or `ca` needs the `token` again, so that nobody can have the "
+        "Changes what is given. Another `url` or `ca` needs the `token` again, so that no one can have the "
         "stored one sent elsewhere. The name stays."
     ),
     parameters=[NAME],

@@ -37,7 +37,7 @@ class RolloutPartAnswer(serializers.Serializer):
     host = serializers.CharField()
     state = serializers.ChoiceField(
         choices=PART_STATES,
-        help_text="`unknown`: the host may have been changed or not. `skipped`: nobody has begun with it.",
+        help_text="`unknown`: the host may have been changed or not. `skipped`: it stays as it was.",
     )
     attempts = serializers.IntegerField(help_text="Requests to change the host that were sent.")
     error = serializers.CharField(required=False, help_text="Why it has failed, or is waiting.")
@@ -250,7 +250,7 @@ resume_rollout = _steering("resumeRollout", "Resume a roll-out", "Goes on with a
 cancel_rollout = _steering(
     "cancelRollout",
     "Cancel a roll-out",
-    "Hosts that nobody has begun with are skipped, for good. Hosts that are under way are completed.",
+    "Hosts that are still pending are skipped, for good. Hosts that are under way are completed.",
     state="cancelled",
 )
 roll_back_rollout = _steering(
