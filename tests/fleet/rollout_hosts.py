@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"it": "works"})
         elif parts[0] == "programs":
             self._answer(200, {"programs": list(self.server.programs.values())})
-        elif self.server.has_keys:
+        elif parts[0] == "requests" and self.server.has_keys:
             kept = self.server.kept.get(parts[1], {"state": "unknown"})
             self._answer(200, {"success": True, "key": parts[1], **kept})
         else:
