@@ -323,12 +323,21 @@ class Stack:
             self._kill_family()
             self.process.kill()
             self.process.wait()
+        if self.process is None:
+            self._end_interrupted_start()
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
         if database.POSTGRES:
             database.drop(self.folder)
         reaper.forget(self.folder)
+
+    def _end_interrupted_start(self) -> None:
+        """Kill what a start has begun that was interrupted before the process was known."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("DAEMON_STATE_DIR") == str(self.folder):
+                    process.kill()
 
     def _kill_family(self) -> None:
         """Kill what supervisord has started, and keep it from starting more."""
