@@ -1,7 +1,8 @@
 """Pass a request on to a host, and its answer on to the client."""
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from string import punctuation
 from typing import Any
@@ -50,12 +51,12 @@ def pass_on(request: Request, name: str, route: str, own: list[str]) -> HttpResp
     if host is None:
         raise HostNotFound(name)
     query = quote(request.META.get("QUERY_STRING", ""), safe=_QUERY, encoding="latin-1")
-    call = Call(method, found.path, query, _headers_for(request, host), content)
+    call = Call(method, _path_for(request, found), query, _headers_for(request, host), content)
     if method == "POST":
         return _changed(request, host, call)
     if method == "GET" and found.is_stream:
         return _streamed(request, host, call, needed)
-    return _answered(request, host, call)
+    return _answered(request, host, call, found.key)
 
 
 def _body_of(request: Request) -> tuple[bytes, dict[str, Any]]:
@@ -78,8 +79,20 @@ def _headers_for(request: Request, host: Host) -> dict[str, str]:
         if (value := request.headers.get(name)) is not None:
             if not form.fullmatch(value):
                 raise ValidationError({name: [f"Header '{name}' has characters that can't stand there"]})
-            headers[name] = value
+            headers[name] = _key_for(request, value) if name in _TO_CHANGE else value
     return headers
+
+
+def _path_for(request: Request, found: routes.Route) -> str:
+    return found.path.removesuffix(found.key) + _key_for(request, found.key) if found.key else found.path
+
+
+def _key_for(request: Request, key: str) -> str:
+    """Return the key that a host gets: there, all users of this hub are one, who has each key once.
+
+    So nobody gets the answer to another user's request, or to one of a roll-out.
+    """
+    return hashlib.sha256(f"{request.user.get_username()}\0{key}".encode()).hexdigest()
 
 
 def _is_page(request: Request) -> bool:
@@ -87,11 +100,12 @@ def _is_page(request: Request) -> bool:
     return bool(request.accepted_renderer.format == "api")
 
 
-def _answered(request: Request, host: Host, call: Call) -> HttpResponseBase:
+def _answered(request: Request, host: Host, call: Call, key: str) -> HttpResponseBase:
+    """Return the answer to what changes nothing; one about a key tells the user's own."""
     with ExitStack() as held:
         held.enter_context(room.taken(host.name))
         answer = upstream.send(host, call)
-        return _passed_on(request, host, answer, held)
+        return _passed_on(request, host, answer, held, {"key": key} if key else {})
 
 
 def _changed(request: Request, host: Host, call: Call) -> HttpResponseBase:
@@ -133,16 +147,25 @@ def _streamed(request: Request, host: Host, call: Call, needed: list[str]) -> Ht
         return response
 
 
-def _passed_on(request: Request, host: Host, answer: Answer, held: ExitStack) -> HttpResponseBase:
-    """Return an answer of a host as one of this daemon; ``held`` is closed once its body was read."""
+def _passed_on(
+    request: Request, host: Host, answer: Answer, held: ExitStack, own: Mapping[str, str] | None = None
+) -> HttpResponseBase:
+    """Return an answer of a host as one of this daemon; ``held`` is closed once its body was read.
+
+    Fields in ``own`` take the place of the host's.
+    """
     if request.method == "HEAD":
         answer.close()
         return HttpResponse(content_type=upstream.kind_of(answer), status=answer.status)
     length = str(answer.headers.get("Content-Length") or "")
-    begin = _begin_of(answer, host, length, _MOST_OF_A_PAGE if _is_page(request) else _PIECE_BYTES)
-    if _is_page(request):
+    is_parsed = bool(own) or _is_page(request)
+    begin = _begin_of(answer, host, length, _MOST_OF_A_PAGE if is_parsed else _PIECE_BYTES)
+    if is_parsed:
         answer.close()
-        return _with_headers(Response(_parsed(begin, host), status=answer.status), answer)
+        document = _parsed(begin, host)
+        if own and isinstance(document, dict):
+            document |= {name: value for name, value in own.items() if name in document}
+        return _with_headers(Response(document, status=answer.status), answer)
     response: HttpResponseBase
     if len(begin) < _PIECE_BYTES:
         response = HttpResponse(begin, content_type=JSON, status=answer.status)
@@ -175,7 +198,7 @@ def _parsed(content: bytes, host: Host) -> Any:
     try:
         return orjson.loads(content)
     except ValueError:
-        raise NotADaemon(f"The answer of host '{host.name}' can't be shown as a page") from None
+        raise NotADaemon(f"The answer of host '{host.name}' can't be shown") from None
 
 
 class _Pieces:

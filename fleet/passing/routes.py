@@ -9,6 +9,7 @@ from django.urls import resolve
 from rest_framework.exceptions import MethodNotAllowed
 
 from daemon_programs.api.base import DaemonViewSet
+from daemon_programs.api.once import RequestViewSet
 from daemon_programs.exceptions import NotPermitted
 from fleet.client import PATH
 
@@ -29,6 +30,11 @@ class Route(NamedTuple):
     def is_stream(self) -> bool:
         """Return whether the answer has no end."""
         return self.path.rpartition("/")[2] == _STREAM
+
+    @property
+    def key(self) -> str:
+        """Return the key of a request that is asked for; empty if the route is about something else."""
+        return self.path.rpartition("/")[2] if self.view is RequestViewSet else ""
 
     def permissions(self, user: Any, body: Mapping[str, Any]) -> list[str]:
         """Return the permissions that the route and the body need; raise NotPermitted without one of them.

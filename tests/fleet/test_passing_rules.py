@@ -1,5 +1,6 @@
 """What holds without a stack: how many requests may be passed on, and how long calls are kept."""
 
+import re
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from daemon_programs.exceptions import NotPermitted, TooManyWaits
 from daemon_programs.supervisor.changes import Changes
 from fleet.models import HostCall
-from fleet.passing import history, room, routes
+from fleet.passing import forwarding, history, room, routes
 from fleet.passing.room import Room
 
 
@@ -103,3 +104,30 @@ def test_a_database_that_fails_afterwards_fails_no_request(monkeypatch: pytest.M
 
     monkeypatch.setattr(HostCall.objects, "filter", fail)
     history.complete(call, 200)
+
+
+def test_users_of_a_hub_share_no_keys_on_a_host() -> None:
+    def asked(name: str, key: str) -> str:
+        request: Any = SimpleNamespace(user=SimpleNamespace(get_username=lambda: name))
+        return forwarding._path_for(request, routes.find(f"requests/{key}", "GET"))
+
+    paths = [asked("alice", "k-1"), asked("bob", "k-1"), asked("alice", "k-2")]
+    assert len(set(paths)) == 3
+    assert all(re.fullmatch("/api/v1/daemon/requests/[0-9a-f]{64}", path) for path in paths)
+    assert asked("alice", "k-1") == paths[0]
+    assert not routes.find("status/1", "GET").key
+
+
+def test_what_a_host_says_of_a_key_is_told_of_the_users_own() -> None:
+    host: Any = SimpleNamespace(name="web-1")
+    request: Any = SimpleNamespace(method="GET", accepted_renderer=SimpleNamespace(format="json"))
+
+    def told(content: bytes) -> Any:
+        said: Any = SimpleNamespace(
+            status=200, headers={}, read=lambda most: content[:most], close=lambda: None
+        )
+        answer: Any = forwarding._passed_on(request, host, said, ExitStack(), {"key": "k-1"})
+        return answer.data
+
+    assert told(b'{"key": "0a1b", "state": "unknown"}') == {"key": "k-1", "state": "unknown"}
+    assert told(b'{"error": "No"}') == {"error": "No"}
