@@ -32,6 +32,7 @@ from fleet.passing.upstream import EVENTS, JSON, Answer, Call
 _TO_READ = {"Last-Event-ID": re.compile(r"[\x21-\x7e]+")}
 _TO_CHANGE = {"Idempotency-Key": re.compile(r"[A-Za-z0-9._~-]{1,100}")}
 _BACK = {"Retry-After": re.compile(r"[0-9]{1,9}"), "Idempotency-Replayed": re.compile("true")}
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _PIECE_BYTES = 64 * 1024
 _MOST_OF_A_PAGE = 8 * 1024 * 1024  # bytes: a page shows less
 _QUERY = punctuation.replace("#", "")  # what stays as it is
@@ -157,7 +158,7 @@ def _passed_on(
     if request.method == "HEAD":
         answer.close()
         return HttpResponse(content_type=upstream.kind_of(answer), status=answer.status)
-    length = str(answer.headers.get("Content-Length") or "")
+    length = _length_of(answer)
     is_parsed = bool(own) or _is_page(request)
     begin = _begin_of(answer, host, length, _MOST_OF_A_PAGE if is_parsed else _PIECE_BYTES)
     if is_parsed:
@@ -172,16 +173,23 @@ def _passed_on(
     else:
         pieces = _Pieces(begin, answer, held.pop_all())
         response = StreamingHttpResponse(pieces, content_type=JSON, status=answer.status)
-        if length.isdecimal():
-            response["Content-Length"] = length
+        if length is not None:
+            response["Content-Length"] = str(length)
     return _with_headers(response, answer)
 
 
-def _begin_of(answer: Answer, host: Host, length: str, most: int) -> bytes:
+def _length_of(answer: Answer) -> int | None:
+    """Return how long a body is to be; None if that isn't told, or not by what ends the body."""
+    length = str(answer.headers.get("Content-Length") or "")
+    is_told = _LENGTH.fullmatch(length) and not answer.headers.get("Transfer-Encoding")
+    return int(length) if is_told else None
+
+
+def _begin_of(answer: Answer, host: Host, length: int | None, most: int) -> bytes:
     """Return the first bytes of a body; raise HostUnreachable if the host has announced more."""
     with reaching(host):
         begin = answer.read(most)
-    if length.isdecimal() and len(begin) < min(int(length), most):
+    if length is not None and len(begin) < min(length, most):
         raise HostUnreachable(f"Host '{host.name}' has closed the connection within its answer")
     return begin
 

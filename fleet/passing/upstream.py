@@ -122,7 +122,8 @@ def _checked(host: Host, call: Call, answer: Answer) -> Answer:
     if answer.status == 401:
         answer.close()
         raise TokenRefused(f"Host '{host.name}' does not accept the hub's token")
-    if kind not in kinds or 300 <= answer.status < 400 or answer.headers.get("Content-Encoding"):
+    is_final = 200 <= answer.status < 300 or 400 <= answer.status < 600
+    if kind not in kinds or not is_final or answer.headers.get("Content-Encoding"):
         answer.close()
         raise NotADaemon(
             f"What answers at the URL of host '{host.name}' is not the API of a daemon (HTTP {answer.status})"

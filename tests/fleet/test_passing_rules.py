@@ -13,8 +13,9 @@ from rest_framework.exceptions import MethodNotAllowed
 
 from daemon_programs.exceptions import NotPermitted, TooManyWaits
 from daemon_programs.supervisor.changes import Changes
+from fleet.exceptions import NotADaemon
 from fleet.models import HostCall
-from fleet.passing import forwarding, history, room, routes
+from fleet.passing import forwarding, history, room, routes, upstream
 from fleet.passing.room import Room
 
 
@@ -131,3 +132,30 @@ def test_what_a_host_says_of_a_key_is_told_of_the_users_own() -> None:
 
     assert told(b'{"key": "0a1b", "state": "unknown"}') == {"key": "k-1", "state": "unknown"}
     assert told(b'{"error": "No"}') == {"error": "No"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ({"Content-Length": "12"}, 12),
+        ({"Content-Length": "0"}, 0),
+        ({}, None),
+        ({"Content-Length": "9" * 5000}, None),
+        ({"Content-Length": "1, 1"}, None),
+        ({"Content-Length": "12", "Transfer-Encoding": "chunked"}, None),
+    ],
+)
+def test_a_length_is_believed_only_where_it_ends_the_body(
+    headers: dict[str, str], length: int | None
+) -> None:
+    said: Any = SimpleNamespace(headers=headers)
+    assert forwarding._length_of(said) == length
+
+
+@pytest.mark.parametrize("status", [199, 302, 600, 999])
+def test_a_status_that_no_daemon_answers_with_is_not_passed_on(status: int) -> None:
+    host: Any = SimpleNamespace(name="web-1")
+    headers = {"Content-Type": "application/json"}
+    said: Any = SimpleNamespace(status=status, headers=headers, close=lambda: None)
+    with pytest.raises(NotADaemon, match=str(status)):
+        upstream._checked(host, upstream.Call("GET", "/api/v1/daemon/status", "", {}), said)
