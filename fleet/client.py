@@ -4,20 +4,23 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, SSLError
 
 from daemon_programs.actors import BEHALF_HEADER
-from fleet.exceptions import HostUnreachable, NoConnection
+from fleet.exceptions import HostUnreachable, NoConnection, NotADaemon
 from fleet.models import Host
 
 PATH = "/api/v1/daemon/"
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
+_PIECE_BYTES = 1024 * 1024
+_MOST_BYTES = 64 * 1024 * 1024  # of an answer: one host shall not fill the memory of the hub
 _KEPT_CONNECTIONS = 8
 _MAX_HOSTS = 1000
 
@@ -86,12 +89,26 @@ def call(
             body=None if body is None else orjson.dumps(body),
             headers=sent,
             timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
+            preload_content=False,
         )
-        content = response.data
+        content = _content_of(response, host)
+    if not 200 <= response.status < 600:
+        raise NotADaemon(f"Host '{host.name}' has answered with the status {response.status}")
     document = None
     with contextlib.suppress(ValueError):
         document = orjson.loads(content)
     return Answer(response.status, document)
+
+
+def _content_of(response: urllib3.BaseHTTPResponse, host: Host) -> bytes:
+    """Return the body of an answer; raise HostUnreachable if it is too long."""
+    content = bytearray()
+    while piece := response.read(_PIECE_BYTES):
+        content += piece
+        if len(content) > _MOST_BYTES:
+            response.close()
+            raise HostUnreachable(f"The answer of host '{host.name}' is too long")
+    return bytes(content)
 
 
 def pool_of(host: Host) -> urllib3.PoolManager:
@@ -104,7 +121,7 @@ def pool_of(host: Host) -> urllib3.PoolManager:
             _pools[key] = urllib3.PoolManager(
                 maxsize=_KEPT_CONNECTIONS,
                 retries=urllib3.Retry(0, redirect=False, raise_on_redirect=False),
-                ssl_context=tls_of(host.ca) if host.url.startswith("https") else None,
+                ssl_context=tls_of(host.ca) if host.has_tls else None,
             )
         return _pools[key]
 
@@ -114,10 +131,17 @@ def reaching(host: Host) -> Iterator[None]:
     """Raise NoConnection or HostUnreachable, with a sentence, for what goes wrong on the way to a host."""
     try:
         yield
-    except (HTTPError, OSError) as problem:
+    except (HTTPError, HTTPException, OSError) as problem:
         reason = getattr(problem, "reason", None) or problem
-        kind = NoConnection if isinstance(reason, NewConnectionError | SSLError) else HostUnreachable
+        kind = NoConnection if _is_before_sending(reason) else HostUnreachable
         raise kind(f"Host '{host.name}' can't be reached: {_said(reason)}") from problem
+
+
+def _is_before_sending(reason: BaseException) -> bool:
+    """Return whether nothing of a request was sent. Of TLS, only a certificate tells that for sure."""
+    if isinstance(reason, SSLError):
+        return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in reason.args)
+    return isinstance(reason, ConnectTimeoutError)  # and its kinds, such as a refused connection
 
 
 def is_distrusted(problem: HostUnreachable) -> bool:

@@ -119,7 +119,7 @@ class Connection:
                 params=query,
                 headers={**self._headers, **(headers or {})},
                 timeout=timeout or aiohttp.ClientTimeout(_ANSWER_SECONDS, sock_connect=_CONNECT_SECONDS),
-                ssl=_tls(self._host.ca) if url.startswith("https") else True,
+                ssl=_tls(self._host.ca) if self._host.has_tls else True,
                 allow_redirects=False,
             ) as response:
                 if response.status != 200 and not (missing and response.status == 404):

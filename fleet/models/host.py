@@ -54,6 +54,11 @@ class Host(models.Model):
         return self.name
 
     @property
+    def has_tls(self) -> bool:
+        """Whether the host has to prove who it is; schemes may be in capitals."""
+        return self.url.lower().startswith("https:")
+
+    @property
     def token(self) -> str:
         """The token that the host's daemon has given; raise TokenUnreadable if the key is another one."""
         return sealing.unseal(self.sealed_token)
