@@ -1,5 +1,6 @@
 """Hosts in the admin: what was last heard of each, and the form that adds and changes them."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -62,6 +63,11 @@ class HostAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Host | None = None) -> list[str]:
         """Return what is only shown: the name stays, since the history and other pages call a host by it."""
         return ["name", "state", "heard", "version", "problem", "added"] if obj else []
+
+    def get_deleted_objects(self, objs: Iterable[Host], request: HttpRequest) -> Any:
+        """Return the hosts alone: copies go with them, can't be deleted for themselves, and may be many."""
+        names = [str(host) for host in objs]
+        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
 
     def has_check_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may have hosts asked."""

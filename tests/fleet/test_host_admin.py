@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from fleet.models import Host, HostCall, Invitation, Link
+from fleet.models import FollowedProgram, Host, HostCall, Invitation, Link
 from tests.admin_client import AdminClient, errors_of, messages_of, text_of
 from tests.stack import Api, Stack, free_port
 
@@ -168,6 +168,31 @@ def test_each_page_has_its_permissions(person: Any, permissions: tuple[str, ...]
     page = client.get(f"/admin/{HOSTS}{host.pk}/change/")
     assert b'name="token"' not in page.content
     assert b'value="ask"' not in client.get(f"/admin/{HOSTS}").content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("{id}/delete/", {"post": "yes"}),
+        ("", {"action": "delete_selected", "_selected_action": "{id}", "post": "yes"}),
+    ],
+)
+def test_a_host_is_removed_with_what_was_heard_of_it(person: Any, path: str, body: dict[str, str]) -> None:
+    host = make()
+    Link.objects.create(host=host, state="current")
+    FollowedProgram.objects.create(
+        host=host, program_id=1, name="shop", enabled=True, state="running", document={}
+    )
+    client = person("view_host", "delete_host")
+    sent = {name: value.format(id=host.pk) for name, value in body.items()}
+    address = f"/admin/{HOSTS}{path.format(id=host.pk)}"
+    asked = client.post(address, {name: value for name, value in sent.items() if name != "post"})
+    assert b"web-1" in asked.content
+    assert b"shop" not in asked.content
+    assert client.post(address, sent).status_code == 302
+    assert not Host.objects.exists()
+    assert not FollowedProgram.objects.exists()
 
 
 @pytest.mark.django_db
