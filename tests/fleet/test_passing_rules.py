@@ -13,7 +13,7 @@ from rest_framework.exceptions import MethodNotAllowed
 
 from daemon_programs.exceptions import NotPermitted, TooManyWaits
 from daemon_programs.supervisor.changes import Changes
-from fleet.exceptions import NotADaemon
+from fleet.exceptions import HostNotFound, NotADaemon
 from fleet.models import HostCall
 from fleet.passing import forwarding, history, room, routes, upstream
 from fleet.passing.room import Room
@@ -159,3 +159,12 @@ def test_a_status_that_no_daemon_answers_with_is_not_passed_on(status: int) -> N
     said: Any = SimpleNamespace(status=status, headers=headers, close=lambda: None)
     with pytest.raises(NotADaemon, match=str(status)):
         upstream._checked(host, upstream.Call("GET", "/api/v1/daemon/status", "", {}), said)
+
+
+def test_a_name_that_no_database_takes_is_that_of_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding.Host.objects, "filter", None)
+    request: Any = SimpleNamespace(
+        method="GET", user=user("daemon_programs.view_program"), META={}, headers={}
+    )
+    with pytest.raises(HostNotFound):
+        forwarding.pass_on(request, "web\0", "status", [])
