@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import DataError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -115,7 +116,8 @@ class _Step:
             self._wait_for_host(str(problem))
         except TokenUnreadable as problem:
             self._give_up(str(problem))
-        except (AttributeError, KeyError, TypeError, ValueError):  # what answers is no daemon, or another one
+        # What answers is no daemon, or another one, or has told what a database can't keep.
+        except (AttributeError, KeyError, TypeError, ValueError, DataError):
             logger.exception("The answer of host '%s' can't be understood", self.part.host)
             self._give_up("The host's answer can't be understood")
 

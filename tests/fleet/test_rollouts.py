@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -187,6 +188,19 @@ def test_host_that_is_no_daemon_fails(hosts: list[SimulatedHost]) -> None:
     rollout = run(begin(max_failures=3))
     assert list(states(rollout).values()) == ["failed", "succeeded", "succeeded"]
     assert errors(rollout)[0] == "The host's answer can't be understood"
+
+
+def test_what_the_database_can_not_keep_of_a_host_fails(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any) -> Any:
+        raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.messages, "problem_of", refuse)
+        rollout = run(begin())
+    assert next(iter(states(rollout).values())) == "unknown"
+    assert errors(rollout)[0].startswith("The host's answer can't be understood")
 
 
 def test_token_that_can_not_be_read_fails(hosts: list[SimulatedHost]) -> None:
