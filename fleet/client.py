@@ -20,7 +20,7 @@ PATH = "/api/v1/daemon/"
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _PIECE_BYTES = 1024 * 1024
-_MOST_BYTES = 64 * 1024 * 1024  # of an answer: one host shall not fill the memory of the hub
+MOST_BYTES = 64 * 1024 * 1024  # of an answer: one host shall not fill the memory of the hub
 _KEPT_CONNECTIONS = 8
 _MAX_HOSTS = 1000
 
@@ -105,7 +105,7 @@ def _content_of(response: urllib3.BaseHTTPResponse, host: Host) -> bytes:
     content = bytearray()
     while piece := response.read(_PIECE_BYTES):
         content += piece
-        if len(content) > _MOST_BYTES:
+        if len(content) > MOST_BYTES:
             response.close()
             raise HostUnreachable(f"The answer of host '{host.name}' is too long")
     return bytes(content)

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from fleet.client import PATH, headers_for, tls_of
+from fleet.client import MOST_BYTES, PATH, headers_for, tls_of
 from fleet.following.sse import Event, Parser
 from fleet.models import Host
 
@@ -61,7 +61,7 @@ class Connection:
         if found:
             return str(found["version"])[:50], dict(found["machine"])
         async with self._asked("/metrics", {}) as response:
-            metrics = await response.read()
+            metrics = await self._content_of(response)
         version = _VERSION.search(metrics)
         return version[1].decode(errors="replace") if version else "", {}
 
@@ -89,8 +89,17 @@ class Connection:
         async with self._asked(path, query, missing=missing is not None) as response:
             if response.status == 404 and missing is not None:
                 return missing
-            content = await response.read()
+            content = await self._content_of(response)
         return parsed(content)
+
+    async def _content_of(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the body of an answer; raise Lost if it is so long that it would fill the memory."""
+        content = bytearray()
+        async for piece in response.content.iter_any():
+            content += piece
+            if len(content) > MOST_BYTES:
+                raise Lost(self._sentence("sends too long an answer"))
+        return bytes(content)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -129,7 +138,7 @@ class Connection:
     async def _fault(self, response: aiohttp.ClientResponse) -> Lost | Refused:
         kind = Refused if response.status in (401, 403) else Lost
         try:
-            told = str(orjson.loads(await response.read())["error"])
+            told = str(orjson.loads(await self._content_of(response))["error"])
         except (ValueError, KeyError, TypeError):
             told = f"the status {response.status}"
         return kind(self._sentence(f"answers: {told[:500]}"))

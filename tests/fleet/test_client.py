@@ -72,7 +72,7 @@ def test_the_authority_of_a_host_holds_for_a_scheme_in_capitals() -> None:
 
 
 def test_no_answer_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_MOST_BYTES", 100)
+    monkeypatch.setattr(client, "MOST_BYTES", 100)
     with ScriptedHost(answer(b'"%s"' % (b"x" * 98)), answer(b'"%s"' % (b"x" * 99))) as host:
         assert ask(host.url).document == "x" * 98
         with pytest.raises(HostUnreachable, match="The answer of host 'web-1' is too long"):

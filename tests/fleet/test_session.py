@@ -253,6 +253,15 @@ def test_what_goes_wrong_is_a_sentence(
     follow(simulated, test)
 
 
+def test_too_long_an_answer_is_not_read_to_its_end(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(followed: Followed) -> None:
+        await followed.until_state("lost")
+        assert followed.link["error"] == "Host 'web-1' sends too long an answer"
+
+    monkeypatch.setattr("fleet.following.connection.MOST_BYTES", 10)
+    follow(SimulatedHost(), test)
+
+
 def test_host_that_is_away_is_lost(follow: Follow) -> None:
     async def test(followed: Followed) -> None:
         await followed.until_state("lost")
