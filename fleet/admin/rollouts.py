@@ -18,7 +18,7 @@ from daemon_programs.admin.records import RecordAdmin, StateFilter
 from fleet.models import Rollout, RolloutPart
 from fleet.models.rollout import STATES
 from fleet.rollouts import handing, services
-from fleet.rollouts.permissions import SEE, needed
+from fleet.rollouts.permissions import SEE, needed_to_steer
 
 _State = Rollout.State
 _SEVERITIES = {
@@ -86,9 +86,9 @@ class RolloutAdmin(RecordAdmin):
         """Return whether the user sees roll-outs, by the rule of the API."""
         return request.user.has_perms(SEE)
 
-    def has_steer_permission(self, request: HttpRequest, rollout: Rollout) -> bool:
-        """Return whether the user may press the buttons of a roll-out."""
-        return request.user.has_perms(needed(rollout.kind, rollout.body))
+    def has_steer_permission(self, request: HttpRequest, rollout: Rollout, verb: str) -> bool:
+        """Return whether the user may press a button of a roll-out."""
+        return request.user.has_perms(needed_to_steer(verb, rollout.kind, rollout.body))
 
     @admin.display(description="time", ordering="id")
     def began(self, rollout: Rollout) -> SafeString:
@@ -125,9 +125,9 @@ class RolloutAdmin(RecordAdmin):
         rollout = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
         if rollout is None and self.has_view_permission(request):
             raise Http404("This roll-out does not exist.")
-        if rollout is None or not self.has_steer_permission(request, rollout):
-            raise PermissionDenied
         verb = request.POST.get("verb", "")
+        if rollout is None or not self.has_steer_permission(request, rollout, verb):
+            raise PermissionDenied
         if verb not in services.VERBS:
             raise Http404("There is no such button.")
         user = request.user.get_username()
@@ -137,12 +137,13 @@ class RolloutAdmin(RecordAdmin):
         return redirect("admin:fleet_rollout_change", rollout.pk)
 
     def _verbs(self, request: HttpRequest, rollout: Rollout) -> list[tuple[str, str]]:
-        """Return the buttons that fit, as names and titles."""
-        if not self.has_steer_permission(request, rollout):
-            return []
-        fitting = _FITTING.get(_State(rollout.state), ())
+        """Return the buttons that fit and that the user may press, as names and titles."""
         is_batch = rollout.kind == Rollout.Kind.BATCH
-        return [(name, _TITLES[name]) for name in fitting if not (is_batch and name == "rollback")]
+        return [
+            (name, _TITLES[name])
+            for name in _FITTING.get(_State(rollout.state), ())
+            if not (is_batch and name == "rollback") and self.has_steer_permission(request, rollout, name)
+        ]
 
 
 def _row(part: RolloutPart) -> dict[str, Any]:

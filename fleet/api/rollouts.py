@@ -12,7 +12,7 @@ from daemon_programs.serializers.verbs import NoFieldsSerializer
 from fleet.api.openapi import rollouts as schemas
 from fleet.models import Rollout
 from fleet.rollouts import services
-from fleet.rollouts.permissions import SEE, STEER, needed, needed_to_rehearse
+from fleet.rollouts.permissions import SEE, STEER, needed, needed_to_rehearse, needed_to_steer
 from fleet.rollouts.representation import listed_rollouts, rollout_document
 from fleet.rollouts.services import Wanted
 from fleet.rollouts.targets import Targets
@@ -111,7 +111,7 @@ def _wanted(kind: str, values: dict[str, Any], sent: dict[str, Any]) -> Wanted:
 
 def _steered(request: Request, verb: str, id: str) -> Response:
     present = services.get(id)
-    _require(request, needed(present.kind, present.body))
+    _require(request, needed_to_steer(verb, present.kind, present.body))
     checked(NoFieldsSerializer, request.data)
     rollout = services.VERBS[verb](id, request.user.get_username())
     return Response({"success": True, "rollout": rollout_document(rollout)})

@@ -11,10 +11,15 @@ STEER = [*SEE, "fleet.view_host", "fleet.operate_host"]
 
 
 def needed(kind: str, body: dict[str, Any]) -> list[str]:
-    """Return the permissions to begin a roll-out, and to steer it. No host's plan is known then."""
+    """Return the permissions to begin a roll-out. No host's plan is known then."""
     if kind == Rollout.Kind.APPLY:
         return [*STEER, *ADD, *CHANGE, *(REMOVE if body.get("prune") else [])]
     return [*STEER, *PERMISSIONS[body["action"]]]
+
+
+def needed_to_steer(verb: str, kind: str, body: dict[str, Any]) -> list[str]:
+    """Return the permissions for a verb of a roll-out: the way back removes what was created."""
+    return [*needed(kind, body), *(REMOVE if verb == "rollback" else [])]
 
 
 def needed_to_rehearse(kind: str, body: dict[str, Any]) -> list[str]:

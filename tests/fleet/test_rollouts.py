@@ -16,7 +16,7 @@ from daemon_programs.exceptions import Refused
 from fleet import tasks
 from fleet.exceptions import HostNotFound
 from fleet.models import Host, HostCall, Link, Rollout, RolloutPart
-from fleet.rollouts import driver, handing, parts, schedule, services
+from fleet.rollouts import driver, handing, parts, permissions, schedule, services
 from fleet.rollouts.services import Wanted
 from fleet.rollouts.targets import Targets
 from tests.fleet.rollout_hosts import SimulatedHost, simulated_hosts
@@ -425,6 +425,13 @@ def test_batch_can_not_be_rolled_back(hosts: list[SimulatedHost]) -> None:
 
 
 # Beforehand
+
+
+def test_the_way_back_takes_the_permission_to_remove_what_was_created() -> None:
+    remove = "daemon_programs.delete_program"
+    assert remove in permissions.needed_to_steer("rollback", "apply", {})
+    assert remove not in permissions.needed_to_steer("resume", "apply", {})
+    assert remove in permissions.needed_to_steer("resume", "apply", {"prune": True})
 
 
 def test_rehearsal_asks_each_host_and_changes_nothing(hosts: list[SimulatedHost]) -> None:

@@ -257,6 +257,7 @@ roll_back_rollout = _steering(
     "rollBackRollout",
     "Roll a roll-out back",
     "Of an apply: each host that was changed gets its programs as they were before, `at_once` at a time, the "
-    "last one first. A host whose programs have been changed since is left as it is, and has failed.",
+    "last one first. A host whose programs have been changed since is left as it is, and has failed. Needs "
+    "the permission to remove programs besides.",
     state="rolling_back",
 )
