@@ -23,5 +23,5 @@ def needed_to_steer(verb: str, kind: str, body: dict[str, Any]) -> list[str]:
 
 
 def needed_to_rehearse(kind: str, body: dict[str, Any]) -> list[str]:
-    """Return the permissions to ask hosts what they would do: a plan is for all who may view."""
-    return SEE if kind == Rollout.Kind.APPLY else needed(kind, body)
+    """Return the permissions to ask hosts what they would do: a plan is for all who may view them."""
+    return [*SEE, "fleet.view_host"] if kind == Rollout.Kind.APPLY else needed(kind, body)

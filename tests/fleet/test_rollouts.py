@@ -434,6 +434,13 @@ def test_the_way_back_takes_the_permission_to_remove_what_was_created() -> None:
     assert remove in permissions.needed_to_steer("resume", "apply", {"prune": True})
 
 
+def test_rehearsal_shows_hosts_to_those_who_may_see_them() -> None:
+    for kind, body in (("apply", {}), ("batch", {"action": "stop"})):
+        assert {"fleet.view_host", "fleet.view_rollout", "daemon_programs.view_program"} <= set(
+            permissions.needed_to_rehearse(kind, body)
+        )
+
+
 def test_rehearsal_asks_each_host_and_changes_nothing(hosts: list[SimulatedHost]) -> None:
     Link.objects.create(host=Host.objects.get(name="web-3"), state="lost")
     hosts[1].shutdown()

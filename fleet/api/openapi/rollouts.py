@@ -160,7 +160,7 @@ apply_to_hosts = extend_schema(
         "time, in the order of their names. The next begins once the programs of one are ready and, with "
         "`settle_seconds`, have stayed well. With more than `max_failures` that have failed it stops. Needs "
         "the permissions to operate hosts, to add and to change programs, and with `prune` to remove them; "
-        "with `dry_run` to view them."
+        "with `dry_run` to view them and hosts."
     ),
     request=FleetApplySerializer,
     responses=BegunRollout,
