@@ -14,8 +14,9 @@ from daemon_programs.exceptions import NotPermitted
 from fleet.client import PATH
 
 # A path of these characters means the same to each server and proxy on the way: there is nothing to decode,
-# to join or to leave out. The ids of all routes are made of them.
-_ROUTE = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
+# to join or to leave out. The ids of all routes are made of them. A key may have more, and is not passed on
+# as it is.
+_ROUTE = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*|requests/[A-Za-z0-9._~-]+")
 _STREAM = "stream"  # the last word of each route that answers with a stream
 
 

@@ -112,8 +112,9 @@ def test_users_of_a_hub_share_no_keys_on_a_host() -> None:
         request: Any = SimpleNamespace(user=SimpleNamespace(get_username=lambda: name))
         return forwarding._path_for(request, routes.find(f"requests/{key}", "GET"))
 
-    paths = [asked("alice", "k-1"), asked("bob", "k-1"), asked("alice", "k-2")]
-    assert len(set(paths)) == 3
+    paths = [asked("alice", "k-1"), asked("bob", "k-1"), asked("alice", "k-2"), asked("alice", "k.~1")]
+    paths.append(asked("alice", ".."))
+    assert len(set(paths)) == 5
     assert all(re.fullmatch("/api/v1/daemon/requests/[0-9a-f]{64}", path) for path in paths)
     assert asked("alice", "k-1") == paths[0]
     assert not routes.find("status/1", "GET").key
