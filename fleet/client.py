@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from daemon_programs.actors import BEHALF_HEADER
 from fleet.exceptions import HostUnreachable, NoConnection
@@ -116,7 +116,7 @@ def reaching(host: Host) -> Iterator[None]:
         yield
     except (HTTPError, OSError) as problem:
         reason = getattr(problem, "reason", None) or problem
-        kind = NoConnection if isinstance(reason, NewConnectionError | SSLError) else HostUnreachable
+        kind = NoConnection if isinstance(reason, ConnectTimeoutError | SSLError) else HostUnreachable
         raise kind(f"Host '{host.name}' can't be reached: {_said(reason)}") from problem
 
 
@@ -128,6 +128,8 @@ def is_distrusted(problem: HostUnreachable) -> bool:
 
 def _said(problem: BaseException) -> str:
     """Return what a library says of a problem, without the object that it begins with."""
+    if isinstance(problem, ConnectTimeoutError) and not isinstance(problem, NewConnectionError):
+        return "no connection in time"
     return (
         str(problem).rpartition(">: ")[2].partition("] ")[2]
         or str(problem).rpartition(": ")[2]
