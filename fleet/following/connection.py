@@ -129,7 +129,7 @@ class Connection:
     async def _fault(self, response: aiohttp.ClientResponse) -> Lost | Refused:
         kind = Refused if response.status in (401, 403) else Lost
         try:
-            told = str(orjson.loads(await response.read())["error"])
+            told = str(parsed(await response.read())["error"])
         except (ValueError, KeyError, TypeError):
             told = f"the status {response.status}"
         return kind(self._sentence(f"answers: {told[:500]}"))
