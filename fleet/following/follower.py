@@ -94,7 +94,11 @@ class Follower:
         kept = share.hosts[: len(share.hosts) - share.surplus]
         surplus = [host.pk for host in share.hosts[len(kept) :]]
         held = {host.pk: host for host in kept}
-        changed = {pk for pk, (host, _) in self._sessions.items() if _address(host) != _address(held.get(pk))}
+        changed = {
+            pk
+            for pk, (host, task) in self._sessions.items()
+            if task.done() or _address(host) != _address(held.get(pk))  # none is done but by a fault
+        }
         self._drop(changed)
         self._writer.forget(changed)
         if surplus:

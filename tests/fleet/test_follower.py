@@ -101,3 +101,18 @@ def test_session_that_was_ended_tells_no_more(monkeypatch: pytest.MonkeyPatch) -
 
     asyncio.run(test())
     assert told == [1]
+
+
+def test_session_that_has_failed_is_begun_again(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    class Failing:
+        def __init__(self, http: object, host: Host, tell: object) -> None:
+            begun.append(host.pk)
+
+        async def run(self) -> None:
+            raise ArithmeticError
+
+    monkeypatch.setattr(follower, "Session", Failing)
+    assert not run(lambda name: leases.Share([Host(pk=1, name="h")], 0, False), 0.5)
+    assert len(begun) > 1

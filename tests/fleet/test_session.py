@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from fleet.following import session as sessions
+from fleet.following.connection import Lost
 from fleet.following.heard import Heard
 from fleet.following.known import state_of
 from fleet.following.session import Session
@@ -260,3 +261,28 @@ def test_host_that_is_away_is_lost(follow: Follow) -> None:
         assert "heard_at" not in followed.link
 
     follow(SimulatedHost(), test, url="http://127.0.0.1:1")
+
+
+def test_host_that_is_away_for_days_is_still_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) > 2000:
+            raise asyncio.CancelledError
+
+    async def lost(session: Session, connection: object) -> None:
+        raise Lost("It is away")
+
+    async def tell(host: int, heard: Heard) -> None: ...
+
+    monkeypatch.setattr(Host, "token", property(lambda host: "hdt_test"))
+    monkeypatch.setattr(sessions.asyncio, "sleep", pause)
+    monkeypatch.setattr(sessions.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(Session, "_follow", lost)
+    host = Host(pk=1, name="web-1", url="http://web-1:1")
+    host.link = Link(host=host)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(Session(None, host, tell).run())  # type: ignore[arg-type]
+    assert pauses[:5] == [0.5, 1, 2, 4, 4]
+    assert set(pauses[5:]) == {4}
