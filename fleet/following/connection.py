@@ -18,6 +18,7 @@ from fleet.models import Host
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
+_MOST_BYTES = 64 * 1024 * 1024  # of an answer: one process reads those of all hosts
 # A stream has a comment every 15 seconds.
 SILENT_SECONDS = 40.0
 _VERSION = re.compile(rb'^daemon_build_info\{version="([^"]{1,50})"\}', re.MULTILINE)
@@ -48,7 +49,7 @@ class Connection:
     async def configuration(self) -> bytes:
         """Return a digest of all programs as they are configured, which is cheap to make and to compare."""
         async with self._asked(f"{PATH}programs", {}) as response:
-            return hashlib.blake2b(await response.read(), digest_size=16).digest()
+            return hashlib.blake2b(await content_of(response), digest_size=16).digest()
 
     async def newest_events(self, most: int) -> list[dict[str, Any]]:
         """Return the newest events, oldest first."""
@@ -61,7 +62,7 @@ class Connection:
         if found:
             return str(found["version"])[:50], dict(found["machine"])
         async with self._asked("/metrics", {}) as response:
-            metrics = await response.read()
+            metrics = await content_of(response)
         version = _VERSION.search(metrics)
         return version[1].decode(errors="replace") if version else "", {}
 
@@ -89,7 +90,7 @@ class Connection:
         async with self._asked(path, query, missing=missing is not None) as response:
             if response.status == 404 and missing is not None:
                 return missing
-            content = await response.read()
+            content = await content_of(response)
         return parsed(content)
 
     @contextmanager
@@ -129,13 +130,23 @@ class Connection:
     async def _fault(self, response: aiohttp.ClientResponse) -> Lost | Refused:
         kind = Refused if response.status in (401, 403) else Lost
         try:
-            told = str(parsed(await response.read())["error"])
+            told = str(parsed(await content_of(response))["error"])
         except (ValueError, KeyError, TypeError):
             told = f"the status {response.status}"
         return kind(self._sentence(f"answers: {told[:500]}"))
 
     def _sentence(self, text: str) -> str:
         return f"Host '{self._host.name}' {text}"
+
+
+async def content_of(response: aiohttp.ClientResponse) -> bytes:
+    """Return a whole body; raise ValueError if it is longer than that of any daemon."""
+    content = bytearray()
+    async for received in response.content.iter_any():
+        content += received
+        if len(content) > _MOST_BYTES:
+            raise ValueError("an answer is too long")
+    return bytes(content)
 
 
 def parsed(content: bytes) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from fleet.following import connection
 from fleet.following import session as sessions
 from fleet.following.connection import Lost
 from fleet.following.heard import Heard
@@ -286,3 +287,13 @@ def test_host_that_is_away_for_days_is_still_tried(monkeypatch: pytest.MonkeyPat
         asyncio.run(Session(None, host, tell).run())  # type: ignore[arg-type]
     assert pauses[:5] == [0.5, 1, 2, 4, 4]
     assert set(pauses[5:]) == {4}
+
+
+def test_host_whose_answers_have_no_end_is_lost(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_MOST_BYTES", 10)
+
+    async def test(followed: Followed) -> None:
+        await followed.until_state("lost")
+        assert "an answer is too long" in followed.link["error"]
+
+    follow(SimulatedHost(), test)
