@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
 from daemon_programs.actors import BEHALF_HEADER
 from fleet.exceptions import HostUnreachable, NoConnection, NotADaemon
@@ -152,6 +152,8 @@ def is_distrusted(problem: HostUnreachable) -> bool:
 
 def _said(problem: BaseException) -> str:
     """Return what a library says of a problem, without the object that it begins with."""
+    if isinstance(problem, ConnectTimeoutError) and not isinstance(problem, NewConnectionError):
+        return "no connection in time"
     return (
         str(problem).rpartition(">: ")[2].partition("] ")[2]
         or str(problem).rpartition(": ")[2]

@@ -19,7 +19,7 @@ from tests.stack import PROJECT, Stack, eventually, temporary_folder
 
 pytest.importorskip("build", reason="the wheel is not built: see requirements-dev.txt")
 pytest.importorskip("hatchling", reason="the wheel is not built: see requirements-dev.txt")
-PACKAGES = ("daemon_programs", "daemonctl", "hoody_daemon", "hoody_site", "quick_start")
+PACKAGES = ("daemon_programs", "daemonctl", "fleet", "hoody_daemon", "hoody_site", "quick_start")
 STATIC = (
     "admin/css/base.css",
     "daemon_programs/console/main.js",

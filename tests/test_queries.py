@@ -12,12 +12,12 @@ from tests.test_openapi import _routes
 PREFIX = "api/v1/daemon/"
 POSTED = re.compile(
     r"/(add|apply|batch|reset|enable|disable|start|stop|restart|signal|reload|input|redeliver|rotate-secret)$"
-    r"|/(edit|remove)/"
+    r"|/(edit|remove)/|/(invite|check|cancel|pause|resume|rollback)$|fleet/quick-start$"
 )
 ROUTES = sorted(
     re.sub(r"<\w+:(\w+)>", r"{\1}", route)
     for route in _routes(get_resolver().url_patterns)
-    if route.startswith("api/v1/") or route == "metrics"
+    if (route.startswith("api/v1/") or route == "metrics") and "<path:" not in route  # which the host refuses
 )
 
 
@@ -26,7 +26,7 @@ def test_unknown_query_parameter_is_refused_and_named(api: Api, stack: Stack, ro
     id = api.add()
     before = api.get("programs", include_status="true").json()
     for method in ("POST",) if POSTED.search(route) else ("GET", "HEAD"):
-        url = f"{stack.url}/{route.format(id=id, delivery_id=1)}"
+        url = f"{stack.url}/{route.format(id=id, delivery_id=1, name='web-1', key='k')}"
         answer = api.session.request(method, url, params={"no such": "x"}, json={}, timeout=60)
         assert answer.status_code == 400
         if method != "HEAD":

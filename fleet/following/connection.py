@@ -48,7 +48,7 @@ class Connection:
     async def configuration(self) -> bytes:
         """Return a digest of all programs as they are configured, which is cheap to make and to compare."""
         async with self._asked(f"{PATH}programs", {}) as response:
-            return hashlib.blake2b(await response.read(), digest_size=16).digest()
+            return hashlib.blake2b(await content_of(response), digest_size=16).digest()
 
     async def newest_events(self, most: int) -> list[dict[str, Any]]:
         """Return the newest events, oldest first."""
@@ -61,7 +61,7 @@ class Connection:
         if found:
             return str(found["version"])[:50], dict(found["machine"])
         async with self._asked("/metrics", {}) as response:
-            metrics = await self._content_of(response)
+            metrics = await content_of(response)
         version = _VERSION.search(metrics)
         return version[1].decode(errors="replace") if version else "", {}
 
@@ -89,17 +89,8 @@ class Connection:
         async with self._asked(path, query, missing=missing is not None) as response:
             if response.status == 404 and missing is not None:
                 return missing
-            content = await self._content_of(response)
+            content = await content_of(response)
         return parsed(content)
-
-    async def _content_of(self, response: aiohttp.ClientResponse) -> bytes:
-        """Return the body of an answer; raise Lost if it is so long that it would fill the memory."""
-        content = bytearray()
-        async for piece in response.content.iter_any():
-            content += piece
-            if len(content) > MOST_BYTES:
-                raise Lost(self._sentence("sends too long an answer"))
-        return bytes(content)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -138,13 +129,23 @@ class Connection:
     async def _fault(self, response: aiohttp.ClientResponse) -> Lost | Refused:
         kind = Refused if response.status in (401, 403) else Lost
         try:
-            told = str(orjson.loads(await self._content_of(response))["error"])
+            told = str(parsed(await content_of(response))["error"])
         except (ValueError, KeyError, TypeError):
             told = f"the status {response.status}"
         return kind(self._sentence(f"answers: {told[:500]}"))
 
     def _sentence(self, text: str) -> str:
         return f"Host '{self._host.name}' {text}"
+
+
+async def content_of(response: aiohttp.ClientResponse) -> bytes:
+    """Return a whole body; raise ValueError if it is longer than that of any daemon."""
+    content = bytearray()
+    async for received in response.content.iter_any():
+        content += received
+        if len(content) > MOST_BYTES:
+            raise ValueError("an answer is too long")
+    return bytes(content)
 
 
 def parsed(content: bytes) -> Any:

@@ -7,14 +7,16 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from daemon_programs.streams import descriptors
 from fleet import database
 from fleet.following import leases, store
+from fleet.following.heard import Heard
 from fleet.following.session import Session
 from fleet.following.writer import Writer
 from fleet.models import Host
@@ -57,12 +59,11 @@ class Follower:
             try:
                 await self._follow(stopping)
             finally:
-                writing.cancel()
-                await self._end()
+                await self._end(writing)
 
     async def _follow(self, stopping: asyncio.Event) -> None:
         is_prepared = False
-        while not stopping.is_set() and not self._is_idle():
+        while not stopping.is_set():
             pause = leases.RENEWED_SECONDS
             try:
                 if not is_prepared:
@@ -75,8 +76,10 @@ class Follower:
             except database.HubDatabaseUnusable as problem:
                 self._report(problem)
                 pause = _UNUSABLE_SECONDS
-            except DatabaseError as problem:
+            except (DatabaseError, InterfaceError) as problem:
                 self._report(problem)
+            if self._is_idle():
+                return  # at once: who adds a host now takes this process for one that will follow it
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), pause)
 
@@ -91,15 +94,27 @@ class Follower:
         kept = share.hosts[: len(share.hosts) - share.surplus]
         surplus = [host.pk for host in share.hosts[len(kept) :]]
         held = {host.pk: host for host in kept}
-        changed = {pk for pk, (host, _) in self._sessions.items() if _address(host) != _address(held.get(pk))}
+        changed = {
+            pk
+            for pk, (host, task) in self._sessions.items()
+            if task.done() or _address(host) != _address(held.get(pk))  # none is done but by a fault
+        }
         self._drop(changed)
         self._writer.forget(changed)
         if surplus:
             await self._in_database(leases.give_back, self.name, surplus)
         for pk, host in held.items():
             if pk not in self._sessions:
-                session = Session(self._http, host, self._writer.tell)
+                session = Session(self._http, host, partial(self._tell, host))
                 self._sessions[pk] = host, asyncio.create_task(session.run())
+
+    async def _tell(self, host: Host, pk: int, heard: Heard) -> None:
+        """Have what a session has heard written, unless it was ended: what it told before was dropped.
+
+        A gap before a later event would never be closed.
+        """
+        if pk in self._sessions and self._sessions[pk][0] is host:
+            await self._writer.tell(pk, heard)
 
     async def _purge(self) -> None:
         if self._sessions and time.monotonic() - self._purged_at > _PURGE_SECONDS:
@@ -111,16 +126,18 @@ class Follower:
         for host in hosts & self._sessions.keys():
             self._sessions.pop(host)[1].cancel()
 
-    async def _end(self) -> None:
+    async def _end(self, writing: "asyncio.Task[None]") -> None:
         """End all sessions, write what they have told, and give the hosts back."""
         tasks = [task for _, task in self._sessions.values()]
         self._drop(set(self._sessions))
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._writer.end()
         try:
             async with asyncio.timeout(_END_SECONDS):
+                await writing
                 await self._writer.write()
                 await self._in_database(leases.leave, self.name)
-        except (DatabaseError, TimeoutError) as problem:
+        except (DatabaseError, InterfaceError, TimeoutError) as problem:
             logger.warning("The hosts could not be given back: %s", problem or "it takes too long")
         self._thread.shutdown(wait=False, cancel_futures=True)
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from fleet.following.known import Usage
 
+_MOST_MINUTES = 10  # of usage that wait: what each program used is much while the database is away
+
 
 class ProgramNow(NamedTuple):
     """A program as it is to be written."""
@@ -46,7 +48,7 @@ class Heard:
             self.programs, self.has_all_programs = dict(later.programs), True
         else:
             self.programs.update(later.programs)
-        self.usage += later.usage
+        self.usage = (self.usage + later.usage)[-_MOST_MINUTES:]
         self.link.update(later.link)
 
     @property

@@ -25,6 +25,7 @@ LOOK_SECONDS = 5.0
 _SOON_SECONDS = 1.0  # after a change that was asked for
 _USAGE_SECONDS = 60.0
 _FIRST_EVENTS = 100  # of a host that was not followed before
+_FIRST_PAUSE_SECONDS = 0.5  # doubled with each failure
 _LONGEST_PAUSE_SECONDS = 4.0
 _REFUSED_PAUSE_SECONDS = 15.0  # a host counts attempts without a valid token
 
@@ -40,7 +41,7 @@ class Session:
         self._position: int | None = host.link.position
         self._state, self._error = host.link.state, host.link.error
         self._note = ""  # what stays to be said while the link is current
-        self._failures = 0
+        self._pause_seconds = _FIRST_PAUSE_SECONDS
         self._known = Known()
         self._configuration = b""  # a digest of the programs as they were last seen to be configured
         self._has_told_all = False
@@ -52,8 +53,8 @@ class Session:
     async def run(self) -> None:
         """Follow the host, and connect again and again once it is lost."""
         while True:
-            longest = min(0.5 * 2**self._failures, _LONGEST_PAUSE_SECONDS)
-            self._failures += 1
+            longest = min(self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+            self._pause_seconds = 2 * longest
             try:
                 await self._follow(Connection(self._http, self._host))
             except (Refused, TokenUnreadable) as problem:
@@ -76,7 +77,7 @@ class Session:
             stream = await opened.enter_async_context(connection.stream(self._position or 0))
             listening = await opened.enter_async_context(_beside(self._listen(connection, stream)))
             await self._look(connection, with_stats=True)
-            self._failures = 0
+            self._pause_seconds = _FIRST_PAUSE_SECONDS
             looking = await opened.enter_async_context(_beside(self._look_again(connection)))
             done, _ = await asyncio.wait((listening, looking), return_when=asyncio.FIRST_COMPLETED)
             self._note = ""

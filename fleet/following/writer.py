@@ -17,6 +17,7 @@ _LATER_SECONDS = 2.0  # until is written that nothing has changed
 _AGAIN_SECONDS = 1.0  # while the database is away
 _MOST_ROWS = 5000  # of a batch
 _MOST_WAITING = 2000  # of one host: a session with more waits until they are written
+_MOST_WHILE_AWAY = 200  # the same while the database is away: then it is so of all hosts
 
 # Runs a function in the thread that has the connection to the database.
 InDatabase = Callable[..., Awaitable[Any]]
@@ -32,6 +33,7 @@ class Writer:
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
         self._later: asyncio.TimerHandle | None = None  # after which what can wait is written
+        self._is_failing = self._is_ending = False
 
     async def tell(self, host: int, heard: Heard) -> None:
         """Have what was heard of a host written soon; wait while much of that host is not written yet."""
@@ -40,7 +42,7 @@ class Writer:
             self._has_news.set()
         elif self._later is None:
             self._later = asyncio.get_running_loop().call_later(_LATER_SECONDS, self._has_news.set)
-        while host in self._waiting and len(self._waiting[host]) > _MOST_WAITING:
+        while host in self._waiting and len(self._waiting[host]) > self._most_waiting:
             self._has_room.clear()
             await self._has_room.wait()
 
@@ -50,19 +52,27 @@ class Writer:
             self._waiting.pop(host, None)
         self._has_room.set()
 
+    @property
+    def _most_waiting(self) -> int:
+        return _MOST_WHILE_AWAY if self._is_failing else _MOST_WAITING
+
+    def end(self) -> None:
+        """Have ``run`` return after the batch that it writes: without that one, a later one leaves a gap."""
+        self._is_ending = True
+        self._has_news.set()
+
     async def run(self) -> None:
-        """Write for as long as the task is not cancelled."""
-        is_failing = False
-        while True:
+        """Write until the end is asked for."""
+        while not self._is_ending:
             await self._has_news.wait()
             await asyncio.sleep(_COLLECT_SECONDS)
             try:
                 await self.write()
-                is_failing = False
+                self._is_failing = False
             except (OperationalError, InterfaceError) as problem:
-                if not is_failing:
+                if not self._is_failing:
                     logger.warning("What the hosts tell can't be written at the moment: %s", problem)
-                is_failing = True
+                self._is_failing = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def write(self) -> None:

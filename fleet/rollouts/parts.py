@@ -99,7 +99,7 @@ class _Step:
         try:
             self.host = Host.objects.get(name=self.part.host)
         except Host.DoesNotExist:
-            self._fail(str(HostNotFound(self.part.host)))
+            self._give_up(str(HostNotFound(self.part.host)))
             return
         try:
             if self.part.requests is None and not self._prepare():
@@ -175,7 +175,8 @@ class _Step:
                 headers={KEY_HEADER: self._key} if self._is_keyed else {},
             )
         except NoConnection:
-            self._save(sent_at=None)
+            if not is_same:  # otherwise the one that was sent before may still arrive
+                self._save(sent_at=None)
             raise
         except HostUnreachable:
             if not self._is_keyed:
@@ -191,7 +192,7 @@ class _Step:
             return
         answer = self._get(f"requests/{self._key}")
         if not answer.is_ok:
-            self._later(3, answer.error)
+            self._wait_for_host(answer.error)
             return
         state = answer.document["state"]
         if state == "answered":
@@ -215,7 +216,7 @@ class _Step:
         if elapsed > _LONGEST + timedelta(seconds=self.rollout.timeout):
             self._end_unknown("The host has not answered in time")
         else:
-            self._later(min(max(1.0, elapsed.total_seconds() / 10), 5.0))
+            self._later(min(max(1.0, elapsed.total_seconds() / 10), 5.0), silent_since=None)
 
     def _look_at_programs(self) -> None:
         """Look whether the programs have stayed well, once they had the time for it."""
@@ -243,21 +244,22 @@ class _Step:
             self._later(2, answer.error)
             return
         problem = messages.problem_of(request, answer.code, answer.document)
-        changes: dict[str, Any] = {"sent_at": None, "silent_since": None, "error": ""}
+        # The answer and what follows from it are saved at once: a worker that is killed in between would
+        # leave a part that looks as if nothing had been sent.
+        changes: dict[str, Any] = {"silent_since": None}
         if not self.part.is_going_back:
             changes |= {"code": answer.code, "answer": answer.document}
-        self._save(**changes)
         if problem:
-            self._fail(problem)
+            self._fail(problem, **changes)
             return
-        self._save(position=self.part.position + 1)
-        if self.part.position < len(self.part.requests):
-            self._later(0)
+        changes |= {"sent_at": None, "position": self.part.position + 1}
+        if changes["position"] < len(self.part.requests):
+            self._later(0, **changes)
         elif self.rollout.settle_seconds and not self.part.is_going_back:
             until = timezone.now() + timedelta(seconds=self.rollout.settle_seconds)
-            self._save(settles_until=until, due_at=until)
+            self._save(settles_until=until, due_at=until, error="", **changes)
         else:
-            self._succeed()
+            self._succeed(**changes)
 
     def _refused(self, answer: Answer) -> None:
         """Fail, unless the host has only no room at the moment."""
@@ -284,23 +286,23 @@ class _Step:
         else:
             self._end_unknown(problem)
 
-    def _later(self, seconds: float, problem: str = "") -> None:
-        self._save(due_at=timezone.now() + timedelta(seconds=seconds), error=problem)
+    def _later(self, seconds: float, problem: str = "", **changes: Any) -> None:
+        self._save(due_at=timezone.now() + timedelta(seconds=seconds), error=problem, **changes)
 
-    def _succeed(self) -> None:
-        self._end(_State.ROLLED_BACK if self.part.is_going_back else _State.SUCCEEDED)
+    def _succeed(self, **changes: Any) -> None:
+        self._end(_State.ROLLED_BACK if self.part.is_going_back else _State.SUCCEEDED, **changes)
 
-    def _fail(self, problem: str) -> None:
-        self._end(_State.FAILED, f"Not rolled back: {problem}" if self.part.is_going_back else problem)
+    def _fail(self, problem: str, **changes: Any) -> None:
+        error = f"Not rolled back: {problem}" if self.part.is_going_back else problem
+        self._end(_State.FAILED, error, **changes)
 
     def _end_unknown(self, reason: str) -> None:
         self._record(None, reason)
         self._end(_State.UNKNOWN, f"{reason}: whether the host was changed is not known")
 
-    def _end(self, state: str, error: str = "") -> None:
-        self._save(
-            state=state, error=error, ended_at=timezone.now(), sent_at=None, due_at=None, settles_until=None
-        )
+    def _end(self, state: str, error: str = "", **changes: Any) -> None:
+        cleared = dict.fromkeys(("sent_at", "due_at", "settles_until"))
+        self._save(**{**changes, **cleared, "state": state, "error": error, "ended_at": timezone.now()})
 
     # Means
 

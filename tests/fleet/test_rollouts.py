@@ -14,7 +14,7 @@ from django_q.models import Schedule
 
 from daemon_programs.exceptions import Refused
 from fleet import tasks
-from fleet.exceptions import HostNotFound
+from fleet.exceptions import HostNotFound, NoConnection
 from fleet.models import Host, HostCall, Link, Rollout, RolloutPart
 from fleet.rollouts import driver, handing, parts, permissions, schedule, services
 from fleet.rollouts.services import Wanted
@@ -307,6 +307,93 @@ def test_killed_after_a_request_it_goes_on_once_the_lease_is_over(
     RolloutPart.objects.update(held_until=timezone.now())
     assert run(rollout).state == "succeeded"
     assert [len(host.done) for host in hosts] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_killed_before_any_write_it_goes_on_from_the_one_before(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    hosts[0].add("web")
+    rollout = begin("batch", RESTART, targets=Targets(names=["web-1"]), settle_seconds=60)
+    save = parts._Step._save
+    writes: list[dict[str, Any]] = []
+
+    class Killed(BaseException):
+        pass
+
+    def kill(self: Any, **changes: Any) -> None:
+        writes.append(changes)
+        if len(writes) == step:
+            raise Killed
+        save(self, **changes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts._Step, "_save", kill)
+        patch.setattr(parts, "release", lambda part: None)
+        try:
+            for _ in range(3):
+                look(rollout)
+        except Killed:
+            RolloutPart.objects.update(held_until=timezone.now())
+    for _ in range(5):
+        look(rollout)
+    part = rollout.parts.get()
+    assert (hosts[0].done, part.state, part.attempts) == (["restart"], "running", 1)
+    assert part.settles_until is not None
+
+
+def test_request_that_may_still_arrive_keeps_its_key(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts[0].add("web")
+    hosts[0].trouble = ["drop"]
+    rollout = begin("batch", RESTART, targets=Targets(names=["web-1"]))
+    look(rollout)
+    call = parts.client.call
+
+    def away(host: Host, method: str, *arguments: Any, **options: Any) -> Any:
+        if method == "POST":
+            raise NoConnection("away")
+        return call(host, method, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.client, "call", away)
+        look(rollout)
+    part = rollout.parts.get()
+    assert (part.attempts, part.sent_at is not None) == (1, True)
+    assert run(rollout).state == "succeeded"
+    assert list(hosts[0].kept) == [f"{part.key}-1"]
+
+
+def test_host_that_no_longer_tells_what_has_become_of_a_request_is_given_up(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts[0].trouble = ["lose"]
+    rollout = begin()
+    look(rollout)
+    monkeypatch.setattr(parts, "_PATIENCE_AFTER_SENDING", timedelta())
+    hosts[0].has_keys = False  # the older version was installed meanwhile
+    assert look(rollout)["web-1"] == "unknown"
+
+
+def test_silences_that_are_over_do_not_count(hosts: list[SimulatedHost]) -> None:
+    hosts[0].trouble = ["lose"]
+    rollout = begin()
+    look(rollout)
+    part = rollout.parts.get(place=0)
+    hosts[0].kept[f"{part.key}-1"] = {"state": "under_way"}
+    rollout.parts.filter(place=0).update(silent_since=timezone.now())
+    look(rollout)
+    assert rollout.parts.get(place=0).silent_since is None
+
+
+def test_host_that_is_removed_after_a_request_is_unknown(hosts: list[SimulatedHost]) -> None:
+    hosts[0].trouble = ["lose"]
+    rollout = begin(at_once=2, max_failures=1)
+    look(rollout)
+    Host.objects.filter(name="web-1").delete()
+    assert look(rollout)["web-1"] == "unknown"
+    assert errors(rollout)[0] == "Host 'web-1' not found: whether the host was changed is not known"
 
 
 def test_queue_that_is_restarted_releases_its_own_leases_only(hosts: list[SimulatedHost]) -> None:

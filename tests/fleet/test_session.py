@@ -7,7 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from fleet.following import connection
 from fleet.following import session as sessions
+from fleet.following.connection import Lost
 from fleet.following.heard import Heard
 from fleet.following.known import state_of
 from fleet.following.session import Session
@@ -253,15 +255,6 @@ def test_what_goes_wrong_is_a_sentence(
     follow(simulated, test)
 
 
-def test_too_long_an_answer_is_not_read_to_its_end(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(followed: Followed) -> None:
-        await followed.until_state("lost")
-        assert followed.link["error"] == "Host 'web-1' sends too long an answer"
-
-    monkeypatch.setattr("fleet.following.connection.MOST_BYTES", 10)
-    follow(SimulatedHost(), test)
-
-
 def test_host_that_is_away_is_lost(follow: Follow) -> None:
     async def test(followed: Followed) -> None:
         await followed.until_state("lost")
@@ -269,3 +262,38 @@ def test_host_that_is_away_is_lost(follow: Follow) -> None:
         assert "heard_at" not in followed.link
 
     follow(SimulatedHost(), test, url="http://127.0.0.1:1")
+
+
+def test_host_that_is_away_for_days_is_still_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) > 2000:
+            raise asyncio.CancelledError
+
+    async def lost(session: Session, connection: object) -> None:
+        raise Lost("It is away")
+
+    async def tell(host: int, heard: Heard) -> None: ...
+
+    monkeypatch.setattr(Host, "token", property(lambda host: "hdt_test"))
+    monkeypatch.setattr(sessions.asyncio, "sleep", pause)
+    monkeypatch.setattr(sessions.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(Session, "_follow", lost)
+    host = Host(pk=1, name="web-1", url="http://web-1:1")
+    host.link = Link(host=host)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(Session(None, host, tell).run())  # type: ignore[arg-type]
+    assert pauses[:5] == [0.5, 1, 2, 4, 4]
+    assert set(pauses[5:]) == {4}
+
+
+def test_host_whose_answers_have_no_end_is_lost(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MOST_BYTES", 10)
+
+    async def test(followed: Followed) -> None:
+        await followed.until_state("lost")
+        assert "an answer is too long" in followed.link["error"]
+
+    follow(SimulatedHost(), test)

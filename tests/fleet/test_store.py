@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fleet.following import leases, store
 from fleet.following.heard import Heard, ProgramNow, UsageOfHost
@@ -55,6 +57,15 @@ def test_events_are_written_once_with_the_position(host: int) -> None:
 def test_follower_without_the_lease_writes_nothing(host: int) -> None:
     lost = store.write("b", {host: events(1)})
     assert (lost, numbers(), Link.objects.get().position) == ({host}, [], None)
+
+
+def test_host_that_is_removed_keeps_its_follower_waiting(host: int) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        Host.objects.filter(pk=host).delete()
+    made = [each["sql"] for each in queries if not each["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN"))]
+    first_deletion = next(number for number, sql in enumerate(made) if sql.startswith("DELETE"))
+    assert any(sql.startswith("SELECT") and 'FROM "fleet_link"' in sql for sql in made[:first_deletion])
+    assert store.write("a", {host: events(1)}) == {host}
 
 
 def test_event_of_a_temporary_program_has_no_program(host: int) -> None:

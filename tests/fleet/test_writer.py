@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError
 
 from fleet.following import writer as writers
-from fleet.following.heard import Heard
+from fleet.following.heard import Heard, UsageOfHost
 from fleet.following.writer import Writer
 
 
@@ -122,6 +123,55 @@ def test_hosts_that_others_hold_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (database.written, database.lost) == ([{1: [1]}], {2})
 
     run(monkeypatch, test)
+
+
+def test_hosts_may_tell_less_while_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "_MOST_WHILE_AWAY", 10)
+
+    async def test(writer: Writer, database: Database) -> None:
+        await writer.tell(1, heard(*range(20)))
+        database.is_away = True
+        await asyncio.sleep(0.1)
+        more = asyncio.create_task(writer.tell(1, heard(20)))
+        await asyncio.sleep(0.1)
+        assert not more.done()
+        database.is_away = False
+        await more
+        assert database.written == [{1: list(range(21))}]
+
+    run(monkeypatch, test)
+
+
+def test_usage_that_waits_is_limited() -> None:
+    waiting = Heard()
+    for minute in range(100):
+        waiting.add(Heard(usage=[UsageOfHost(datetime.fromtimestamp(60 * minute, UTC), {})]))
+    assert [usage.minute.timestamp() for usage in waiting.usage] == [60 * each for each in range(90, 100)]
+
+
+def test_end_waits_for_the_batch_that_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "_COLLECT_SECONDS", 0.02)
+    is_free = asyncio.Event()
+    database = Database()
+
+    async def slow(*arguments: Any) -> set[int]:
+        await is_free.wait()
+        return await database.run(*arguments)
+
+    async def test() -> None:
+        writer = Writer("a", slow, database.lost.update)
+        writing = asyncio.create_task(writer.run())
+        await writer.tell(1, heard(1))
+        await asyncio.sleep(0.1)
+        writer.end()
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        is_free.set()
+        async with asyncio.timeout(5):
+            await writing
+        assert database.written == [{1: [1]}]
+
+    asyncio.run(test())
 
 
 def test_host_that_tells_much_waits_until_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

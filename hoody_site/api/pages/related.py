@@ -16,6 +16,7 @@ SECTIONS = {
     "events": "Events",
     "quick-start": "Quick start",
     "hosts": "Hosts",
+    "fleet-status": "All hosts",
     "rollouts": "Roll-outs",
     "health": "Health",
     "ready": "Readiness",
@@ -61,6 +62,17 @@ FAMILIES = [
     Family({}, ["delivery-redeliver"]),
     Family({"hosts": "All hosts"}, ["host-add", "host-invite"]),
     Family({"host": "Host"}, ["host-check", "host-edit", "host-remove"]),
+    Family(
+        {
+            "fleet-status": "Status of all hosts",
+            "fleet-programs": "Programs of all hosts",
+            "fleet-events": "Events of all hosts",
+            "fleet-usage": "Usage of all hosts",
+            "fleet-logs": "Logs of all hosts",
+            "host-calls": "Calls",
+        },
+        ["fleet-quick-start"],
+    ),
     Family({"request": "Request"}, []),
     Family({"rollouts": "All roll-outs"}, ["fleet-apply", "fleet-batch"]),
     Family(
@@ -70,7 +82,7 @@ FAMILIES = [
     Family({"launch-status": "Status", "launch-logs": "Logs"}, ["launch-input", "launch-stop"]),
 ]
 # A stream has no page, since it does not end.
-STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream"}
+STREAMS = {"program-log-stream", "logs-stream", "event-stream", "launch-log-stream", "fleet-event-stream"}
 DESTRUCTIVE = {
     "fleet-apply",
     "host-remove",
