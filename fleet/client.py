@@ -90,8 +90,13 @@ def call(
         content = response.data
     document = None
     with contextlib.suppress(ValueError):
-        document = orjson.loads(content)
+        document = parsed(content)
     return Answer(response.status, document)
+
+
+def parsed(content: bytes) -> Any:
+    """Return parsed JSON without the character zero, which a database can't hold."""
+    return orjson.loads(content.replace(rb"\u0000", rb"\ufffd"))
 
 
 def pool_of(host: Host) -> urllib3.PoolManager:
