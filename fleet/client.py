@@ -96,7 +96,7 @@ def call(
         raise NotADaemon(f"Host '{host.name}' has answered with the status {response.status}")
     document = None
     with contextlib.suppress(ValueError):
-        document = orjson.loads(content)
+        document = parsed(content)
     return Answer(response.status, document)
 
 
@@ -109,6 +109,11 @@ def _content_of(response: urllib3.BaseHTTPResponse, host: Host) -> bytes:
             response.close()
             raise HostUnreachable(f"The answer of host '{host.name}' is too long")
     return bytes(content)
+
+
+def parsed(content: bytes) -> Any:
+    """Return parsed JSON without the character zero, which a database can't hold."""
+    return orjson.loads(content.replace(rb"\u0000", rb"\ufffd"))
 
 
 def pool_of(host: Host) -> urllib3.PoolManager:

@@ -10,9 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import aiohttp
-import orjson
 
-from fleet.client import MOST_BYTES, PATH, headers_for, tls_of
+from fleet.client import MOST_BYTES, PATH, headers_for, parsed, tls_of
 from fleet.following.sse import Event, Parser
 from fleet.models import Host
 
@@ -146,11 +145,6 @@ async def content_of(response: aiohttp.ClientResponse) -> bytes:
         if len(content) > MOST_BYTES:
             raise ValueError("an answer is too long")
     return bytes(content)
-
-
-def parsed(content: bytes) -> Any:
-    """Return parsed JSON without the character zero, which a database can't hold."""
-    return orjson.loads(content.replace(rb"\u0000", rb"\ufffd"))
 
 
 @lru_cache(maxsize=1000)

@@ -11,8 +11,9 @@ from typing import Any
 
 import aiohttp
 
+from fleet.client import parsed
 from fleet.exceptions import TokenUnreadable
-from fleet.following.connection import Connection, Lost, Refused, parsed
+from fleet.following.connection import Connection, Lost, Refused
 from fleet.following.heard import Heard, ProgramNow, UsageOfHost
 from fleet.following.known import Known
 from fleet.following.sse import Event

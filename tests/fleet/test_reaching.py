@@ -32,3 +32,7 @@ def test_without_a_connection_nothing_has_arrived(
         raise MaxRetryError(POOL, "/", reason)
     assert type(raised.value) is kind
     assert str(raised.value) == f"Host 'web-1' can't be reached: {sentence}"
+
+
+def test_what_is_parsed_can_be_stored() -> None:
+    assert client.parsed(b'{"error": "a\\u0000b"}') == {"error": "a\ufffdb"}
