@@ -24,6 +24,7 @@ Run the programs of this host, and serve the API and the console through which t
   reconcile                     Find and repair differences to what is configured
   create_token USER NAME        Create an API token
   rotate_token [USER NAME]      Replace an API token
+  join_hub --hub URL            Add this host to a hub, with a one-time code
   follow_hosts                  Follow the hosts; supervisord runs this on a stack that has some
   createsuperuser               Create an administrator
   changepassword [USER]         Change a password

@@ -97,7 +97,7 @@ def test_help_names_what_was_typed(
 
 def test_help_lists_our_commands_and_no_other() -> None:
     listed = {line.split()[0] for line in _HELP.splitlines() if line.startswith("  ")}
-    own = ("hoody_site", "daemon_programs", "quick_start")
+    own = ("hoody_site", "daemon_programs", "quick_start", "fleet")
     ours = {name for name, app in get_commands().items() if app in own}
     assert listed >= ours - INTERNAL - SAME
     assert listed <= {"run", *get_commands()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,7 +234,11 @@ def test_number_of_queries_does_not_grow_with_the_programs(
     boss: User,
     answers: Callable[[Any], None],
     django_assert_num_queries: Numbered,
+    settings: Any,
+    tmp_path: Path,
 ) -> None:
+    settings.HOSTS_KEY_FILE = tmp_path / "hosts-key"  # there is none: there are no hosts to ask for
+
     def fill(count: int) -> None:
         programs = [Program(name=f"p{number}", command="true", user="root") for number in range(count)]
         made = Program.objects.bulk_create(programs)
