@@ -18,8 +18,9 @@ from tests.stack import Api, Stack, eventually, free_port
 from tests.temporary_programs import Quick
 from tests.temporary_programs import tree as tree_of_launch
 
-# Each notes when it is asked. `$1` is the file; `$2` is what the process itself does then.
-NOTES = 'trap "" HUP; note() { echo "$1 $(date +%s.%N)" >> "$told"; }; told=$1; '
+# Each notes when it is asked first, by a file of its own: another process could be asked to end as well.
+# `$1` is the path before their names; `$2` is what the process itself does then.
+NOTES = 'trap "" HUP; note() { [ -e "$told.$1" ] || : > "$told.$1"; }; told=$1; '
 CHILD = "trap 'note child; exit' TERM; echo ready; while :; do sleep 0.05; done"
 WITH_CHILD = NOTES + f'({CHILD}) & trap "note main; $2" TERM; while :; do sleep 0.05; done'
 
@@ -31,8 +32,8 @@ def program(told: Path, then: str) -> str:
 
 def asked(told: Path) -> dict[str, float]:
     """When each process was asked to end, in their order."""
-    lines = [line.split() for line in told.read_text().splitlines()] if told.exists() else []
-    return {name: float(at) for name, at in lines}
+    notes = [(file.stat().st_mtime, file.suffix[1:]) for file in told.parent.glob(f"{told.name}.*")]
+    return {name: at for at, name in sorted(notes)}
 
 
 def ready(api: Api, id: int) -> int:
