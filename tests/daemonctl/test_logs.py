@@ -102,7 +102,8 @@ def test_no_line_is_lost_or_repeated_while_connections_are_cut(
                 write()
             eventually(lambda known=connections: proxy.connections > known)
             write()
-            followed.until(f"\x1b[0m | line {written}.")
+            last = f"\x1b[0m | line {written}.\r\n"
+            eventually(lambda last=last: followed.shown.count(last) == len(logs), 20, last)
     for name in ("cut-a", "cut-b"):
         shown = [line for line in followed.shown.split("\r\n") if name in line]
         assert [line.rpartition(" ")[2] for line in shown] == [f"{n}." for n in range(1, written + 1)]
