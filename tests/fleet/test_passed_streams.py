@@ -37,7 +37,8 @@ def begins(*parts: bytes, **headers: str) -> Script:
 
 
 def opened(host: ScriptedHost, ca: str = "") -> HostStream:
-    row: Any = SimpleNamespace(name="web-1", url=host.url, ca=ca, pk=1, sealed_token="")
+    own = {"name": "web-1", "url": host.url, "ca": ca, "has_tls": host.url.startswith("https")}
+    row: Any = SimpleNamespace(**own, pk=1, sealed_token="")
     return HostStream(
         row, open_stream(row, Call("GET", "/api/v1/daemon/events/stream", "", {"On-Behalf-Of": "alice"}))
     )
