@@ -3,6 +3,7 @@
 The tests' own processes have a cable as well. It takes root.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -15,10 +16,11 @@ def is_possible() -> bool:
     """Return whether namespaces can be made here."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return False
-    name = f"t{secrets.token_hex(3)}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode:
+    try:
+        with network() as made:
+            subprocess.run([*made.machine().prefix, "true"], check=True, capture_output=True)
+    except subprocess.CalledProcessError:
         return False
-    _ip("netns", "del", name)
     return True
 
 
@@ -31,6 +33,9 @@ class Network:
         self._subnet = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
         self._machines: list[Machine] = []
         self.switch = f"{self._name}-s"
+
+    def plug_in(self) -> None:
+        """Make the switch, and the cable of the tests."""
         _ip("netns", "add", self.switch)
         self.on_switch("link", "add", "br0", "type", "bridge")
         self.on_switch("link", "set", "br0", "up")
@@ -41,15 +46,15 @@ class Network:
         number = len(self._machines) + 2
         machine = Machine(self, f"{self._name}-{number}", f"{self._subnet}.{number}")
         _ip("netns", "add", machine.namespace)
+        self._machines.append(machine)
         _ip("-n", machine.namespace, "link", "set", "lo", "up")
         self._plug_in("eth0", machine.namespace, number)
-        self._machines.append(machine)
         return machine
 
     def remove(self) -> None:
-        for machine in self._machines:
-            _ip("netns", "del", machine.namespace)
-        _ip("netns", "del", self.switch)  # takes all the cables along
+        for namespace in (*(machine.namespace for machine in self._machines), self.switch):
+            with contextlib.suppress(subprocess.CalledProcessError):  # it was not made
+                _ip("netns", "del", namespace)  # which takes its cables along
 
     def on_switch(self, *arguments: str) -> None:
         _ip("-n", self.switch, *arguments)
@@ -84,6 +89,7 @@ class Machine:
 def network() -> Iterator[Network]:
     made = Network()
     try:
+        made.plug_in()
         yield made
     finally:
         made.remove()
