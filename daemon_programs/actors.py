@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 DAEMON = "daemon"
 COMMAND = "command"
-# The person for whom a user asks, percent-encoded. Anyone can send it, so it gives no permission, and stands
+# The person that a user asks for, percent-encoded. Anyone can send it, so it gives no permission, and stands
 # behind the user in the history.
 BEHALF_HEADER = "On-Behalf-Of"
 _MOST_CHARACTERS = 150  # of `Event.user`
@@ -31,7 +31,7 @@ def current() -> str:
 
 
 def user() -> str:
-    """Return the user of the running request, with the person for whom it is; empty if there is none."""
+    """Return the user of the running request, with the person that it is for; empty if there is none."""
     return current().partition(":")[2]
 
 

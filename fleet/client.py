@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 def headers_for(host: Host, user: str = "") -> dict[str, str]:
-    """Return the headers of a request to a host; ``user`` is the person for whom it is made."""
+    """Return the headers of a request to a host; ``user`` is the person that it is made for."""
     headers = {"Authorization": f"Bearer {host.token}", "User-Agent": "hoody-daemon hub"}
     if user:
         headers[BEHALF_HEADER] = quote(user, safe=" @+")  # names may have any characters, headers may not

@@ -1,4 +1,4 @@
-"""``On-Behalf-Of``: the person for whom a user asks, in the history and nowhere else."""
+"""``On-Behalf-Of``: the person that a user asks for, in the history and nowhere else."""
 
 from types import SimpleNamespace
 from urllib.parse import quote

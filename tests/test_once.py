@@ -1,4 +1,4 @@
-"""Requests with an ``Idempotency-Key``: carried out once, whoever repeats them."""
+"""Requests with an ``Idempotency-Key``: carried out once, however often they are repeated."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -112,7 +112,7 @@ class HostAdmin(admin.ModelAdmin):
 
     @admin.display(description="added")
     def added(self, host: Host) -> str:
-        """Return when it was added, and by whom."""
+        """Return when it was added, and the user that added it."""
         return f"{host.added_at:%Y-%m-%d %H:%M} by {host.added_by or 'an unknown user'}"
 
 

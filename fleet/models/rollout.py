@@ -45,7 +45,7 @@ class Rollout(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     body: models.JSONField = models.JSONField(help_text="What each host is asked for.")
     user = models.CharField("asked by", max_length=150)
-    # The person for whom hosts are asked now: who has begun, resumed or rolled it back last.
+    # The person that hosts are asked for now: who has begun, resumed or rolled it back last.
     acting_for = models.CharField(max_length=150)
     at_once = models.PositiveIntegerField(default=1, help_text="How many hosts are changed at a time.")
     max_failures = models.PositiveIntegerField(default=0, help_text="With more it stops.")

@@ -91,7 +91,7 @@ def _path_for(request: Request, found: routes.Route) -> str:
 def _key_for(request: Request, key: str) -> str:
     """Return the key that a host gets: there, all users of this hub are one, who has each key once.
 
-    So nobody gets the answer to another user's request, or to one of a roll-out.
+    So no user gets the answer to another user's request, or to one of a roll-out.
     """
     return hashlib.sha256(f"{request.user.get_username()}\0{key}".encode()).hexdigest()
 

@@ -35,8 +35,8 @@ def read(
 ) -> dict[str, Any]:
     """Return the newest lines of the logs of hosts, oldest first, and what each host has said.
 
-    ``query`` is for the hosts, ``user`` is for whom it is made, and ``room`` is how many bytes of lines fit.
-    Raise Refused for too many hosts, and TooManyWaits.
+    ``query`` is for the hosts, ``user`` is the person that it is made for, and ``room`` is how many bytes of
+    lines fit. Raise Refused for too many hosts, and TooManyWaits.
     """
     if len(hosts) > MAX_HOSTS:
         raise Refused(f"These are {len(hosts)} hosts, and at most {MAX_HOSTS} are asked at once")

@@ -1,4 +1,4 @@
-"""The user as whom hubs act on this host, and their tokens: one for each hub."""
+"""The user that hubs act as on this host, and their tokens: one for each hub."""
 
 from django.contrib.auth.models import Group, User
 from django.db import transaction

@@ -92,7 +92,7 @@ def megabytes(process: psutil.Process) -> float:
 
 
 def usage(hub: Stack) -> dict[str, Any]:
-    """Return the memory of the hub's processes, and the CPU that they use while nobody asks."""
+    """Return the memory of the hub's processes, and the CPU that they use while no request comes."""
     own = processes(hub)
     before = {name: sum(process.cpu_times()[:2]) for name, process in own.items()}
     began = time.monotonic()

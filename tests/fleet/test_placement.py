@@ -69,7 +69,7 @@ def test_programs_that_are_placed_at_once_are_spread() -> None:
 
 @pytest.fixture(scope="module")
 def hub(stack: Stack) -> Iterator[Stack]:
-    """A hub whose hosts are itself, by several names, and one where nobody answers."""
+    """A hub whose hosts are itself, by several names, and one that does not answer."""
     batch, web = {"labels": {"role": "batch"}}, {"labels": {"role": "web"}}
     add_held_hosts(
         stack,
