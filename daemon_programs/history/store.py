@@ -10,13 +10,12 @@ for each process that was last reported as active.
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Max, Q
 
-from daemon_programs.history import loops
+from daemon_programs.history import loops, retention
 from daemon_programs.models import Event
 from daemon_programs.supervisor.events import StateChange
 from daemon_programs.supervisor.states import ProgramState
@@ -30,7 +29,6 @@ GAP = "gap"  # the cause of a change that supervisord did not report
 _AT_REST = ("stopped", "exited", "fatal")
 _LOST = "supervisord ended before it could tell how this ended"
 _MISSED = "changes before this one were lost"
-_ROWS_PER_DELETE = 5000
 
 
 def last_recorded(boot: str) -> int:
@@ -105,21 +103,7 @@ def purge() -> int:
 
     The newest event is kept, however old it is.
     """
-    removed = 0
-    while rows := _outdated():
-        Event.objects.filter(pk__in=rows).delete()
-        removed += len(rows)
-    return removed
-
-
-def _outdated() -> list[int]:
-    """Return the ids of some events to delete; none when there are no more."""
-    newest = Event.objects.aggregate(newest=Max("id"))["newest"] or 0
-    oldest = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
-    kept = Event.objects.order_by("-id").values_list("pk", flat=True)
-    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]
-    old = Event.objects.filter(at__lt=oldest).exclude(pk=newest).order_by("at").values_list("pk", flat=True)
-    return list(surplus) or list(old[:_ROWS_PER_DELETE])
+    return retention.purge(Event.objects.all(), keep_newest=True)
 
 
 def event_document(event: Event) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.db.models import F
 
+from daemon_programs.history import retention
 from fleet import database
 from fleet.following import leases
 from fleet.following.heard import Heard, ProgramNow
@@ -13,7 +13,6 @@ from fleet.following.known import state_of
 from fleet.models import FollowedEvent, FollowedProgram, HostUsage, Link
 
 _PROGRAM_FIELDS = ["name", "enabled", "state", "labels", "cpu_percent", "memory_bytes", "document"]
-_ROWS_PER_DELETE = 5000
 _USAGE_OF_PROGRAMS_KEPT = timedelta(hours=1)
 _USAGE_KEPT = timedelta(days=1)
 
@@ -52,20 +51,7 @@ def purge() -> int:
         programs={}
     )
     HostUsage.objects.filter(minute__lt=now - _USAGE_KEPT).delete()
-    removed = 0
-    while rows := _outdated(now):
-        FollowedEvent.objects.filter(pk__in=rows).delete()
-        removed += len(rows)
-    return removed
-
-
-def _outdated(now: datetime) -> list[int]:
-    """Return the ids of some events to delete; none when there are no more."""
-    ids = FollowedEvent.objects.order_by("-id").values_list("pk", flat=True)
-    if surplus := list(ids[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]):
-        return surplus
-    old = FollowedEvent.objects.filter(at__lt=now - timedelta(days=settings.EVENTS_DAYS))
-    return list(old.order_by("at").values_list("pk", flat=True)[:_ROWS_PER_DELETE])
+    return retention.purge(FollowedEvent.objects.all())
 
 
 def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:

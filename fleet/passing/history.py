@@ -5,12 +5,11 @@ have arrived or not. Bodies are not stored, since they may hold secrets.
 """
 
 import logging
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 
+from daemon_programs.history import retention
 from daemon_programs.timestamps import milliseconds
 from fleet.models import HostCall
 
@@ -18,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 _MOST_PATH = 500  # characters
 _MOST_ERROR = 1000
-_ROWS_PER_DELETE = 5000
 
 
 def record(user: str, host: str, method: str, path: str) -> HostCall:
@@ -40,20 +38,7 @@ def complete(call: HostCall, code: int | None, error: str = "") -> None:
 
 def purge() -> int:
     """Delete calls that are too old or too many, by the limits of the history; return how many."""
-    removed = 0
-    while rows := _outdated():
-        HostCall.objects.filter(pk__in=rows).delete()
-        removed += len(rows)
-    return removed
-
-
-def _outdated() -> list[int]:
-    """Return the ids of some calls to delete; none when there are no more."""
-    kept = HostCall.objects.order_by("-id").values_list("pk", flat=True)
-    surplus = kept[settings.EVENTS_MOST : settings.EVENTS_MOST + _ROWS_PER_DELETE]
-    oldest = datetime.now(UTC) - timedelta(days=settings.EVENTS_DAYS)
-    old = HostCall.objects.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)
-    return list(surplus) or list(old[:_ROWS_PER_DELETE])
+    return retention.purge(HostCall.objects.all())
 
 
 def call_document(call: HostCall) -> dict[str, Any]:
