@@ -82,6 +82,8 @@ def finish_group(group: str, state: ProgramState) -> None:
         record = EphemeralProgram.objects.live().filter(temporary_id=group).first()
         if record is not None:
             finish(record, state)
+            return
+    forget(group)  # the process that completed the record may have been killed before it did this
 
 
 def forget(group: str) -> None:

@@ -255,7 +255,7 @@ class Stack:
         socket_file.rename(hidden)
         try:
             api.parent().kill()
-            eventually(lambda: not api.is_running() or api.status() == psutil.STATUS_ZOMBIE)
+            eventually(lambda: not _is_alive(api))
             eventually(self._is_up, 30)
             yield
         finally:
@@ -355,7 +355,7 @@ class Stack:
 
 def _is_alive(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 

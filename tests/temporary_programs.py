@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,16 @@ def left_of(stack: Stack) -> set[str]:
     with contextlib.suppress(SupervisorUnavailable):
         known = groups(stack)
     return known | files(stack) | running(stack) | set(mirrored(stack))
+
+
+def until_gone(stack: Stack, ids: Collection[str] | None = None, timeout: float = 20) -> None:
+    """Wait until nothing but records is left of these temporary programs, or of all."""
+    wanted = None if ids is None else set(ids)
+    try:
+        eventually(lambda: not (left_of(stack) if wanted is None else left_of(stack) & wanted), timeout)
+    except AssertionError:
+        places = {look.__name__: sorted(look(stack)) for look in (groups, files, running, mirrored)}
+        raise AssertionError(f"left after {timeout} s: {places}") from None
 
 
 def api_pid(stack: Stack) -> int | None:

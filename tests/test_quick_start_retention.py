@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from tests import database
 from tests.processes import shell
 from tests.stack import OWN_USER, Api, Stack, eventually
-from tests.temporary_programs import Quick, left_of, log_folders, purge, records
+from tests.temporary_programs import Quick, left_of, log_folders, purge, records, until_gone
 
 RETENTION = timedelta(seconds=600)  # the default
 
@@ -64,7 +64,7 @@ def test_two_hundred_concurrent_launches_leave_nothing_behind(
     ends = eventually(lambda: all_ended(stack, ids), 60, "all have ended")
     assert {(end["final_status"], end["exit_code"], end["error"]) for end in ends} == {("exited", 0, "")}
     assert ran.read_text() == "x\n" * 200, "each has run once"
-    eventually(lambda: not ids & left_of(stack))
+    until_gone(stack, ids)
     assert not ids & set(quick.listed())
 
     let_pass(stack, ids)

@@ -14,11 +14,11 @@ from tests.temporary_programs import (
     Quick,
     created,
     forked,
-    left_of,
     suspended,
     time_written,
     timestamp,
     tree,
+    until_gone,
 )
 
 # It writes the time at which it receives SIGTERM.
@@ -49,7 +49,7 @@ def test_program_is_stopped_when_its_time_is_over(quick: Quick, tmp_path: Path) 
         answer = quick.ended(id)
         assert answer["status"] == "stopped"
         assert last_run(answer) == (0, None, EXPIRED)
-    eventually(lambda: not set(launched) & left_of(quick.stack))
+    until_gone(quick.stack, launched)
 
 
 def test_time_is_kept_while_everything_but_supervisord_stands_still(
@@ -61,7 +61,7 @@ def test_time_is_kept_while_everything_but_supervisord_stands_still(
         eventually(lambda: not any(tree(stack, id) for id in launched), what="they are gone")
     for id in launched:
         assert last_run(quick.ended(id)) == (0, None, EXPIRED)
-    eventually(lambda: not set(launched) & left_of(stack))
+    until_gone(stack, launched)
 
 
 def test_whole_tree_is_gone_after_its_time(quick: Quick, stack: Stack) -> None:

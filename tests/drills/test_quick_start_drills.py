@@ -37,6 +37,7 @@ from tests.temporary_programs import (
     records,
     running,
     time_written,
+    until_gone,
 )
 
 LONG = pytest.mark.skipif(ROUNDS < 2, reason="it waits for timeouts: DRILL_ROUNDS=2 or more runs it")
@@ -77,7 +78,7 @@ def test_time_is_kept_while_a_part_is_killed_again_and_again(
     for id in launched:
         answer = quick.status(id)
         assert (answer["status"], answer["last_run"]["error"]) == ("stopped", EXPIRED)
-    eventually(lambda: not left_of(fleeting), 30)
+    until_gone(fleeting, timeout=30)
 
 
 @contextlib.contextmanager
@@ -213,7 +214,7 @@ def test_supervisord_that_reloads_ends_temporary_programs(fleeting: Stack) -> No
     for id in ids:
         answer = quick.status(id)
         assert (answer["status"], answer["last_run"]["error"]) == ("stopped", LOST)
-    eventually(lambda: not left_of(fleeting), 30)
+    until_gone(fleeting, timeout=30)
 
 
 @LONG
@@ -228,7 +229,7 @@ def test_launch_that_supervisord_does_not_answer_runs_nothing(fleeting: Stack) -
             supervisord.resume()
         assert answer.status_code == 503
         assert set(records(fleeting)) <= before
-        eventually(lambda: not left_of(fleeting))
+        until_gone(fleeting)
         assert quick.launch("true", wait=True)["status"] == "exited"
 
 
@@ -244,7 +245,7 @@ def test_ends_are_found_after_the_database_was_locked_for_long(fleeting: Stack) 
         reconcile(fleeting)
         for id in ids:
             assert quick.record(id)["exit_code"] == 0
-        eventually(lambda: not left_of(fleeting), 30)
+        until_gone(fleeting, timeout=30)
 
 
 # The purge
