@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 
 from daemon_programs.exceptions import NotPermitted
 from fleet import database
@@ -49,12 +48,12 @@ def invite(values: dict[str, Any], *, user: str, may_change: bool) -> tuple[Invi
 
 def expiry_after(seconds: int) -> datetime:
     """Return when an invitation of so many seconds expires."""
-    return timezone.now() + timedelta(seconds=seconds)
+    return database.now() + timedelta(seconds=seconds)
 
 
 def remove_expired() -> None:
     """Remove the invitations that were not used in time."""
-    Invitation.objects.filter(expires_at__lte=timezone.now()).delete()
+    Invitation.objects.filter(expires_at__lte=database.now()).delete()
 
 
 def join(values: dict[str, Any], *, check: bool) -> Host:

@@ -8,9 +8,9 @@ import threading
 from datetime import timedelta
 
 from django.db import connections
-from django.utils import timezone
 from django_q.tasks import async_task
 
+from fleet import database
 from fleet.models import Rollout, RolloutPart
 from fleet.rollouts import handing, parts
 
@@ -75,8 +75,8 @@ def _ends() -> bool:
 
 
 def _queue_steps() -> None:
-    now = timezone.now()
-    due = RolloutPart.objects.filter(parts.is_free(now), state=RolloutPart.State.RUNNING, due_at__lte=now)
+    now = database.now()
+    due = RolloutPart.objects.filter(parts.is_free(), state=RolloutPart.State.RUNNING, due_at__lte=now)
     for id, rollout_id, host in due.values_list("pk", "rollout_id", "host"):
         RolloutPart.objects.filter(pk=id, due_at__lte=now).update(due_at=now + _AGAIN)
         async_task(_STEP, id, task_name=f"roll-out {rollout_id}: {host}", save=False)
