@@ -49,12 +49,19 @@ def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
 
 def purge() -> int:
     """Delete events that are too old or too many, of all hosts together, and old usage; return how many."""
-    now = database.now()
-    HostUsage.objects.filter(minute__lt=now - _USAGE_OF_PROGRAMS_KEPT).exclude(programs={}).update(
-        programs={}
-    )
-    HostUsage.objects.filter(minute__lt=now - _USAGE_KEPT).delete()
+    HostUsage.objects.filter(minute__lt=database.now() - _USAGE_KEPT).delete()
     return retention.purge(FollowedEvent.objects.all())
+
+
+def empty_usage(since: datetime | None = None) -> datetime:
+    """Forget what each program has used in minutes that are over an hour old; return the end of these.
+
+    ``since`` is the end of the last time: without it the minutes of a whole day are looked through.
+    """
+    end = database.now() - _USAGE_OF_PROGRAMS_KEPT
+    minutes = HostUsage.objects.filter(minute__lt=end).exclude(programs={})
+    (minutes.filter(minute__gte=since) if since else minutes).update(programs={})
+    return end
 
 
 def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:

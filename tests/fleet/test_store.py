@@ -121,6 +121,18 @@ def test_link_and_usage_are_written(host: int) -> None:
     assert usage.programs == {"1": [1.5, 10], "2": [2.0, 5]}
 
 
+def test_usage_of_programs_is_forgotten_after_an_hour(host: int) -> None:
+    minutes = [5, 65, 75]
+    usage = [UsageOfHost(NOW - timedelta(minutes=age), {1: Usage(1.0, 1)}) for age in minutes]
+    store.write("a", {host: Heard(usage=usage)})
+    used = {"1": [1.0, 1]}
+    end = store.empty_usage(NOW - timedelta(minutes=70))
+    assert [row.programs for row in HostUsage.objects.all()] == [used, {}, used]
+    assert timedelta() <= end - (NOW - timedelta(hours=1)) < timedelta(minutes=5)
+    store.empty_usage()
+    assert [row.programs for row in HostUsage.objects.all()] == [used, {}, {}]
+
+
 def test_times_are_written_by_the_clock_of_the_database(host: int, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = Heard(link={"since": NOW, "heard_at": NOW}, usage=[UsageOfHost(NOW, {1: Usage(1.0, 1)})])
     monkeypatch.setattr(database, "clock_ahead", lambda: timedelta(hours=-1))
@@ -150,7 +162,7 @@ def test_old_events_and_usage_are_removed(host: int, settings: LazySettings) -> 
     store.write("a", {host: Heard(usage=usage)})
     assert store.purge() == 3
     assert numbers() == [4, 5, 6]
-    assert [row.programs for row in HostUsage.objects.all()] == [{"1": [1.0, 1]}, {}]
+    assert HostUsage.objects.count() == 2
     settings.EVENTS_MOST = 100
     FollowedEvent.objects.filter(number=4).update(at=NOW - timedelta(days=11))
     assert store.purge() == 1
