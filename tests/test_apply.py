@@ -233,6 +233,39 @@ def test_an_invalid_request_is_a_sentence(api: Api, body: dict[str, Any], senten
     assert api.refused(ROUTE, body) == sentence
 
 
+def test_all_programs_that_break_a_rule_are_named(api: Api) -> None:
+    taken = api.add(name="taken", port_range={"start": 41000, "end": 41004})
+    answer = unsuccessful(
+        api,
+        400,
+        program("fine"),
+        program("lazy", lazy_load=True, boot=True),
+        program("overlapping", port_range={"start": 41004, "end": 41005}),
+        program("alone", depends_on=[{"program": each, "condition": "started"} for each in ("x", "y")]),
+        program("both", lazy_load=True, boot=True, port_param="-p"),
+    )
+    lazy = "Field 'lazy_load' can't be combined with boot: true"
+    missing = "Program 'alone': Field 'depends_on' names a program that does not exist:"
+    assert answer["error"] == f"Program 'lazy': {lazy}"
+    assert answer["errors"] == {
+        "programs.1.lazy_load": [f"Program 'lazy': {lazy}"],
+        "programs.2.port_start": [
+            "Program 'overlapping': Port range overlaps with program 'taken' [41000-41004]"
+        ],
+        "programs.3.depends_on": [f"{missing} 'x'", f"{missing} 'y'"],
+        "programs.4.lazy_load": [f"Program 'both': {lazy}"],
+        "programs.4.port_param": ["Program 'both': port_param requires port_range to be set"],
+    }
+    answer = unsuccessful(api, 400, program("a", id=taken), program("b"), program("c", id=taken + 1000))
+    assert list(answer["errors"]) == ["programs.0.id"]
+    circle = [
+        program(one, depends_on=[{"program": other, "condition": "started"}])
+        for one, other in ("ab", "bc", "cb")
+    ]
+    answer = unsuccessful(api, 400, *circle)
+    assert list(answer["errors"]) == ["programs.1.depends_on", "programs.2.depends_on"]
+
+
 def test_ids_are_chosen_once(api: Api) -> None:
     taken = api.add(name="taken")
     answer = unsuccessful(api, 400, program("new", id=taken))
