@@ -349,9 +349,13 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
         program("changed", boot=True, description="former"),
         program("removed", environment={"A": "1"}, webhooks={"urls": ["https://example.com/a"]}),
         program("apart"),
+        program("halted", boot=True),
+        program("paused", boot=True),
     ]
     first = applied(api, *before, set="back", wait=True)
     known = ids(first)
+    for name in ("halted", "paused"):
+        api.ok(f"programs/{known[name]}/stop")
     for name in ("removed", "apart"):
         api.ok(f"programs/{known[name]}/start", {"wait": True})
     secret = api.ok(f"programs/{known['removed']}/webhooks/rotate-secret", {})["secret"]
@@ -363,6 +367,7 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
         program("changed", FAILING, boot=True, start_retries=0),
         program("apart", labels={"a": "b"}),
         program("new", boot=True),
+        program("paused", boot=True, enabled=False),
         set="back",
         prune=True,
         wait=True,
@@ -377,6 +382,8 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
     for name in ("changed", "removed"):
         api.until(known[name], "running")
     assert api.pid(known["apart"]) == apart
+    # What had been stopped before stays so, though it has `boot`.
+    assert [api.word(known[name]) for name in ("halted", "paused")] == ["stopped", "stopped"]
     with closing(sqlite3.connect(stack.folder / "db.sqlite3")) as database:
         query = "SELECT secret FROM daemon_programs_webhooksecret WHERE program_id = ?"
         assert database.execute(query, (known["removed"],)).fetchone() == (secret,)
