@@ -409,6 +409,23 @@ def test_time_out_says_who_is_not_ready_and_keeps_what_others_have_changed(api: 
     assert api.get(f"programs/{id}").json()["program"]["description"] == "by hand"
 
 
+def test_a_stack_that_is_stopped_meanwhile_is_no_matter_of_the_programs(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    answers: list[dict[str, Any]] = []
+    never = program("never", boot=True, ready={"port": free_port()})
+    body = {"wait": True, "timeout": 60, "rollback": True}
+    waits = threading.Thread(target=lambda: answers.append(unsuccessful(api, 503, never, **body)))
+    waits.start()
+    (id,) = eventually(lambda: [each["id"] for each in everything(own_stack.api) if each["name"] == "never"])
+    own_stack.api.until(id, "running")
+    assert own_stack.stop() == 0
+    waits.join(30)
+    assert answers[0]["code"] == "shutting_down"
+    assert answers[0]["error"] == (
+        "The stack is being stopped; the programs are changed, and may not be ready"
+    )
+
+
 def test_wait_tells_of_instances_and_of_programs_that_wait(api: Api) -> None:
     crew = shell("test $SUPERVISOR_PROCESS_NAME = instance_0 && exec sleep 1000; exit 4")
     answer = unsuccessful(

@@ -43,7 +43,8 @@ def apply(wish: Wish, options: Options) -> dict[str, Any]:
 
     With ``dry_run`` return the plan with the present revision, and change nothing. Raise Conflict if the
     present one is not that of the options, or a program belongs to another set. With ``wait`` raise
-    DidNotStart or WaitTimedOut if a program does not become ready.
+    DidNotStart or WaitTimedOut if a program does not become ready, and ShuttingDown if the stack is being
+    stopped meanwhile.
     """
     if options.dry_run:
         with write_transaction():
