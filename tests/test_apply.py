@@ -2,10 +2,8 @@
 
 import os
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from daemon_programs.maintenance.sets.awaiting import AwaitedPrograms
 from daemon_programs.maintenance.sets.changes import Change
 from daemon_programs.maintenance.sets.planning import Action, Plan, Step, Wish
 from daemon_programs.models import Program
+from tests import database
 from tests.processes import LONG_RUNNING, shell
 from tests.program_sets import SET, done
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port, temporary_stack
@@ -384,9 +383,9 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
     assert api.pid(known["apart"]) == apart
     # What had been stopped before stays so, though it has `boot`.
     assert [api.word(known[name]) for name in ("halted", "paused")] == ["stopped", "stopped"]
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3")) as database:
+    with database.opened(stack.folder) as rows:
         query = "SELECT secret FROM daemon_programs_webhooksecret WHERE program_id = ?"
-        assert database.execute(query, (known["removed"],)).fetchone() == (secret,)
+        assert rows.execute(query, (known["removed"],)).fetchone() == (secret,)
 
 
 def test_time_out_says_who_is_not_ready_and_keeps_what_others_have_changed(api: Api) -> None:
