@@ -113,7 +113,7 @@ class FakeSupervisord:
         if method == "states":
             return {
                 "boot": "b", "number": 1, "at": 0.0, "pid": 1, "programs": {}, "names": [],
-                "orphans": {}, "stack": STACK, "unclaimed": [],
+                "orphans": {}, "stack": STACK, "unclaimed": [], "is_ending": False,
             }  # fmt: skip
         if method in ("remove", "write_input", "recorded"):
             return None
