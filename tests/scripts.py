@@ -24,7 +24,6 @@ LOADED = (
     "django.db.models",
     "django.template.engine",
     "django.views.debug",
-    "environs",
     "picklefield",
     "prometheus_client",
     "psutil",

@@ -254,7 +254,7 @@ def schema() -> Any:
 
 
 def lightened(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with few fields where all of them, which are sent one by one, would take long."""
+    """The document without what takes long to generate, and which other tests send."""
     schemas = document["components"]["schemas"]
     few = ("name", "command", "user", "enabled", "labels", "set")
     for name, schema in (
@@ -270,6 +270,9 @@ def lightened(document: dict[str, Any]) -> dict[str, Any]:
     placed = schemas["PlacedLaunchRequest"]["properties"]
     shown = ("command", "user", "name", "autorestart", "hosts", "wait", "timeout")
     schemas["PlacedLaunchRequest"]["properties"] = {each: placed[each] for each in shown}
+    # To compile a pattern for so long a text takes a second, and certificates are exchanged before sending.
+    for body in ("HostAddRequest", "HostEditRequest", "JoinRequest"):
+        del schemas[body]["properties"]["ca"]["pattern"]
     return document
 
 

@@ -1,5 +1,6 @@
 """Clients of drills, which check each response against the OpenAPI document."""
 
+import copy
 import threading
 from collections import Counter
 from functools import cache
@@ -13,7 +14,12 @@ from tests.stack import Stack
 
 
 def strict_document() -> dict[str, Any]:
-    """Return the document that stacks serve, without additional properties in responses."""
+    """Return a copy of the document that stacks serve, without additional properties in responses."""
+    return copy.deepcopy(_document())
+
+
+@cache
+def _document() -> dict[str, Any]:
     document: dict[str, Any] = SchemaGenerator().get_schema(public=True)
     for component in document["components"]["schemas"].values():
         if component.get("type") == "object":

@@ -163,6 +163,13 @@ def test_the_rules_of_fields_are_those_of_the_model(hub: Api, stack: Stack) -> N
     }
     assert errors(hub, "hosts/add", body(stack, nme="x")) == {"nme": ["Unknown field 'nme'"]}
     assert list(errors(hub, "hosts/edit/web-1", {"name": "web-2"})) == ["name"]
+    unreadable = body(stack, "web-2", ca="\0")
+    for route, host in (
+        ("add", unreadable),
+        ("join", {**unreadable, "code": "x"}),
+        ("edit/web-1", {"ca": "\0"}),
+    ):
+        assert errors(hub, f"hosts/{route}", host) == {"ca": ["Field 'ca' must not contain NUL characters"]}
 
 
 def test_an_edit_changes_what_is_given(hub: Api, stack: Stack) -> None:
