@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hoody_site.environment import InvalidValueError
+from environs import ValidationError
 
 _PATIENCE_SECONDS = 20  # of a statement that waits for others, as with SQLite
 _REACHED_SECONDS = 5  # within which a server answers, or counts as away
@@ -15,7 +15,7 @@ def check_database_url(url: str) -> None:
     """Refuse what is no address of a PostgreSQL database. The message shows no part of it, as a password."""
     _check(url, ("postgres", "postgresql"), "postgres://user:password@host/database")
     if not urlsplit(url).path.strip("/"):
-        raise InvalidValueError("must name a database, as in postgres://user:password@host/database")
+        raise ValidationError("must name a database, as in postgres://user:password@host/database")
 
 
 def check_broker_url(url: str) -> None:
@@ -30,7 +30,7 @@ def _check(url: str, schemes: tuple[str, ...], example: str) -> None:
     except ValueError:
         is_usable = False
     if not is_usable:
-        raise InvalidValueError(f"must be an address such as {example}")
+        raise ValidationError(f"must be an address such as {example}")
 
 
 def sqlite(file: Path) -> dict[str, Any]:

@@ -8,30 +8,32 @@ import ipaddress
 import os
 import re
 import secrets
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from environs import Env, EnvValidationError, ValidationError
 
 from hoody_daemon import __version__, installation
 from hoody_site import engines
-from hoody_site.environment import InvalidValueError, boolean, integer, items
 
 BASE_DIR = installation.PROJECT
 
 VERSION = __version__
 COMMAND = installation.command()  # for messages that tell people what to type
 
+env = Env(eager=False, prefix="DAEMON_")
+
 
 def _absolute(path: str) -> Path:
     if not path.startswith("/"):
-        raise InvalidValueError("must be an absolute path")
+        raise ValidationError("must be an absolute path")
     return Path(os.path.normpath(path))
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})", text)
     if not match or not 1 <= int(match[2]) <= 65535:
-        raise InvalidValueError("must be host:port, such as 127.0.0.1:8000")
+        raise ValidationError("must be host:port, such as 127.0.0.1:8000")
     return match[1], int(match[2])
 
 
@@ -40,7 +42,7 @@ def _networks(texts: list[str]) -> None:
         try:
             ipaddress.ip_network(text)
         except ValueError:
-            raise InvalidValueError(
+            raise ValidationError(
                 f"must be addresses or networks with commas between them; '{text}' is none"
             ) from None
 
@@ -48,7 +50,7 @@ def _networks(texts: list[str]) -> None:
 def _between(low: int, high: int) -> Any:
     def check(value: int) -> None:
         if not low <= value <= high:
-            raise InvalidValueError(f"must be between {low} and {high}")
+            raise ValidationError(f"must be between {low} and {high}")
 
     return check
 
@@ -59,92 +61,86 @@ def _each(pattern: str, label: str) -> Any:
     def check(values: list[str]) -> None:
         for value in values:
             if not re.fullmatch(pattern, value):
-                raise InvalidValueError(f"must be {label} with commas between them; '{value}' is none")
+                raise ValidationError(f"must be {label} with commas between them; '{value}' is none")
 
     return check
 
 
-def _read(
-    name: str,
-    parse: Callable[[str], Any],
-    default: Any,
-    *,
-    validate: Callable[[Any], object] = lambda value: None,
-) -> Any:
+def _read(name: str, kind: str, default: Any, **options: Any) -> Any:
     """Return the value of a variable; its default if it is missing, empty or not valid."""
-    variable = f"DAEMON_{name}"
-    DOCUMENTED.append(variable)
-    text = os.environ.get(variable, "")
-    if text == "":
+    DOCUMENTED.append(f"DAEMON_{name}")
+    if os.environ.get(f"DAEMON_{name}", "") == "":
         return default
-    try:
-        value = parse(text)
-        validate(value)
-    except InvalidValueError as problem:
-        ENVIRONMENT_PROBLEMS[variable] = [str(problem)]
-        return default
-    return value
+    value = getattr(env, kind)(name, **options)
+    return default if value is None else value
 
 
 # The plugin gets these paths through supervisord's configuration, which would expand other characters, or
 # split or cut the path at them.
 _SAFE_PATH = r"/[^\s%;#'\"\\,]*"
 DOCUMENTED: list[str] = []  # all variables, for the check of unknown names and the test of docs/settings.md
-ENVIRONMENT_PROBLEMS: dict[str, list[str]] = {}  # what is wrong with a variable, by its name
 
 # Environment
 
 STATE_DIR = _absolute(str(installation.default_state_folder()))
-if raw_state_dir := _read("STATE_DIR", str, "", validate=_absolute):
+if raw_state_dir := _read("STATE_DIR", "str", "", validate=_absolute):
     STATE_DIR = _absolute(raw_state_dir)
 BIND_HOST, BIND_PORT = "127.0.0.1", 8000
-if raw_bind := _read("BIND", str, "", validate=_host_and_port):
+if raw_bind := _read("BIND", "str", "", validate=_host_and_port):
     BIND_HOST, BIND_PORT = _host_and_port(raw_bind)
-DEBUG = _read("DEBUG", boolean, False)
-THREADS = _read("THREADS", integer, 64, validate=_between(8, 512))
-STREAMS = _read("STREAMS", integer, 500, validate=_between(1, 5000))
+DEBUG = _read("DEBUG", "bool", False)
+THREADS = _read("THREADS", "int", 64, validate=_between(8, 512))
+STREAMS = _read("STREAMS", "int", 500, validate=_between(1, 5000))
 PASSED_ENVIRONMENT = _read(
-    "PASS_ENVIRONMENT", items, [], validate=_each("[A-Za-z_][A-Za-z0-9_]*", "names of variables")
+    "PASS_ENVIRONMENT", "list", [], validate=_each("[A-Za-z_][A-Za-z0-9_]*", "names of variables")
 )
-ALLOWED_USERS = _read("ALLOWED_USERS", items, [], validate=_each(r"[^\s%;#'\"\\:/]+", "names of users"))
-WORK_ROOTS = _read("WORK_ROOTS", items, [], validate=_each(_SAFE_PATH, "absolute paths"))
-LOG_ROOTS = _read("LOG_ROOTS", items, [], validate=_each(_SAFE_PATH, "absolute paths"))
-KIT_ROOT = _read("KIT_ROOT", str, "/hoody/plugins", validate=_absolute)
+ALLOWED_USERS = _read("ALLOWED_USERS", "list", [], validate=_each(r"[^\s%;#'\"\\:/]+", "names of users"))
+WORK_ROOTS = _read("WORK_ROOTS", "list", [], validate=_each(_SAFE_PATH, "absolute paths"))
+LOG_ROOTS = _read("LOG_ROOTS", "list", [], validate=_each(_SAFE_PATH, "absolute paths"))
+KIT_ROOT = _read("KIT_ROOT", "str", "/hoody/plugins", validate=_absolute)
 EXTRA_HOSTS = _read(
-    "ALLOWED_HOSTS", items, [], validate=_each(r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", "host names")
+    "ALLOWED_HOSTS", "list", [], validate=_each(r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", "host names")
 )
 CSRF_TRUSTED_ORIGINS = _read(
     "CSRF_TRUSTED_ORIGINS",
-    items,
+    "list",
     [],
     validate=_each(r"https?://[^/\s]+", "origins such as https://daemon.example.com"),
 )
-EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", integer, 600, validate=_between(0, 30 * 86400))
-EVENTS_MOST = _read("EVENTS_MOST", integer, 100_000, validate=_between(1000, 10_000_000))
-EVENTS_DAYS = _read("EVENTS_DAYS", integer, 30, validate=_between(1, 3650))
-HTTPS = _read("HTTPS", boolean, False)
+EPHEMERAL_RETENTION = _read("EPHEMERAL_RETENTION", "int", 600, validate=_between(0, 30 * 86400))
+EVENTS_MOST = _read("EVENTS_MOST", "int", 100_000, validate=_between(1000, 10_000_000))
+EVENTS_DAYS = _read("EVENTS_DAYS", "int", 30, validate=_between(1, 3650))
+HTTPS = _read("HTTPS", "bool", False)
 # Proxies whose X-Forwarded-For is believed. Without any, with HTTPS: those on loopback.
 TRUSTED_PROXIES = [
-    ipaddress.ip_network(text) for text in _read("TRUSTED_PROXIES", items, [], validate=_networks)
+    ipaddress.ip_network(text) for text in _read("TRUSTED_PROXIES", "list", [], validate=_networks)
 ]
 # Hosts that probes may lead to, in addition to loopback. The prober gets them as an argument.
 PROBE_HOSTS = _read(
     "PROBE_HOSTS",
-    items,
+    "list",
     [],
     validate=_each(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]+(/\d{1,3})?", "hosts, addresses or networks"),
 )
-METRICS_OPEN = _read("METRICS_OPEN", boolean, False)
-WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", boolean, False)
-WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", str, None, validate=_absolute)
+METRICS_OPEN = _read("METRICS_OPEN", "bool", False)
+WEBHOOKS_DEVELOPMENT = _read("WEBHOOKS_DEVELOPMENT", "bool", False)
+WEBHOOKS_CA_FILE = _read("WEBHOOKS_CA_FILE", "str", None, validate=_absolute)
 # They hold passwords: neither is ever logged or shown.
-DATABASE_URL = _read("DATABASE_URL", str, "", validate=engines.check_database_url)
-BROKER_URL = _read("BROKER_URL", str, "", validate=engines.check_broker_url)
-HUB_DATABASE_URL = _read("HUB_DATABASE_URL", str, "", validate=engines.check_database_url)
+DATABASE_URL = _read("DATABASE_URL", "str", "", validate=engines.check_database_url)
+BROKER_URL = _read("BROKER_URL", "str", "", validate=engines.check_broker_url)
+HUB_DATABASE_URL = _read("HUB_DATABASE_URL", "str", "", validate=engines.check_database_url)
 # The key that encrypts the tokens of hosts. One that isn't given is made when it is first needed.
-raw_hosts_key = _read("HOSTS_KEY_FILE", str, "", validate=_absolute)
+raw_hosts_key = _read("HOSTS_KEY_FILE", "str", "", validate=_absolute)
 HOSTS_KEY_IS_GIVEN = bool(raw_hosts_key)
 
+try:
+    env.seal()
+    ENVIRONMENT_PROBLEMS: dict[str, list[str]] = {}
+except EnvValidationError as problem:
+    ENVIRONMENT_PROBLEMS = {
+        name: list(messages)
+        for name, messages in cast("dict[str, list[str]]", problem.error_messages).items()
+    }
 UNKNOWN_VARIABLES = sorted(
     name for name in os.environ if name.startswith("DAEMON_") and name not in DOCUMENTED
 )

@@ -24,6 +24,7 @@ LOADED = (
     "django.db.models",
     "django.template.engine",
     "django.views.debug",
+    "environs",
     "picklefield",
     "prometheus_client",
     "psutil",

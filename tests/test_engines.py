@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from environs import ValidationError
 
 from hoody_site import engines
-from hoody_site.environment import InvalidValueError
 from tests import database
 from tests.processes import shell
 from tests.servers import MISSING, Postgresql, Redis, are_installed, running
@@ -34,7 +34,7 @@ PASSWORD = "s3cret-of-the-database"
     ],
 )
 def test_what_is_no_address_of_a_database_is_refused_without_a_word_of_it(url: str) -> None:
-    with pytest.raises(InvalidValueError) as refused:
+    with pytest.raises(ValidationError) as refused:
         engines.check_database_url(url)
     assert PASSWORD not in str(refused.value)
     assert "postgres://user:password@host/database" in str(refused.value)
@@ -42,7 +42,7 @@ def test_what_is_no_address_of_a_database_is_refused_without_a_word_of_it(url: s
 
 @pytest.mark.parametrize("url", ["", "http://host", f"amqp://u:{PASSWORD}@host/0", "redis://host:0/1"])
 def test_what_is_no_address_of_a_broker_is_refused_without_a_word_of_it(url: str) -> None:
-    with pytest.raises(InvalidValueError) as refused:
+    with pytest.raises(ValidationError) as refused:
         engines.check_broker_url(url)
     assert PASSWORD not in str(refused.value)
     assert "redis://host:6379/0" in str(refused.value)

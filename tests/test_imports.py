@@ -8,7 +8,7 @@ import pytest
 from tests import database
 from tests.stack import eventually, temporary_stack
 
-DJANGO = ("django", "daemon_programs.models", "hoody_site.settings")
+DJANGO = ("django", "environs", "daemon_programs.models", "hoody_site.settings")
 WEB = ("rest_framework.views", "drf_spectacular.openapi", "gunicorn", "whitenoise", "yaml", "hoody_site.urls")
 SERVERS = ("psycopg.pq", "psycopg_pool", "redis", "dj_database_url")  # other engines than the embedded ones
 HOSTS = ("aiohttp", "cryptography", "fleet.client", "fleet.following.follower")  # of those that a hub has
