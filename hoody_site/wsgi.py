@@ -14,7 +14,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
 
 # Django REST framework loads these wherever they are installed: the driver alone takes 10 MB of memory.
-for _unused in ("requests",) if settings.DATABASE_URL else ("requests", "psycopg"):
+_has_postgresql = settings.DATABASE_URL or settings.HUB_DATABASE_URL
+for _unused in ("requests",) if _has_postgresql else ("requests", "psycopg"):
     sys.modules.setdefault(_unused, cast("ModuleType", None))  # an import of it fails as if it were missing
 _django = get_wsgi_application()
 
