@@ -8,6 +8,8 @@ import contextlib
 import os
 import random
 import statistics
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,13 +29,21 @@ from tests.drills.view_of_hosts import HEALED_SECONDS, View
 from tests.fleet import hubs
 from tests.fleet.network import is_possible, network
 from tests.processes import LONG_RUNNING
-from tests.stack import Stack, eventually, temporary_folder, temporary_stack
+from tests.stack import PROJECT, Stack, eventually, temporary_folder, temporary_stack
 
 HOSTS = 5 if ROUNDS > 1 else 2
 FAULTS = 5 * ROUNDS if ROUNDS > 1 else len(BRIEF_KINDS)
 TWO_AT_ONCE = 0.2 if ROUNDS > 1 else 0  # so many of the faults are joined by another one
 PROGRAMS = 3
 STEADY = "steady"  # the name of programs that no one touches; others are changed
+
+RECORD_FOR_LONG = """
+import time
+from fleet import database
+with database.recording():
+    print("records", flush=True)
+    time.sleep(100)
+"""
 
 pytestmark = pytest.mark.skipif(not servers.are_installed(), reason=servers.MISSING)
 
@@ -85,6 +95,24 @@ def test_whatever_is_unplugged_or_killed_the_view_is_right_again(world: World) -
     print(f"DRILL_SEED={SEED}")
     with explained(world.hubs[0]), explained(world.hubs[1]):
         _run(world)
+
+
+def test_hub_that_is_cut_off_in_a_transaction_keeps_no_other_from_writing(world: World) -> None:
+    one, other = world.hubs
+    machine = world.machines[one]
+    command = [*machine.prefix, sys.executable, "manage.py", "shell", "-v", "0", "-c", RECORD_FOR_LONG]
+    with subprocess.Popen(command, cwd=PROJECT, env=one.env, stdout=subprocess.PIPE, text=True) as recording:
+        try:
+            assert recording.stdout is not None
+            assert recording.stdout.readline() == "records\n"
+            machine.unplug()
+            began = time.monotonic()
+            hubs.run(other, "from fleet import database\nwith database.recording(): pass")
+            print(f"   after {time.monotonic() - began:.1f} s", flush=True)
+            assert time.monotonic() - began < HEALED_SECONDS
+        finally:
+            machine.plug_in()
+            recording.kill()
 
 
 def _run(world: World) -> None:
