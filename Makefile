@@ -36,7 +36,7 @@ types: $(VENV)/.installed-dev ## Check types with mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev ## Run the unit and end-to-end tests; the latter start real stacks
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(TEST_ORDER)
+	$(BIN)/python -m pytest --cache-clear -n $(TEST_PROCESSES) $(TEST_ORDER) || $(BIN)/python -m tests.again $$?
 
 test-postgres: $(VENV)/.installed-dev ## Run the tests with PostgreSQL and Redis, which they start
 	$(BIN)/python -m tests.servers -n $(TEST_PROCESSES) $(TEST_ORDER)

@@ -1,22 +1,22 @@
 """The WSGI application that gunicorn serves."""
 
 import os
-import sys
 from collections.abc import Iterable
 from email.utils import formatdate
 from io import BytesIO
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from daemon_programs import optional
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hoody_site.settings")
 
-# Django REST framework loads these wherever they are installed: the driver alone takes 10 MB of memory.
-_has_postgresql = settings.DATABASE_URL or settings.HUB_DATABASE_URL
-for _unused in ("requests",) if _has_postgresql else ("requests", "psycopg"):
-    sys.modules.setdefault(_unused, cast("ModuleType", None))  # an import of it fails as if it were missing
+# Django REST framework loads these wherever they are installed: the driver alone takes 10 MB of memory. A
+# database loads its driver itself.
+with optional.without("requests", "psycopg"):
+    import rest_framework.compat  # noqa: F401
 _django = get_wsgi_application()
 
 # This import needs Django to be set up.

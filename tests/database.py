@@ -36,7 +36,9 @@ class Database:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a statement with ``?`` for each parameter; return the cursor."""
-        return self._connection.execute(sql if self._is_file else sql.replace("?", "%s"), parameters)
+        if not self._is_file:
+            sql = sql.replace("%", "%%").replace("?", "%s")
+        return self._connection.execute(sql, parameters)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Return rows by the names of their columns."""

@@ -72,7 +72,9 @@ def edit_host(name: str, values: dict[str, Any], *, user: str, check: bool) -> H
 def remove_host(name: str, *, user: str) -> str:
     """Remove a host, with all that was kept of it, and return its name. The host itself goes on."""
     host = get_host(name)
-    with database.atomic():
+    with database.recording():
+        # What others write of the host at this moment can't be committed before it is gone, and fails then.
+        Host.objects.select_for_update().filter(pk=host.pk).first()
         host.delete()
     logger.info("The host '%s' was removed by %s", name, user)
     return name

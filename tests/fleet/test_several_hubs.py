@@ -101,6 +101,49 @@ def test_hosts_of_a_hub_that_dies_are_taken_over_and_nothing_is_lost(site: Site)
     site.until_right()
 
 
+REMOVE_WHILE_A_FOLLOWER_WRITES = """
+import threading
+from django.db import IntegrityError, connections
+from fleet.database import alias
+from fleet.models import FollowedProgram, Host
+from fleet.registry import hosts
+
+def follow():
+    try:
+        FollowedProgram.objects.create(
+            host_id=id, program_id=1, name="late", enabled=True, state="running", labels={{}}, document={{}}
+        )
+    except IntegrityError:
+        print("refused")
+    connections.close_all()
+
+def interrupt(execute, sql, *arguments):
+    if sql.startswith('DELETE FROM "fleet_host"'):
+        follower.start()
+        follower.join(1)
+    return execute(sql, *arguments)
+
+id = Host.objects.get(name={name!r}).pk
+follower = threading.Thread(target=follow)
+with connections[alias()].execute_wrapper(interrupt):
+    hosts.remove_host({name!r}, user="admin")
+follower.join()
+print("removed", not Host.objects.filter(pk=id).exists())
+"""
+
+
+def test_host_is_removed_while_another_process_writes_of_it(site: Site) -> None:
+    hubs.add_host(site.hubs[0], site.host, "brief", url="http://127.0.0.1:9")
+    printed = hubs.run(site.hubs[0], REMOVE_WHILE_A_FOLLOWER_WRITES.format(name="brief"))
+    assert printed.splitlines() == ["refused", "removed True"]
+
+
+def test_hosts_are_served_beside_an_embedded_database(site: Site) -> None:
+    api = site.hubs[0].api
+    assert {each["name"] for each in api.get("hosts").json()["hosts"]} == set(NAMES)
+    assert api.get("fleet/status").status_code == 200
+
+
 def test_nothing_is_lost_while_the_database_is_away(site: Site) -> None:
     site.postgresql.stop()
     site.turn()
