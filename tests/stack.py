@@ -224,7 +224,12 @@ class Stack:
         reaper.remember(self.folder)
         if self.is_set_up and not self.folder.exists() and not _RESTRICTED & self.environment.keys():
             copy_of_first_start(self.folder)
-        elif database.POSTGRES:
+        else:
+            self.make_database()
+
+    def make_database(self) -> None:
+        """Make its database on the server of the tests, if there is one, before it is first used."""
+        if database.POSTGRES:
             database.create(self.folder)
 
     def _is_up(self) -> bool:
@@ -277,6 +282,7 @@ class Stack:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the project, or a script."""
+        self.make_database()
         if not _IS_MEASURED:
             return scripts.run(self.env, PROJECT, *arguments)
         return subprocess.run(
@@ -368,6 +374,7 @@ def copy_of_first_start(folder: Path) -> None:
     (folder / "secret-key").write_text(secrets.token_urlsafe(50) + "\n")
     (folder / "api-token").write_text(token + "\n")
     if database.POSTGRES:
+        database.drop(folder)  # a command may have made it
         database.create(folder, template=_first_start())
     with database.opened(folder) as copy:
         digest = hashlib.sha256(token.encode()).hexdigest()

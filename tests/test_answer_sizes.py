@@ -43,7 +43,7 @@ def test_answer_has_at_most_four_mebibytes(api: Api, log: Path, content: bytes) 
     id = api.add(stdout_logfile=str(log))
     began = time.monotonic()
     answer = api.get(f"programs/{id}/logs", lines=10000)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert answer.status_code == 200
     assert len(answer.content) <= LIMIT
     told = answer.json()
@@ -62,7 +62,7 @@ def test_page_is_bounded_too(api: Api, log: Path) -> None:
     page = api.session.get(
         f"{api.base}/programs/{id}/logs", params={"lines": 10000}, headers={"Accept": "text/html"}, timeout=60
     )
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert len(page.content) < LIMIT

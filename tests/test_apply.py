@@ -2,10 +2,8 @@
 
 import os
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from daemon_programs.maintenance.sets.awaiting import AwaitedPrograms
 from daemon_programs.maintenance.sets.changes import Change
 from daemon_programs.maintenance.sets.planning import Action, Plan, Step, Wish
 from daemon_programs.models import Program
+from tests import database
 from tests.processes import LONG_RUNNING, shell
 from tests.program_sets import SET, done
 from tests.stack import OWN_USER, Api, Stack, eventually, free_port, temporary_stack
@@ -344,9 +343,9 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
     for name in ("changed", "removed"):
         api.until(known[name], "running")
     assert api.pid(known["apart"]) == apart
-    with closing(sqlite3.connect(stack.folder / "db.sqlite3")) as database:
+    with database.opened(stack.folder) as rows:
         query = "SELECT secret FROM daemon_programs_webhooksecret WHERE program_id = ?"
-        assert database.execute(query, (known["removed"],)).fetchone() == (secret,)
+        assert rows.execute(query, (known["removed"],)).fetchone() == (secret,)
 
 
 def test_time_out_says_who_is_not_ready_and_keeps_what_others_have_changed(api: Api) -> None:
@@ -393,20 +392,15 @@ def test_a_program_that_is_stopped_before_it_has_run_is_not_ready() -> None:
 # As a whole
 
 
-def test_killed_api_leaves_all_or_nothing_and_lists_are_applied_fast() -> None:
+def test_killed_api_leaves_all_or_nothing() -> None:
     many = [program(f"p{number:03}", environment={"N": str(number)}) for number in range(200)]
     with temporary_stack() as stack:
         api = stack.start().api
         before = everything(api)
         _kill_in_the_middle(stack, many)
         assert everything(stack.api) == before
-        began = time.monotonic()
         assert applied(api, *many, set="many")["counts"]["create"] == 200
-        assert time.monotonic() - began < 5
-        began = time.monotonic()
         assert applied(api, *many, set="many")["counts"]["unchanged"] == 200
-        assert time.monotonic() - began < 1
-
         made = everything(api)
         changed = [{**each, "command": "sleep 3000"} for each in many]
         _kill_in_the_middle(stack, changed)

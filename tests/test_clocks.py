@@ -126,7 +126,7 @@ def test_guard_of_the_queue_waits_by_a_steady_clock() -> None:
     request = run_queue.StopRequest()
     began = time.monotonic()
     assert request.wait(0.3) is False
-    assert 0.3 <= time.monotonic() - began < 2
+    assert 0.3 <= time.monotonic() - began < 10
     request.set()
     assert request.wait(60) is True
     assert request.is_set() is True

@@ -393,7 +393,7 @@ def test_what_is_no_longer_wanted_is_cancelled(
     id = webhook_programs.add(api, receiver.url(), retry=5, events=["STARTING", "RUNNING"])
     start(api, id)
     receiver.until(1)
-    api.until(id, "running")
+    eventually(lambda: len(webhook_programs.deliveries(api, id)) == 2)
     api.ok(f"programs/edit/{id}", change)
     first, second = settled(api, id, 2)
     number = len(receiver.received)

@@ -13,6 +13,7 @@ import pytest
 from environs import ValidationError
 
 from hoody_site import engines
+from tests import database
 from tests.processes import shell
 from tests.servers import MISSING, Postgresql, Redis, are_installed, running
 from tests.stack import Stack, eventually, temporary_stack
@@ -134,6 +135,7 @@ def test_stack_runs_on_both_and_tells_no_password(stack: Stack) -> None:
 
 
 @pytest.mark.stack
+@database.on_embedded
 def test_backup_of_one_engine_is_restored_with_the_other(
     servers: Servers, stack: Stack, tmp_path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_backup_of_one_engine_is_restored_with_the_other(
 
 
 @pytest.mark.stack
+@database.on_embedded
 def test_database_is_moved_there_and_back(servers: Servers) -> None:
     with temporary_stack() as stack:
         id = stack.start().api.add(name="moves", boot=True)

@@ -33,7 +33,7 @@ from hoody_site.access.attempts import client_address
 from tests.stack import PROJECT, Api, Stack
 
 LENGTH = 10_000
-MOST_SECONDS = 0.1
+MOST_SECONDS = 0.3  # of the processor, which others disturb; what is quadratic takes more
 # Beginnings, what is repeated, and ends that make a match fail at the last moment.
 BEGINNINGS = ("", "2026-01-31T", "[", '"', "\x1b[", "https://")
 REPEATED = ("a", "0", " ", ".", "T", "\\", "'", ";", "a.", "T ", "\x1b]", "a-", "0-0")

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tests import database
 from tests.stack import eventually, temporary_stack
 
 DJANGO = ("django", "environs", "daemon_programs.models", "hoody_site.settings")
@@ -89,6 +90,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
+@database.on_embedded
 @pytest.mark.skipif("COVERAGE_FOLDER" in os.environ, reason="what measures imports modules itself")
 @pytest.mark.parametrize("name", UNUSED)
 def test_process_imports_nothing_that_it_has_no_use_for(modules: dict[str, list[str]], name: str) -> None:

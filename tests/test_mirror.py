@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from daemon_programs.maintenance.mirror import Mirror, to_text
+from tests import database
 from tests.processes import started
 from tests.stack import PROJECT, Api, Stack, eventually
 
@@ -62,7 +63,8 @@ def test_file_has_its_form(api: Api, file: Path) -> None:
 
 def test_file_is_for_its_owner_only(api: Api, file: Path) -> None:
     api.add()
-    for name in ("programs.json", "programs.default.json", "db.sqlite3", "api-token", "secret-key"):
+    names = ["programs.json", "programs.default.json", "api-token", "secret-key"]
+    for name in names if database.POSTGRES else [*names, "db.sqlite3"]:
         assert stat.S_IMODE(file.with_name(name).stat().st_mode) == 0o600, name
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 

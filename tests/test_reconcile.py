@@ -183,7 +183,7 @@ DAMAGE = {
     "no text": ("command", "'unclosed"),
     "no command": ("command", ""),
     "no map": ("environment", "[1]"),
-    "no number": ("priority", "x"),
+    **({} if database.POSTGRES else {"no number": ("priority", "x")}),  # PostgreSQL refuses it
 }
 
 
@@ -201,7 +201,8 @@ def test_damaged_rows_keep_no_other_program_from_starting(own_stack: Stack) -> N
     said = own_stack.output.read_text()
     for name in ("no text", "no command", "no map"):
         assert f"'{name}' ({ids[name]}) can't be run: " in said
-    assert f"left out: program-{ids['no number']}.json can't be read" in said
+    if "no number" in ids:
+        assert f"left out: program-{ids['no number']}.json can't be read" in said
 
 
 def change_row(stack: Stack, name: str, column: str, value: str) -> None:

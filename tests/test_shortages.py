@@ -89,6 +89,7 @@ exec "$@"
 @is_unshared
 def test_read_only_root_without_tmp(own_stack: Stack) -> None:
     own_stack.folder.mkdir(mode=0o700)
+    own_stack.make_database()
     with own_stack.output.open("ab") as output:
         own_stack.process = subprocess.Popen(
             [

@@ -16,6 +16,7 @@ class Terminal:
     """A terminal with a stack in its foreground, as a person starts it."""
 
     def __init__(self, stack: Stack, *prefix: str) -> None:
+        stack.make_database()
         self.master, slave = pty.openpty()
         code = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
         code += "os.execvp(sys.argv[1], sys.argv[1:])"
@@ -83,6 +84,7 @@ def test_stack_that_ignores_hangups_goes_on(own_stack: Stack) -> None:
 
 def test_stack_whose_output_is_read_no_more_goes_on(own_stack: Stack) -> None:
     """``make run | tee log``, and ``tee`` is ended."""
+    own_stack.make_database()
     reader, writer = os.pipe()
     own_stack.process = subprocess.Popen(
         [sys.executable, "manage.py", "run_stack"],

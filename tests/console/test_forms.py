@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.admin_client import PROGRAMS
 from tests.console.chromium import open_page
-from tests.stack import OWN_USER, Api, Stack
+from tests.stack import OWN_USER, Api, Stack, eventually
 
 AWKWARD: dict[str, Any] = {
     "environment": {
@@ -172,7 +172,7 @@ def test_secrets_are_dots_until_one_asks(page: Page, api: Api) -> None:
     page.get_by_role("button", name="Show the value of API_TOKEN").click()
     assert [dots(name) for name in ("API_TOKEN", "CERT_KEY")] == [False, True]
     rows_of(page, "environment").nth(2).get_by_label("name").fill("PASSWORD")
-    assert dots("PASSWORD")
+    eventually(lambda: dots("PASSWORD"))
 
 
 def test_text_pasted_with_line_breaks_keeps_them(page: Page, api: Api) -> None:

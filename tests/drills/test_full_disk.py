@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import database
 from tests.drills import ROUNDS
 from tests.drills.consistency import agree, unfinished
 from tests.processes import is_root, shell, started
@@ -116,6 +117,7 @@ def added(api: Api) -> int | None:
     return answer.json().get("id") if answer.status_code == 200 else None
 
 
+@database.on_sqlite  # with a server, a start writes little
 def test_start_on_a_full_disk_is_one_sentence_and_works_later(small: Stack) -> None:
     id = small.start().api.add("sleep 1000", boot=True)
     assert small.stop() == 0

@@ -88,7 +88,7 @@ def test_nothing_is_lost_when_the_api_of_the_host_is_killed(pair: Pair) -> None:
 
 
 def test_nothing_is_lost_when_the_follower_is_killed(pair: Pair) -> None:
-    [follower] = own_processes(pair.hub, "follower")
+    [follower] = eventually(lambda: own_processes(pair.hub, "follower"))
     pair.turn()
     follower.kill()
     pair.turn()
@@ -97,7 +97,7 @@ def test_nothing_is_lost_when_the_follower_is_killed(pair: Pair) -> None:
 
 
 def test_follower_that_stood_still_writes_nothing_twice(pair: Pair) -> None:
-    [follower] = own_processes(pair.hub, "follower")
+    [follower] = eventually(lambda: own_processes(pair.hub, "follower"))
     follower.suspend()
     pair.turn()
     time.sleep(1)

@@ -88,7 +88,7 @@ def hub(stack: Stack) -> Iterator[Stack]:
 
 
 def calls(hub: Stack) -> list[tuple[Any, ...]]:
-    found = hubs.rows(hub, "SELECT user, host, method, path, code, error FROM fleet_hostcall ORDER BY id")
+    found = hubs.rows(hub, 'SELECT "user", host, method, path, code, error FROM fleet_hostcall ORDER BY id')
     return [tuple(row.values()) for row in found]
 
 

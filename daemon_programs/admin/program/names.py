@@ -24,5 +24,6 @@ class ProgramNames(LiveAdmin):
             return HttpResponseNotAllowed(["GET"])
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = Program.objects.filter(name__icontains=request.GET.get("q", "")).order_by("name")
+        text = request.GET.get("q", "").replace("\0", "")  # which PostgreSQL refuses, and no name has
+        found = Program.objects.filter(name__icontains=text).order_by("name")
         return JsonResponse({"names": list(found.values_list("name", flat=True)[:MOST_NAMES])})
