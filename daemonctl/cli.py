@@ -118,10 +118,22 @@ def _host(given: dict[str, Any]) -> str:
     return contexts.host_of(given.get("context"))
 
 
+def _complete_hosts(context: click.Context, parameter: click.Parameter, typed: str) -> list[Any]:
+    """Return the names of a hub's hosts, with what only a prompt needs."""
+    from daemonctl import options
+
+    return options.complete_hosts(context, parameter, typed)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="daemonctl %(version)s")
 @click.option("--context", metavar="NAME", help="The daemon to speak to, instead of the one in use.")
-@click.option("--host", metavar="NAME", help="A host of that hub; a glob ('web-*') for several.")
+@click.option(
+    "--host",
+    metavar="NAME",
+    help="A host of that hub; a glob ('web-*') for several.",
+    shell_complete=_complete_hosts,
+)
 def main(context: str | None, host: str | None) -> None:
     """Run and watch the programs of a daemon.
 

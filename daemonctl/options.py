@@ -34,6 +34,15 @@ def complete(context: click.Context, parameter: click.Parameter, typed: str) -> 
     return [CompletionItem(word) for word in words if word.startswith(typed)]
 
 
+def complete_hosts(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Return the names of a hub's hosts that begin with what is typed."""
+    try:
+        names = [host["name"] for host in hub(context).get("hosts")["hosts"]]
+    except Problem:  # a prompt is no place for errors
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
 selectors = click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell_complete=complete)
 everything = click.option("--all", "everything", is_flag=True, help="All programs.")
 program = click.argument("name", metavar="NAME", shell_complete=complete)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
 
 HUB = "hub"  # the alias of a shared database
 APP = "fleet"
@@ -69,6 +71,31 @@ def alias() -> str:
     from fleet.models import Host
 
     return router.db_for_write(Host)
+
+
+def is_shared() -> bool:
+    """Return whether other hubs may share the database of hosts."""
+    return alias() == HUB
+
+
+def now() -> datetime:
+    """Return the time by the clock of the database of hosts, by which hubs compare times."""
+    if not _has_clock():
+        return timezone.now()
+    with connections[alias()].cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+def clock_ahead() -> timedelta:
+    """Return by how much the clock of the database of hosts is ahead of that of this hub."""
+    return now() - timezone.now() if _has_clock() else timedelta()
+
+
+def _has_clock() -> bool:
+    """Return whether the database has a clock of its own; a file has that of its only hub."""
+    return connections[alias()].vendor == "postgresql"
 
 
 def atomic() -> Any:

@@ -52,6 +52,12 @@ class RolloutNotFound(DaemonError):
         super().__init__(f"Roll-out {printable(str(id))} not found")
 
 
+class InviterNotPermitted(DaemonError):
+    """The user that has made a one-time code may not do any more what it is for."""
+
+    code = "permission_denied"
+
+
 class NoHostMatches(DaemonError):
     """No host has the names and labels that were asked for."""
 

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from fleet import database
 from fleet.following import part
 from fleet.models import Rollout
 from fleet.rollouts import schedule
@@ -20,8 +21,8 @@ def follow_hosts() -> None:
 
 
 def drive_rollouts() -> bool:
-    """Have the roll-outs that are under way driven; return whether there are any."""
-    if not Rollout.objects.active().exists():
+    """Have the roll-outs that are under way, or that other hubs may begin, driven; return whether so."""
+    if not database.is_shared() and not Rollout.objects.active().exists():
         schedule.drive_no_more()
         return False
     from fleet.rollouts import driver  # with what speaks to hosts

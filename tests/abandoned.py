@@ -17,6 +17,8 @@ DETACHED = (
 
 def test_that_is_killed(own_stack: Stack) -> None:
     own_stack.is_set_up = False  # to make a copy of a first start takes longer than to have one
+    # Another spelling than the parts of the stack have.
+    own_stack.environment["DAEMON_STATE_DIR"] = f"/.{own_stack.folder}"
     api = own_stack.start().api
     started(api, api.add(python(DETACHED)))
     started(api, api.add("sh -c 'trap \"\" TERM; while :; do sleep 1; done'", stop_grace_seconds=300))

@@ -86,9 +86,13 @@ def stack() -> Iterator[Stack]:
     with temporary_stack(is_set_up=False) as running:
         running.start()
         yield running
+        sizes = {log: log.stat().st_size for log in (running.folder / "stack-logs").glob("*.log")}
         code = running.stop()
         left = running.processes()
         assert code == 0, running.output.read_text()[-2000:]
+        for log, size in sizes.items():
+            said = log.read_bytes()[size:].decode(errors="replace")  # at its end; none if it was rotated
+            assert "Traceback" not in said, f"{log.name}: {said}"
         assert left == [], "something of the stack is left behind"
 
 

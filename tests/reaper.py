@@ -16,10 +16,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# The environment markers of stacks and of all processes that they start.
-_OF_A_STACK = "DAEMON_STATE_DIR=", "SUPERVISOR_SERVER_URL=unix://"
+# The environment markers of stacks and of all processes that they start. A stack's own DAEMON_STATE_DIR may
+# be spelled in another way than its parts have it, or be missing: what tests start has a marker of its own.
+MARKER = "TEST_STACK"
+_OF_WHAT_IT_STARTS = "SUPERVISOR_SERVER_URL=unix://"
+_OF_A_STACK = f"{MARKER}=", "DAEMON_STATE_DIR=", _OF_WHAT_IT_STARTS
 # An orderly end may take as long as the longest grace period; no test waits for it.
 _PATIENCE_SECONDS = 5.0
+# A process has no marker between fork and exec, which takes a while on a busy machine.
+_QUIET_SECONDS = 0.5
 
 Identity = tuple[int, str]  # the pid, and when it was started
 
@@ -117,20 +122,21 @@ def _end_all(folders: set[Path]) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
-    quiet = 0
-    while quiet < 3:  # a process between fork and exec has no marker yet
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < _QUIET_SECONDS:
         found = set(_marked(marks)) | {each for each in _below(family) if _started(each[0]) == each[1]}
         for each in found:
             _signal(each, signal.SIGKILL)
         family |= found
-        quiet = 0 if found else quiet + 1
+        if found:
+            quiet_since = time.monotonic()
         time.sleep(0.02)
 
 
 def _is_stack(pid: int, folders: set[Path]) -> bool:
     """Return whether it is supervisord, or will become it: only what supervisord starts has its marker."""
     return not any(
-        entry.startswith(os.fsencode(f"{_OF_A_STACK[1]}{folder}/"))
+        entry.startswith(os.fsencode(f"{_OF_WHAT_IT_STARTS}{folder}/"))
         for entry in _environment(pid)
         for folder in folders
     )

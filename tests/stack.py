@@ -23,7 +23,7 @@ import requests
 from daemon_programs.supervisor.processes import survivors
 from daemon_programs.supervisor.processes.notes import Owner
 from tests import database, scripts
-from tests.reaper import reaper
+from tests.reaper import MARKER, reaper
 
 PROJECT = Path(__file__).resolve().parent.parent
 # Coverage is written by processes that end by themselves: none may be killed then.
@@ -184,6 +184,7 @@ class Stack:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("DAEMON_")}
         return {
             **clean,
+            MARKER: str(self.folder),
             "DAEMON_STATE_DIR": str(self.folder),
             "DAEMON_BIND": f"{self.address}:{self.port}",
             **database.environment_of(self.folder),
@@ -342,7 +343,7 @@ class Stack:
         """Kill what a start has begun that was interrupted before the process was known."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.environ().get("DAEMON_STATE_DIR") == str(self.folder):
+                if process.environ().get(MARKER) == str(self.folder):
                     process.kill()
 
     def _kill_family(self) -> None:

@@ -94,7 +94,7 @@ def test_pages_cost_the_same_for_one_and_for_many(monkeypatch: pytest.MonkeyPatc
         if method == "states":
             return {
                 "boot": "b", "number": 1, "at": 0.0, "pid": 1, "programs": {}, "names": [],
-                "orphans": {}, "stack": {}, "unclaimed": [],
+                "orphans": {}, "stack": {}, "unclaimed": [], "is_ending": False,
             }  # fmt: skip
         return {"changing": False, "digest": "", "processes": {}, "over": False, "cut_short": None}
 

@@ -232,6 +232,39 @@ def test_an_invalid_request_is_a_sentence(api: Api, body: dict[str, Any], senten
     assert api.refused(ROUTE, body) == sentence
 
 
+def test_all_programs_that_break_a_rule_are_named(api: Api) -> None:
+    taken = api.add(name="taken", port_range={"start": 41000, "end": 41004})
+    answer = unsuccessful(
+        api,
+        400,
+        program("fine"),
+        program("lazy", lazy_load=True, boot=True),
+        program("overlapping", port_range={"start": 41004, "end": 41005}),
+        program("alone", depends_on=[{"program": each, "condition": "started"} for each in ("x", "y")]),
+        program("both", lazy_load=True, boot=True, port_param="-p"),
+    )
+    lazy = "Field 'lazy_load' can't be combined with boot: true"
+    missing = "Program 'alone': Field 'depends_on' names a program that does not exist:"
+    assert answer["error"] == f"Program 'lazy': {lazy}"
+    assert answer["errors"] == {
+        "programs.1.lazy_load": [f"Program 'lazy': {lazy}"],
+        "programs.2.port_start": [
+            "Program 'overlapping': Port range overlaps with program 'taken' [41000-41004]"
+        ],
+        "programs.3.depends_on": [f"{missing} 'x'", f"{missing} 'y'"],
+        "programs.4.lazy_load": [f"Program 'both': {lazy}"],
+        "programs.4.port_param": ["Program 'both': port_param requires port_range to be set"],
+    }
+    answer = unsuccessful(api, 400, program("a", id=taken), program("b"), program("c", id=taken + 1000))
+    assert list(answer["errors"]) == ["programs.0.id"]
+    circle = [
+        program(one, depends_on=[{"program": other, "condition": "started"}])
+        for one, other in ("ab", "bc", "cb")
+    ]
+    answer = unsuccessful(api, 400, *circle)
+    assert list(answer["errors"]) == ["programs.1.depends_on", "programs.2.depends_on"]
+
+
 def test_ids_are_chosen_once(api: Api) -> None:
     taken = api.add(name="taken")
     answer = unsuccessful(api, 400, program("new", id=taken))
@@ -315,9 +348,13 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
         program("changed", boot=True, description="former"),
         program("removed", environment={"A": "1"}, webhooks={"urls": ["https://example.com/a"]}),
         program("apart"),
+        program("halted", boot=True),
+        program("paused", boot=True),
     ]
     first = applied(api, *before, set="back", wait=True)
     known = ids(first)
+    for name in ("halted", "paused"):
+        api.ok(f"programs/{known[name]}/stop")
     for name in ("removed", "apart"):
         api.ok(f"programs/{known[name]}/start", {"wait": True})
     secret = api.ok(f"programs/{known['removed']}/webhooks/rotate-secret", {})["secret"]
@@ -329,6 +366,7 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
         program("changed", FAILING, boot=True, start_retries=0),
         program("apart", labels={"a": "b"}),
         program("new", boot=True),
+        program("paused", boot=True, enabled=False),
         set="back",
         prune=True,
         wait=True,
@@ -343,6 +381,8 @@ def test_rollback_brings_everything_back(api: Api, stack: Stack) -> None:
     for name in ("changed", "removed"):
         api.until(known[name], "running")
     assert api.pid(known["apart"]) == apart
+    # What had been stopped before stays so, though it has `boot`.
+    assert [api.word(known[name]) for name in ("halted", "paused")] == ["stopped", "stopped"]
     with database.opened(stack.folder) as rows:
         query = "SELECT secret FROM daemon_programs_webhooksecret WHERE program_id = ?"
         assert rows.execute(query, (known["removed"],)).fetchone() == (secret,)
@@ -366,6 +406,23 @@ def test_time_out_says_who_is_not_ready_and_keeps_what_others_have_changed(api: 
     )
     assert answer["rolled_back"] is False
     assert api.get(f"programs/{id}").json()["program"]["description"] == "by hand"
+
+
+def test_a_stack_that_is_stopped_meanwhile_is_no_matter_of_the_programs(own_stack: Stack) -> None:
+    api = own_stack.start().api
+    answers: list[dict[str, Any]] = []
+    never = program("never", boot=True, ready={"port": free_port()})
+    body = {"wait": True, "timeout": 60, "rollback": True}
+    waits = threading.Thread(target=lambda: answers.append(unsuccessful(api, 503, never, **body)))
+    waits.start()
+    (id,) = eventually(lambda: [each["id"] for each in everything(own_stack.api) if each["name"] == "never"])
+    own_stack.api.until(id, "running")
+    assert own_stack.stop() == 0
+    waits.join(30)
+    assert answers[0]["code"] == "shutting_down"
+    assert answers[0]["error"] == (
+        "The stack is being stopped; the programs are changed, and may not be ready"
+    )
 
 
 def test_wait_tells_of_instances_and_of_programs_that_wait(api: Api) -> None:

@@ -125,6 +125,30 @@ def test_page_of_a_verb_is_its_form(api: Api) -> None:
     assert opened == ["Start a program"]
 
 
+def test_each_page_of_a_verb_has_the_heading_of_its_form(api: Api) -> None:
+    id = api.add()
+    verbs = {name: f"/programs/{id}/{name}" for name in ("stop", "restart", "signal", "reload", "enable")}
+    verbs |= {name: f"/programs/{name}/{id}" for name in ("edit", "remove")}
+    verbs |= {name: f"/programs/{name}" for name in ("add", "apply", "batch", "reset")}
+    headings = set()
+    for address in verbs.values():
+        html = page(api, address.removeprefix("/")).text
+        [heading] = re.findall(r"<h1>(.*?)</h1>", html)
+        opened = re.findall(r'<details class="verb" open>\s*<summary>(.*?)</summary>', html)
+        assert opened == [heading]
+        assert f"<title>{heading} | Daemon API</title>" in html
+        headings.add(heading)
+    assert len(headings) == len(verbs)
+
+
+def test_page_of_a_verb_says_that_it_takes_a_permission(staffed: Stack, api: Api) -> None:
+    address = f"{staffed.url}/api/v1/daemon/programs/{api.add()}/start"
+    html = AdminClient(staffed, "viewer").session.get(address, headers=HTML, timeout=60).text
+    assert "<h1>Start a program</h1>" in html
+    assert "you do not have the permission" in html
+    assert forms(html) == {}
+
+
 def test_forms_are_only_those_that_the_user_may_send(staffed: Stack, api: Api) -> None:
     id = api.add()
     permitted = {"viewer": set(), "starter": {"start", "stop", "restart"}, "changer": {"edit", "enable"}}

@@ -1,7 +1,9 @@
 """``GET logs``: the lines of several logs in the order of their times."""
 
 import os
+import random
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from daemon_programs.timestamps import milliseconds
 from tests.processes import shell
 from tests.stack import OWN_USER, Api, eventually
 
+MEBIBYTE = 1024 * 1024
 BEGAN = datetime(2026, 11, 21, 18, 40, tzinfo=UTC)
 
 
@@ -198,6 +201,35 @@ def test_answer_has_the_newest_lines_that_have_room(logs: Logs) -> None:
     last = read(logs.all, Wanted(text="x"), 10, max_json_bytes=600)
     assert last.is_truncated
     assert 300 < len(last.lines[0]["line"]) < 600
+
+
+@pytest.mark.parametrize("room", [300, 5_000, 50_000])
+def test_lines_without_room_are_not_kept_and_change_nothing(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    chance = random.Random(room)
+    for _ in range(5):
+        times = sorted(chance.uniform(0, 100) for _ in range(200))
+        # Each with a line without a time after it.
+        logs.add(stamped(*((time, f"{'x' * chance.randrange(400)}\n{'y' * 50}") for time in times)))
+    bounded = read(logs.all, Wanted(), 1000, max_json_bytes=room)
+    monkeypatch.setattr(merged._Reader, "_is_full", False)
+    monkeypatch.setattr(merged, "_UNSORTED", 1000)
+    assert bounded == read(logs.all, Wanted(), 1000, max_json_bytes=room)
+    assert 0 < len(bounded.lines) < 1000
+    assert bounded.is_truncated
+
+
+def test_memory_of_a_request_is_bounded_however_long_the_lines_are(logs: Logs) -> None:
+    long = "x" * 4000
+    logs.add(stamped(*((second, long) for second in range(2500))))
+    logs.add(f"{long}\n" * 2500)
+    tracemalloc.start()
+    try:
+        assert read(logs.all, Wanted(), 10_000, max_json_bytes=MEBIBYTE).is_truncated
+        assert tracemalloc.get_traced_memory()[1] < 8 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
 
 
 def test_log_that_cannot_be_read_hides_no_other(logs: Logs, tmp_path: Path) -> None:

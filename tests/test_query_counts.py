@@ -63,7 +63,7 @@ COUNTS: dict[tuple[str, str], tuple[int, Any]] = {
     ("host", "get"): (3, None),
     ("host-add", "post"): (7, {"name": "web-2", "url": "http://127.0.0.1:1", "token": "x", "check": False}),
     ("host-edit", "post"): (9, {"notes": "rack 7"}),
-    ("host-remove", "post"): (11, {}),
+    ("host-remove", "post"): (12, {}),
     ("host-check", "post"): (2, {}),
     ("host-invite", "post"): (6, {}),
     ("host-join", "post"): (1, {"code": "x", "name": "web-2", "url": "http://127.0.0.1:1", "token": "x"}),
@@ -113,7 +113,7 @@ class FakeSupervisord:
         if method == "states":
             return {
                 "boot": "b", "number": 1, "at": 0.0, "pid": 1, "programs": {}, "names": [],
-                "orphans": {}, "stack": STACK, "unclaimed": [],
+                "orphans": {}, "stack": STACK, "unclaimed": [], "is_ending": False,
             }  # fmt: skip
         if method in ("remove", "write_input", "recorded"):
             return None

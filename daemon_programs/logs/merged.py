@@ -5,7 +5,7 @@ where it was last written: its lines can't be told apart in time, and stay toget
 of all others, so each log has only a share of the lines for such files.
 
 A longer line than those that streams send is read in pieces, as there: a log of one endless line would take
-several times the memory of what is read of it.
+several times the memory of what is read of it. Of many long lines only those are kept that have room.
 """
 
 import itertools
@@ -30,10 +30,11 @@ MAX_LOGS = 2000
 # What is read for one request: of each log its share, and what the logs before it have left over.
 _MAX_BYTES = 32 * 1024 * 1024
 _LEAST_BYTES = 64 * 1024
+_BYTES_BESIDE = 120  # of a line in JSON beside its text and the name of its program: keys, numbers, the time
 # How many lines of a log are read at a time: few first, since most logs have nothing else that is wanted.
 _FIRST_LINES = 100
 _MOST_LINES = 2000
-_UNSORTED = 4  # times as many lines as are wanted are collected before they are sorted
+_UNSORTED = 4  # times as many lines as are wanted, or have room, are collected before they are sorted
 
 
 class Merged(NamedTuple):
@@ -75,6 +76,7 @@ def read(
     if not lines:
         return Merged([], [], False)
     found: list[_Line] = []
+    size = 0  # of what was found
     cut_at: list[str] = []  # up to where logs were read that could not be read far enough
     problems = []
     room = _MAX_BYTES
@@ -85,7 +87,7 @@ def read(
     for left, number in zip(itertools.count(len(logs), -1), sorted(range(len(logs)), key=_sizes(logs))):
         log = logs[number]
         share = max(unshared // left, 1)
-        reader = _Reader(number, wanted, lines, share, max(wanted.since, oldest))
+        reader = _Reader(number, wanted, lines, share, max(wanted.since, oldest), max_json_bytes)
         try:
             reader.read(log, max(room // left, _LEAST_BYTES), None if before is None else before[log])
         except (OSError, DaemonError) as problem:
@@ -94,8 +96,9 @@ def read(
         unshared -= min(share, len(reader.found))
         is_short |= reader.is_short
         found += reader.found
-        if len(found) >= _UNSORTED * lines:
-            found = sorted(found)[-lines:]
+        size += reader.size
+        if len(found) >= _UNSORTED * lines or size >= _UNSORTED * max_json_bytes:
+            found, size = _newest(found, lines, max_json_bytes)
             oldest = found[0].placed_at
         if reader.cut_at is not None and reader.cut_at >= wanted.since:
             cut_at.append(reader.cut_at)
@@ -109,17 +112,19 @@ def read(
 class _Reader:
     """Reads one log back from its end, and keeps what is wanted, newest first."""
 
-    def __init__(self, log: int, wanted: Wanted, lines: int, share: int, lower: str) -> None:
+    def __init__(self, log: int, wanted: Wanted, lines: int, share: int, lower: str, most_bytes: int) -> None:
         self._log = log
         self._wanted = wanted
         self._lines = lines
         self._share = share  # of these lines, for files without times
         self._lower = lower  # the earliest time that is still wanted
+        self._most_bytes = most_bytes  # of lines; one more is kept, which tells that not all have room
         self._numbers = itertools.count(0, -1)
         self._untimed: list[str] = []  # lines whose place is that of a line that is not read yet
         self._first_time: str | None = None  # the first time in the file, of what is read
         self._has_older = False  # whether there may be files that are too much to read
         self.found: list[_Line] = []
+        self.size = 0  # of these and the untimed ones
         self.bytes_read = 0
         self.cut_at: str | None = None  # where reading stopped for lack of room
         self.is_short = False  # whether there may be more lines than its share
@@ -184,15 +189,21 @@ class _Reader:
             self.bytes_read += end - begin
             end = begin
             goes_on = self._take(lines)
-            if self._first_time is None and len(self._untimed) >= self._share:
+            if self._first_time is None and (len(self._untimed) >= self._share or self._is_full):
                 goes_on = False  # as many as are wanted, placed at the end of the file
         if self._first_time is None:
             self.is_short |= len(self._untimed) > self._share or (end > 0 and not goes_on)
+            self.size -= sum(map(_size_of, self._untimed[self._share :]))
             del self._untimed[self._share :]
             self._share -= len(self._untimed)
             goes_on = goes_on and self._share > 0
         self._place_untimed(self._first_time or written_at)
-        return goes_on and len(self.found) < self._lines
+        return goes_on and not self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether nothing older is wanted, or would have room, however it is placed."""
+        return len(self.found) >= self._lines or self.size > self._most_bytes
 
     def _take(self, lines: list[bytes]) -> bool:
         """Take what is wanted of some lines; return whether older lines may be wanted too."""
@@ -201,27 +212,32 @@ class _Reader:
             time, text = split_time(raw.decode(errors="replace").removesuffix("\r"))
             is_kept = self._wanted.has_text(text)
             if time is None:
-                if is_kept and len(self._untimed) < self._lines:
+                if is_kept and len(self._untimed) < self._lines and not self._is_full:
                     self._untimed.append(text)
+                    self.size += _size_of(text)
                 continue
             newest = max(newest, time)
             self._first_time = time
             self._place_untimed(time)
-            if is_kept:
-                self._place(time, time, text)
-            if len(self.found) >= self._lines:
+            if is_kept and not self._is_full and self._place(time, time, text):
+                self.size += _size_of(text)
+            if self._is_full:
                 return False
         # Not by one line: a clock that was set back would hide what is before.
         return not newest or newest >= self._lower
 
     def _place_untimed(self, time: str) -> None:
         for text in self._untimed:
-            self._place(time, None, text)
+            if not self._place(time, None, text):
+                self.size -= _size_of(text)
         self._untimed.clear()
 
-    def _place(self, placed_at: str, time: str | None, text: str) -> None:
-        if self._wanted.has_time(placed_at) and len(self.found) < self._lines:
+    def _place(self, placed_at: str, time: str | None, text: str) -> bool:
+        """Keep a line if it is wanted at its place; return whether it is."""
+        is_wanted = self._wanted.has_time(placed_at) and len(self.found) < self._lines
+        if is_wanted:
             self.found.append(_Line(placed_at, self._log, next(self._numbers), time, text))
+        return is_wanted
 
 
 def _sizes(logs: Sequence[ProgramLog]) -> Callable[[int], int]:
@@ -247,6 +263,17 @@ def _sentence(log: ProgramLog, problem: OSError | DaemonError) -> str:
     return f"The log '{log.path}' can't be read: {(problem.strerror or str(problem)).lower()}"
 
 
+def _newest(found: list[_Line], lines: int, room: int) -> tuple[list[_Line], int]:
+    """Return the newest lines with their size: so many, of which no more than one has no room."""
+    newest = sorted(found)[-lines:]
+    size = 0
+    for number, line in enumerate(reversed(newest), 1):
+        size += _size_of(line.text)
+        if size > room:
+            return newest[-number:], size
+    return newest, size
+
+
 def _newest_that_fit(
     logs: Sequence[ProgramLog], found: list[_Line], room: int
 ) -> tuple[list[dict[str, Any]], bool]:
@@ -265,4 +292,9 @@ def _newest_that_fit(
 
 
 def _bytes_beside_the_text(log: ProgramLog) -> int:
-    return len(encode_basestring(log.name).encode()) + 120  # keys, numbers, the time
+    return len(encode_basestring(log.name).encode()) + _BYTES_BESIDE
+
+
+def _size_of(text: str) -> int:
+    """Return what a line takes of an answer at least."""
+    return len(text) + _BYTES_BESIDE

@@ -10,6 +10,7 @@ were killed before the commit, the row would be back, and its program would stay
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from daemon_programs.supervisor.gateway import supervisor
 from daemon_programs.transactions import on_failure
 
 _offline = threading.local()
+_starts = threading.local()  # `are_off` in a block `without_boot`
 _to_withdraw = threading.local()  # groups that are withdrawn when the transaction commits
 
 
@@ -37,6 +39,16 @@ def offline() -> Iterator[None]:
         _offline.on = previous
 
 
+@contextmanager
+def without_boot() -> Iterator[None]:
+    """Register programs in this block without starting those with ``boot``: they were registered before."""
+    _starts.are_off = True
+    try:
+        yield
+    finally:
+        _starts.are_off = False
+
+
 def is_offline() -> bool:
     """Return whether the current thread is in an ``offline`` block."""
     return getattr(_offline, "on", False)
@@ -49,7 +61,10 @@ def register(program: SupervisedProgram) -> None:
     if program.group in _groups_to_withdraw():  # another program had the id: it is stopped, not changed
         _groups_to_withdraw().discard(program.group)
         _change(program.group, None)
-    _change(program.group, program.specification().render())
+    specification = program.specification()
+    if specification.autostart and getattr(_starts, "are_off", False):
+        _change(program.group, replace(specification, autostart=False).render())
+    _change(program.group, specification.render())  # which starts only what supervisord does not know yet
 
 
 def withdraw(program: SupervisedProgram) -> None:

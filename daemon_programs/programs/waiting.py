@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 
-from daemon_programs.exceptions import DaemonError, SupervisorUnavailable, WaitTimedOut
+from daemon_programs.exceptions import DaemonError, ShuttingDown, SupervisorUnavailable, WaitTimedOut
 from daemon_programs.models import SupervisedProgram
 from daemon_programs.programs import registration
 from daemon_programs.supervisor.changes import Watch
@@ -86,9 +86,17 @@ def watch_until(
 def watch_every_until(watch: Watch, done: Callable[[dict[str, ProgramState]], bool], timeout: float) -> None:
     """Sleep until ``done`` accepts the states of all programs by group; the watch is of every group.
 
-    Raise WaitTimedOut, without a sentence, after ``timeout`` seconds.
+    Raise WaitTimedOut, without a sentence, after ``timeout`` seconds, and ShuttingDown if the stack is being
+    stopped: what the states say then is not due to what was changed.
     """
-    _sleep_until(watch, lambda: _after_change(states), done, timeout, "")
+
+    def query() -> dict[str, ProgramState]:
+        reported = _after_change(report)
+        if reported["is_ending"]:
+            raise ShuttingDown("The stack is being stopped; the programs are changed, and may not be ready")
+        return reported["programs"]
+
+    _sleep_until(watch, query, done, timeout, "")
 
 
 def _sleep_until(

@@ -107,6 +107,7 @@ class States(TypedDict):
     """Everything that supervisord runs."""
 
     pid: int  # supervisord's
+    is_ending: bool  # whether it is being stopped
     programs: dict[str, ProgramState]  # by group
     stack: dict[str, PartState]  # by name
     unclaimed: list[int]  # pids of adopted processes that belong to no program
@@ -119,6 +120,7 @@ class StatesChanged(TypedDict):
     number: int
     at: float  # on the monotonic clock
     pid: int  # supervisord's
+    is_ending: bool  # whether it is being stopped
     programs: dict[str, ProgramState]  # by group, without orphans
     names: list[str] | None  # of all groups; None if none was added or removed
     orphans: dict[str, dict[str, list[int]]]  # of all processes, by group and name

@@ -41,6 +41,7 @@ class View:
             programs[group] = {**state, "processes": processes}
         return {
             "pid": answer["pid"],
+            "is_ending": answer["is_ending"],
             "programs": programs,
             "stack": answer["stack"],
             "unclaimed": answer["unclaimed"],

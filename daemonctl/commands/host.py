@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from daemonctl import options, output
 from daemonctl.client import Client
@@ -18,15 +17,9 @@ _HEAD = ("NAME", "STATE", "AGE", "RUNNING", "VERSION", "WHY")
 _HEAD_WIDE = ("URL", "LABELS")
 
 
-def _complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    try:
-        names = [host["name"] for host in options.hub(context).get("hosts")["hosts"]]
-    except Problem:  # a prompt is no place for errors
-        return []
-    return [CompletionItem(name) for name in names if name.startswith(typed)]
-
-
-_names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=_complete)
+_names = click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=options.complete_hosts
+)
 _labels = click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="A label of the host.")
 
 
@@ -68,6 +61,52 @@ def add(
     }
     options.hub(context).post("hosts/add", body)
     click.echo(f"{name}: added")
+
+
+@host.command()
+@click.argument("name", shell_complete=options.complete_hosts)
+@click.option("--url", help="Where its daemon answers from now on. It takes the token.")
+@click.option("--token-file", type=_file, help="The file with another API token of the host.")
+@click.option("--token-stdin", is_flag=True, help="Read that token from standard input.")
+@click.option("--ca", type=_file, help="The certificates (PEM) to trust. It takes the token.")
+@click.option("--no-ca", is_flag=True, help="Trust those of the hub's system. It takes the token.")
+@click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="A label to add or change.")
+@click.option("--no-label", "without", metavar="KEY", multiple=True, help="A label to remove.")
+@click.option("--notes", help="Free text.")
+@click.option("--no-check", is_flag=True, help="Save it even if it doesn't answer.")
+@click.pass_context
+def edit(
+    context: click.Context,
+    name: str,
+    url: str | None,
+    token_file: Path | None,
+    token_stdin: bool,
+    ca: Path | None,
+    no_ca: bool,
+    labels: tuple[str, ...],
+    without: tuple[str, ...],
+    notes: str | None,
+    no_check: bool,
+) -> None:
+    """Change what is given of a host: `daemonctl host edit web-1 --label site=fra`."""
+    if ca and no_ca:
+        raise click.UsageError("Give --ca or --no-ca.")
+    client, segment = options.hub(context), _segment(name)
+    changes: dict[str, Any] = {
+        "url": url,
+        "token": _token(token_file, token_stdin) if token_file or token_stdin else None,
+        "ca": _text(ca) if ca else "" if no_ca else None,
+        "notes": notes,
+    }
+    if labels or without:
+        known = client.get(f"hosts/{segment}")["host"]["labels"]
+        kept = {key: value for key, value in known.items() if key not in without}
+        changes["labels"] = {**kept, **options.pairs(labels)}
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if not changes:
+        raise click.UsageError("Say what is to be changed.")
+    client.post(f"hosts/edit/{segment}", {**changes, "check": not no_check})
+    click.echo(f"{name}: edited")
 
 
 @host.command("list")

@@ -40,7 +40,8 @@ def _over_hosts(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--at-once", type=click.IntRange(1, 100), default=1, help="Hosts at a time: 1."),
         click.option("--all-hosts", is_flag=True, help="All hosts."),
         click.option("--host-label", "labels", multiple=True, metavar="LABEL", help="Hosts with that label."),
-        click.option("--hosts", "names", multiple=True, metavar="GLOB", help="Hosts by name; quote globs."),
+        click.option("--hosts", "names", multiple=True, metavar="GLOB", help="Hosts by name; quote globs.",
+                     shell_complete=options.complete_hosts),
     ):  # fmt: skip
         command = option(command)
     return command

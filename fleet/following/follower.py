@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ class Follower:
         self._sessions: dict[int, tuple[Host, asyncio.Task[None]]] = {}
         self._had_hosts_at = time.monotonic()
         self._purged_at = time.monotonic()
+        self._emptied_until: datetime | None = None
         self._is_failing = False
 
     async def run(self) -> None:
@@ -119,6 +121,7 @@ class Follower:
     async def _purge(self) -> None:
         if self._sessions and time.monotonic() - self._purged_at > _PURGE_SECONDS:
             self._purged_at = time.monotonic()
+            self._emptied_until = await self._in_database(store.empty_usage, self._emptied_until)
             await self._in_database(store.purge)
 
     def _drop(self, hosts: set[int]) -> None:

@@ -17,9 +17,9 @@ class ProgramNow(NamedTuple):
 
 
 class UsageOfHost(NamedTuple):
-    """The usage of all programs of a host in one minute."""
+    """The usage of all programs of a host at a time."""
 
-    minute: datetime
+    at: datetime
     programs: dict[int, Usage]
 
 

@@ -156,8 +156,7 @@ class Session:
             heard.programs = {id: self._now(id) for id in self._known.programs}
             heard.has_all_programs = self._has_told_all = True
         if with_stats:
-            minute = asked_at.replace(second=0, microsecond=0)
-            heard.usage = [UsageOfHost(minute, dict(self._known.usage))]
+            heard.usage = [UsageOfHost(asked_at, dict(self._known.usage))]
             self._usage_due = time.monotonic() + _USAGE_SECONDS
         await self._hear(heard)
         await self._tell_link(Link.State.CURRENT, self._note)

@@ -1,7 +1,7 @@
 """Write what was heard: events, programs and the position of a host in one transaction."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F
 
@@ -13,6 +13,7 @@ from fleet.following.known import state_of
 from fleet.models import FollowedEvent, FollowedProgram, HostUsage, Link
 
 _PROGRAM_FIELDS = ["name", "enabled", "state", "labels", "cpu_percent", "memory_bytes", "document"]
+_TIMES = ("since", "heard_at")  # of a link
 _USAGE_OF_PROGRAMS_KEPT = timedelta(hours=1)
 _USAGE_KEPT = timedelta(days=1)
 
@@ -21,7 +22,8 @@ def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
     """Write what was heard, by host; return the hosts that the follower does not hold any more.
 
     Of those nothing is written: another follower hears the same from them. An event that is there already
-    is left out, since a follower that was cut off may have written it.
+    is left out, since a follower that was cut off may have written it. Times are written by the clock of the
+    database, which those that read them compare with.
     """
     with database.recording():
         links = leases.locked(follower, batch.keys())
@@ -37,21 +39,29 @@ def write(follower: str, batch: Mapping[int, Heard]) -> set[int]:
             ignore_conflicts=True,
         )
         _write_programs(held)
+        ahead = database.clock_ahead()
         HostUsage.objects.bulk_create(
-            [row for link, heard in held.items() for row in _usage(link, heard)], ignore_conflicts=True
+            [row for link, heard in held.items() for row in _usage(link, heard, ahead)], ignore_conflicts=True
         )
-        _write_links(held)
+        _write_links(held, ahead)
     return batch.keys() - links.keys()
 
 
 def purge() -> int:
     """Delete events that are too old or too many, of all hosts together, and old usage; return how many."""
-    now = datetime.now(UTC)
-    HostUsage.objects.filter(minute__lt=now - _USAGE_OF_PROGRAMS_KEPT).exclude(programs={}).update(
-        programs={}
-    )
-    HostUsage.objects.filter(minute__lt=now - _USAGE_KEPT).delete()
+    HostUsage.objects.filter(minute__lt=database.now() - _USAGE_KEPT).delete()
     return retention.purge(FollowedEvent.objects.all())
+
+
+def empty_usage(since: datetime | None = None) -> datetime:
+    """Forget what each program has used in minutes that are over an hour old; return the end of these.
+
+    ``since`` is the end of the last time: without it the minutes of a whole day are looked through.
+    """
+    end = database.now() - _USAGE_OF_PROGRAMS_KEPT
+    minutes = HostUsage.objects.filter(minute__lt=end).exclude(programs={})
+    (minutes.filter(minute__gte=since) if since else minutes).update(programs={})
+    return end
 
 
 def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:
@@ -70,12 +80,12 @@ def _new_events(link: Link, heard: Heard) -> list[FollowedEvent]:
     ]
 
 
-def _write_links(held: Mapping[Link, Heard]) -> None:
+def _write_links(held: Mapping[Link, Heard], ahead: timedelta) -> None:
     changed = set()
     for link, heard in held.items():
         position = {} if heard.position is None else {"position": heard.position}
         for name, value in {**heard.link, **position}.items():
-            setattr(link, name, value)
+            setattr(link, name, value + ahead if name in _TIMES else value)
             changed.add(name)
     if changed:
         Link.objects.bulk_update(list(held), sorted(changed))
@@ -116,11 +126,11 @@ def _program(link: Link, id: int, now: ProgramNow) -> FollowedProgram:
     )
 
 
-def _usage(link: Link, heard: Heard) -> list[HostUsage]:
+def _usage(link: Link, heard: Heard, ahead: timedelta) -> list[HostUsage]:
     return [
         HostUsage(
             host_id=link.host_id,
-            minute=usage.minute,
+            minute=(usage.at + ahead).replace(second=0, microsecond=0),
             cpu_percent=round(sum(used.cpu_percent for used in usage.programs.values()), 1),
             memory_bytes=sum(used.memory_bytes for used in usage.programs.values()),
             programs={str(id): list(used) for id, used in usage.programs.items()},

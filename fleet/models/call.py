@@ -1,12 +1,13 @@
 """The history of a hub: who has asked for what on which host."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class HostCall(models.Model):
     """A request that was passed on to a host and may have changed something there. It outlives the host."""
 
-    at = models.DateTimeField("time", auto_now_add=True, db_index=True)
+    at = models.DateTimeField("time", db_default=Now(), editable=False, db_index=True)
     user = models.CharField(max_length=150)
     host = models.CharField(max_length=63, db_index=True, help_text="Its name at that time.")
     method = models.CharField(max_length=10)

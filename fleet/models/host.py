@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from daemon_programs.validators.labels import check_labels
 from fleet import sealing
@@ -118,7 +118,7 @@ class Invitation(models.Model):
     @classmethod
     def valid(cls, code: str) -> models.QuerySet[Invitation]:
         """Return the invitation with a code, as rows to be locked and deleted; none if it isn't valid."""
-        return cls.objects.filter(digest=_digest_of(code), expires_at__gt=timezone.now())
+        return cls.objects.filter(digest=_digest_of(code), expires_at__gt=Now())
 
 
 def _digest_of(code: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 
 class RolloutQuerySet(models.QuerySet["Rollout"]):
@@ -54,7 +55,7 @@ class Rollout(models.Model):
     )
     skip_lost = models.BooleanField(default=False, help_text="Whether lost hosts are skipped, not failures.")
     state = models.CharField(max_length=20, choices=State.choices, default=State.RUNNING, db_index=True)
-    made_at = models.DateTimeField("time", auto_now_add=True)
+    made_at = models.DateTimeField("time", db_default=Now(), editable=False)
     ended_at = models.DateTimeField(null=True)
 
     objects = RolloutQuerySet.as_manager()

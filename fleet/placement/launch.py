@@ -1,11 +1,12 @@
 """Launch a temporary program on one of the hosts that are asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from django.db.models import Count
+from django.db.models.functions import Now
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import waiting
@@ -68,23 +69,24 @@ def _current_hosts(names: Sequence[str], labels: Mapping[str, str]) -> list[Host
     ]
     if not matching:
         raise NoHostMatches
-    current = [host for host in matching if _is_current(host)]
+    now = database.now()
+    current = [host for host in matching if _is_current(host, now)]
     if not current:
         raise NoCurrentHost([host.name for host in matching])
     return current
 
 
-def _is_current(host: Host) -> bool:
+def _is_current(host: Host, now: datetime) -> bool:
     link: Link | None = getattr(host, "link", None)  # without one it was never followed
     if link is None or link.state != Link.State.CURRENT or link.heard_at is None:
         return False
     # Without a follower it is not written that the host is lost.
-    return datetime.now(UTC) - link.heard_at <= timedelta(seconds=_CURRENT_SECONDS)
+    return now - link.heard_at <= timedelta(seconds=_CURRENT_SECONDS)
 
 
 def _placed_lately() -> dict[str, int]:
     """Return by host how many programs were launched there through a hub in the last minute."""
-    since = datetime.now(UTC) - timedelta(seconds=_UNSEEN_SECONDS)
+    since = Now() - timedelta(seconds=_UNSEEN_SECONDS)
     calls = HostCall.objects.filter(at__gte=since, method="POST", path=PATH, error="")
     launched = calls.exclude(code__gte=400).order_by()
     return dict(launched.values_list("host").annotate(Count("pk")))

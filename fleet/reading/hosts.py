@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import translate
 from typing import Any, NamedTuple
+
+from django.db.models.functions import Now
 
 from daemon_programs.programs.selection import is_glob
 from daemon_programs.text import printable
@@ -55,8 +57,8 @@ class KnownHost(NamedTuple):
 
 def all_hosts() -> list[KnownHost]:
     """Return all hosts in the order of their names, with one query."""
-    now = datetime.now(UTC)
-    hosts = [_known(row, now) for row in Host.objects.order_by().values_list(*_COLUMNS)]
+    # The database's clock has written the times: those of hubs may differ.
+    hosts = [_known(*row) for row in Host.objects.order_by().values_list(Now(), *_COLUMNS)]
     return sorted(hosts, key=lambda host: host.name)
 
 
@@ -91,9 +93,9 @@ def freshness_of(hosts: Iterable[KnownHost], shown: Iterable[int]) -> list[dict[
     return [host.freshness for host in hosts if host.id in ids or not host.is_current]
 
 
-def _known(row: tuple[Any, ...], now: datetime) -> KnownHost:
+def _known(now: datetime, *row: Any) -> KnownHost:
     id, name, labels, state, since, heard_at, version, error, machine = row
-    # The clock of another machine may be ahead.
+    # A clock may have been set back.
     heard_at = min(heard_at, now) if heard_at else None
     age = None if heard_at is None else round((now - heard_at).total_seconds(), 1)
     if state == Link.State.CURRENT and (heard_at is None or now - heard_at > _FOLLOWED_WITHIN):

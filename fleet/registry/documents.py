@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count
-from django.utils import timezone
 
 from daemon_programs.timestamps import milliseconds
 from fleet.models import FollowedProgram, Host, Link
@@ -30,7 +29,10 @@ def problem_of(host: Host) -> str:
 def age_of(host: Host) -> float | None:
     """Return how many seconds ago what is known of a host was true; None if nothing is known."""
     heard_at = link_of(host).heard_at
-    return None if heard_at is None else round(max((timezone.now() - heard_at).total_seconds(), 0.0), 1)
+    if heard_at is None:
+        return None
+    read_at: datetime = host.read_at  # type: ignore[attr-defined]  # which `registry.hosts` adds
+    return round(max((read_at - heard_at).total_seconds(), 0.0), 1)
 
 
 def counts_of(hosts: Sequence[Host]) -> Counts:

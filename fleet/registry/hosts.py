@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from fleet import database
 from fleet.exceptions import HostNotFound
@@ -24,8 +25,8 @@ NOT_WITHOUT_IT = (
 
 
 def all_hosts() -> QuerySet[Host]:
-    """Return all hosts by name, each with how it stands with its link."""
-    return Host.objects.select_related("link").order_by("name")
+    """Return all hosts by name, each with how it stands with its link, and when that was read."""
+    return Host.objects.select_related("link").annotate(read_at=Now()).order_by("name")
 
 
 def get_host(name: str) -> Host:

@@ -6,11 +6,12 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 
 from daemon_programs.exceptions import NotPermitted
 from fleet import database
+from fleet.exceptions import InviterNotPermitted
 from fleet.models import Host, Invitation
 from fleet.registry import checking, hosts
 
@@ -49,25 +50,26 @@ def invite(values: dict[str, Any], *, user: str, may_change: bool) -> tuple[Invi
 
 def expiry_after(seconds: int) -> datetime:
     """Return when an invitation of so many seconds expires."""
-    return timezone.now() + timedelta(seconds=seconds)
+    return database.now() + timedelta(seconds=seconds)
 
 
 def remove_expired() -> None:
     """Remove the invitations that were not used in time."""
-    Invitation.objects.filter(expires_at__lte=timezone.now()).delete()
+    Invitation.objects.filter(expires_at__lte=database.now()).delete()
 
 
 def join(values: dict[str, Any], *, check: bool) -> Host:
     """Add the host that has sent a code, or replace its address and token.
 
-    The code is used up with success only. Raise CodeNotValid, or a ValidationError if the host is not valid,
-    or is checked and can't be used.
+    The code is used up with success only. Raise CodeNotValid, InviterNotPermitted, or a ValidationError if
+    the host is not valid, or is checked and can't be used.
     """
     values = dict(values)
     code = values.pop("code")
     invitation = Invitation.valid(code).first()
     if invitation is None:
         raise CodeNotValid
+    _require_inviter(invitation)
     host = _host_of(invitation, values)
     hosts.validate(host)
     if check:
@@ -82,6 +84,18 @@ def join(values: dict[str, Any], *, check: bool) -> Host:
             hosts.save(host, [*hosts.WAY, "labels"])
     logger.info("The host '%s' has joined, invited by %s", host, invitation.made_by)
     return host
+
+
+def _require_inviter(invitation: Invitation) -> None:
+    """Raise InviterNotPermitted unless the user that has made a code may still do what it is for."""
+    user = User.objects.filter(username=invitation.made_by).first()
+    if user is None:
+        raise InviterNotPermitted("The user that made the code is none of this hub")
+    if not user.is_active:
+        raise InviterNotPermitted("The user that made the code is not active any more")
+    verb = "change" if invitation.replaces else "add"
+    if not user.has_perms(["fleet.add_host", f"fleet.{verb}_host"]):
+        raise InviterNotPermitted(f"The user that made the code may not {verb} hosts any more")
 
 
 def _host_of(invitation: Invitation, values: dict[str, Any]) -> Host:

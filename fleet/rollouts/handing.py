@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, QuerySet
-from django.utils import timezone
 
 from fleet import database
 from fleet.models import Link, Rollout, RolloutPart
@@ -31,7 +30,7 @@ def advance(rollout_id: int) -> None:
 def skip_pending(rollout: Rollout, reason: str) -> None:
     """Skip the parts that are still pending."""
     rollout.parts.filter(state=_State.PENDING).update(
-        state=_State.SKIPPED, error=reason, ended_at=timezone.now()
+        state=_State.SKIPPED, error=reason, ended_at=database.now()
     )
 
 
@@ -113,19 +112,19 @@ def _end_if_over(rollout: Rollout) -> None:
         rollout.state = Rollout.State.FAILED if has_failed else Rollout.State.ROLLED_BACK
     elif rollout.state != Rollout.State.CANCELLED:
         return
-    rollout.ended_at = timezone.now()
+    rollout.ended_at = database.now()
     rollout.save(update_fields=["state", "ended_at"])
 
 
 def _begin(part: RolloutPart, **changes: Any) -> None:
-    now = timezone.now()
+    now = database.now()
     _rows(part).update(
         state=_State.RUNNING, started_at=now, ended_at=None, due_at=now, silent_since=None, **changes
     )
 
 
 def _refuse(part: RolloutPart, state: str, error: str) -> None:
-    now = timezone.now()
+    now = database.now()
     _rows(part).update(state=state, error=error, started_at=now, ended_at=now)
 
 

@@ -6,13 +6,13 @@ takes a part up again, after a kill or a lost answer, first asks the host what h
 
 import logging
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import DataError
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from fleet import client, database
 from fleet.client import PATH, Answer
@@ -63,9 +63,9 @@ def release(part: RolloutPart) -> None:
     RolloutPart.objects.filter(pk=part.pk, holder=part.holder).update(holder="", held_until=None)
 
 
-def is_free(now: datetime) -> Q:
-    """Return the condition for parts that no worker holds."""
-    return Q(held_until__isnull=True) | Q(held_until__lt=now)
+def is_free() -> Q:
+    """Return the condition for parts that no worker of any hub holds, by the clock of the database."""
+    return Q(held_until__isnull=True) | Q(held_until__lt=Now())
 
 
 def release_left_over() -> None:
@@ -73,14 +73,13 @@ def release_left_over() -> None:
     held = RolloutPart.objects.filter(holder__startswith=f"{_STACK}/").exclude(
         holder__startswith=f"{_STACK}/{_PROCESS}/"
     )
-    held.update(holder="", held_until=None, due_at=timezone.now())
+    held.update(holder="", held_until=None, due_at=Now())
 
 
 def _claimed(part_id: int) -> RolloutPart | None:
-    now = timezone.now()
     holder = f"{_STACK}/{_PROCESS}/{uuid.uuid4().hex}"
-    rows = RolloutPart.objects.filter(is_free(now), pk=part_id, state=_State.RUNNING)
-    if not rows.update(holder=holder, held_until=now + LEASE):
+    rows = RolloutPart.objects.filter(is_free(), pk=part_id, state=_State.RUNNING)
+    if not rows.update(holder=holder, held_until=Now() + LEASE):
         return None
     return RolloutPart.objects.select_related("rollout").get(pk=part_id)
 
@@ -162,9 +161,9 @@ class _Step:
         """Send the next request, or the same one again."""
         request = self._request
         self._save(
-            sent_at=timezone.now(),
+            sent_at=database.now(),
             attempts=self.part.attempts + (not is_same),
-            held_until=timezone.now() + LEASE + timedelta(seconds=self._patience()),
+            held_until=Now() + LEASE + timedelta(seconds=self._patience()),
         )
         try:
             answer = self._call(
@@ -212,7 +211,8 @@ class _Step:
             self._end_unknown(reason)
 
     def _wait_for_end(self) -> None:
-        elapsed = timezone.now() - (self.part.sent_at or timezone.now())
+        now = database.now()
+        elapsed = now - (self.part.sent_at or now)
         if elapsed > _LONGEST + timedelta(seconds=self.rollout.timeout):
             self._end_unknown("The host has not answered in time")
         else:
@@ -221,7 +221,7 @@ class _Step:
     def _look_at_programs(self) -> None:
         """Look whether the programs have stayed well, once they had the time for it."""
         until = self.part.settles_until
-        if until is not None and until > timezone.now():
+        if until is not None and until > database.now():
             self._save(due_at=until)
             return
         answer = self._get("programs", include_status="true")
@@ -256,7 +256,7 @@ class _Step:
         if changes["position"] < len(self.part.requests):
             self._later(0, **changes)
         elif self.rollout.settle_seconds and not self.part.is_going_back:
-            until = timezone.now() + timedelta(seconds=self.rollout.settle_seconds)
+            until = database.now() + timedelta(seconds=self.rollout.settle_seconds)
             self._save(settles_until=until, due_at=until, error="", **changes)
         else:
             self._succeed(**changes)
@@ -270,7 +270,7 @@ class _Step:
 
     def _wait_for_host(self, problem: str) -> None:
         """Try again in a moment, or give up if that has been so for long."""
-        now = timezone.now()
+        now = database.now()
         since = self.part.silent_since or now
         is_sent = self.part.sent_at is not None
         if now - since < (_PATIENCE_AFTER_SENDING if is_sent else _PATIENCE):
@@ -287,7 +287,7 @@ class _Step:
             self._end_unknown(problem)
 
     def _later(self, seconds: float, problem: str = "", **changes: Any) -> None:
-        self._save(due_at=timezone.now() + timedelta(seconds=seconds), error=problem, **changes)
+        self._save(due_at=database.now() + timedelta(seconds=seconds), error=problem, **changes)
 
     def _succeed(self, **changes: Any) -> None:
         self._end(_State.ROLLED_BACK if self.part.is_going_back else _State.SUCCEEDED, **changes)
@@ -302,7 +302,7 @@ class _Step:
 
     def _end(self, state: str, error: str = "", **changes: Any) -> None:
         cleared = dict.fromkeys(("sent_at", "due_at", "settles_until"))
-        self._save(**{**changes, **cleared, "state": state, "error": error, "ended_at": timezone.now()})
+        self._save(**{**changes, **cleared, "state": state, "error": error, "ended_at": database.now()})
 
     # Means
 
@@ -343,7 +343,7 @@ class _Step:
 
     def _save(self, **changes: Any) -> None:
         """Change the row, and hold it for longer; raise _LeaseLost if it is not ours any more."""
-        changes.setdefault("held_until", timezone.now() + LEASE)
+        changes.setdefault("held_until", Now() + LEASE)
         rows = RolloutPart.objects.filter(pk=self.part.pk, holder=self.part.holder)
         if not rows.update(**changes):
             raise _LeaseLost

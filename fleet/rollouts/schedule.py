@@ -21,7 +21,7 @@ def schedules() -> list[tuple[str, str, int]]:
     A stack without roll-outs needs none. Where several hubs share a database, each goes on with what another
     one has begun.
     """
-    is_needed = database.alias() == database.HUB or Rollout.objects.active().exists()
+    is_needed = database.is_shared() or Rollout.objects.active().exists()
     return [DRIVE] if is_needed else []
 
 
@@ -52,8 +52,7 @@ def drive_no_more() -> None:
     """Remove the schedule: nothing is under way, and no other hub can begin with anything."""
     from django_q.models import Schedule
 
-    if database.alias() != database.HUB:
-        Schedule.objects.filter(name=DRIVE[0]).delete()
+    Schedule.objects.filter(name=DRIVE[0]).delete()
 
 
 def _away() -> tuple[type[Exception], ...]:

@@ -45,6 +45,7 @@ STATUS_BY_EXCEPTION: dict[type[Exception], int] = {
     daemon.TooManyStreams: status.HTTP_429_TOO_MANY_REQUESTS,
     daemon.StreamsUnavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
     daemon.BackupUnusable: status.HTTP_500_INTERNAL_SERVER_ERROR,
+    hosts.InviterNotPermitted: status.HTTP_403_FORBIDDEN,
     hosts.HostNotFound: status.HTTP_404_NOT_FOUND,
     hosts.RolloutNotFound: status.HTTP_404_NOT_FOUND,
     hosts.NoHostMatches: status.HTTP_404_NOT_FOUND,

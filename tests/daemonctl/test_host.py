@@ -87,8 +87,8 @@ def test_a_host_that_does_not_work_is_refused_and_checked_with_exit_code_1(
 
 @pytest.mark.parametrize(("name", "code"), [("web-9", 3), ("a/b", 2), ("..", 2)])
 def test_what_is_no_host(ctl: Ctl, name: str, code: int) -> None:
-    for command in ("rm", "check"):
-        assert ctl("host", command, name).returncode == code
+    for command in (["rm"], ["check"], ["edit", "--notes", "x"]):
+        assert ctl("host", *command, name).returncode == code
 
 
 def test_an_invitation_is_a_code_and_nothing_else(hub: Api, stack: Stack, ctl: Ctl) -> None:
@@ -101,10 +101,47 @@ def test_an_invitation_is_a_code_and_nothing_else(hub: Api, stack: Stack, ctl: C
     assert (refused.returncode, refused.stderr) == (1, "Field 'ttl' must be between 60 and 86400\n")
 
 
+def test_what_is_given_of_a_host_is_changed(hub: Api, stack: Stack, piped: Piped, tmp_path: Path) -> None:
+    given = {"name": "web-1", "url": stack.url, "token": stack.token, "labels": {"site": "fra", "rack": "7"}}
+    hub.ok("hosts/add", given)
+
+    def edit(*options: str, text: str = "", code: int = 0) -> str:
+        done = piped(text, "host", "edit", "web-1", *options)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout or done.stderr
+
+    assert edit("--label", "site=ams", "--no-label", "rack", "--notes", "moved") == "web-1: edited\n"
+    host = hub.get("hosts/web-1").json()["host"]
+    assert (host["labels"], host["notes"], host["url"]) == ({"site": "ams"}, "moved", stack.url)
+
+    url = stack.url.replace("127.0.0.1", "localhost")
+    assert "'token' is required to change 'url' or 'ca'" in edit("--url", url, code=1)
+    token = tmp_path / "token"
+    token.write_text(stack.token)
+    edit("--url", url, "--token-file", str(token))
+    assert hub.get("hosts/web-1").json()["host"]["url"] == url
+    assert "does not accept the token" in edit("--token-stdin", text="hdt_wrong\n", code=1)
+    edit("--token-stdin", "--no-check", text="hdt_wrong\n")
+    assert "does not accept the token" in hub.ok("hosts/web-1/check")["problem"]
+
+    ca = tmp_path / "ca.pem"
+    ca.write_text("none")
+    edit("--no-ca", "--notes", "")
+    assert "'ca'" in edit("--ca", str(ca), "--token-file", str(token), "--no-check", code=1)
+    assert "Give --ca or --no-ca." in edit("--ca", str(ca), "--no-ca", code=2)
+    assert "Say what is to be changed." in edit("--no-check", code=2)
+
+
 def test_names_of_hosts_are_completed(hub: Api, stack: Stack, ctl: Ctl) -> None:
     body = {"url": stack.url, "token": "x", "check": False}
     for name in ("web-1", "web-2", "db-1"):
         hub.ok("hosts/add", {"name": name, **body})
-    done = ctl(_DAEMONCTL_COMPLETE="bash_complete", COMP_WORDS="daemonctl host rm we", COMP_CWORD="3")
-    words = [line.partition(",")[2] for line in done.stdout.splitlines()]
-    assert words == ["web-1", "web-2"]
+    for typed, place in (
+        ("host rm we", "3"),
+        ("host edit we", "3"),
+        ("--host we", "2"),
+        ("rollout apply --hosts we", "4"),
+    ):
+        line = f"daemonctl {typed}"
+        done = ctl(_DAEMONCTL_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=place)
+        assert [word.partition(",")[2] for word in done.stdout.splitlines()] == ["web-1", "web-2"]

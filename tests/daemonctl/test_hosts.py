@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,7 @@ GONE = "web-gone"
 def hub(stack: Stack) -> Iterator[Stack]:
     """The stack as its own hub: it has itself under several names, and one host that doesn't answer."""
     for name in NAMES:
-        hubs.add_host(stack, stack, name)
+        hubs.add_host(stack, stack, name, labels={"role": name.partition("-")[0]})
     yield stack
     for name in NAMES:
         hubs.remove_host(stack, name)
@@ -88,6 +89,22 @@ def test_every_command_works_against_one_host(ctl: Ctl, hub: Stack, api: Api) ->
     missing = ctl("--host", "nowhere", "status")
     assert (missing.returncode, missing.stderr) == (3, "Host 'nowhere' not found\n")
     assert ctl("--host", "", "status", DAEMONCTL_HOST="nowhere").returncode == 0  # the daemon itself
+
+
+def test_a_command_runs_on_a_host_that_the_hub_chooses(ctl: Ctl, terminal: Open, hub: Stack) -> None:
+    hubs.until_current(hub, *NAMES)
+    run = ("run", "--on", "role=web", "--", "sh", "-c")
+    done = ctl(*run, "echo out; echo err >&2; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+    ran = terminal(*run, "echo begun; exec sleep 600")
+    ran.until("begun")
+    ran.type("\x03")
+    assert ran.ended() == 128 + signal.SIGINT
+    calls = hub.api.get("fleet/calls", limit=3).json()["calls"]
+    assert [call["path"].rpartition("/")[2] for call in calls] == ["stop", "quick-start", "quick-start"]
+    assert {call["host"].partition("-")[0] for call in calls} == {"web"}
+    launched = hub.api.get("quick-start", q="echo begun").json()["ephemeral_programs"]
+    assert "running" not in [each["status"] for each in launched]
 
 
 def test_a_context_may_be_a_host(ctl: Ctl, hub: Stack, api: Api, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemonctl.conftest import environment
+from tests.fleet.hubs import add_host, remove_host
 from tests.stack import PROJECT, Api, Stack, eventually
 
 # What makes each shell speak plainly, and loads the completion. The echo of it must not look like the prompt.
@@ -79,6 +80,14 @@ class Shell:
 Open = Callable[[str], Shell]
 
 
+@pytest.fixture(scope="module")
+def host(stack: Stack) -> Iterator[str]:
+    """The name of the stack as a host of its own."""
+    add_host(stack, stack, "harbour-1")
+    yield "harbour-1"
+    remove_host(stack, "harbour-1")
+
+
 @pytest.fixture
 def shell(stack: Stack, tmp_path: Path) -> Iterator[Open]:
     """Return a function that opens a shell with completion."""
@@ -111,13 +120,17 @@ def shell(stack: Stack, tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_names_are_completed_when_tab_is_pressed(api: Api, shell: Open, name: str) -> None:
+def test_names_are_completed_when_tab_is_pressed(api: Api, host: str, shell: Open, name: str) -> None:
     api.add(name="tabulated-web")
     opened = shell(name)
     opened.type("daemonctl resta\t tabu\t")
     opened.until("restart.*tabulated-web")
     opened.type("\n")
     opened.until("tabulated-web: .*restarted")
+    opened.type(f"daemonctl --host {host[:3]}\tstat\t")
+    opened.until(f"--host {host}.*status")
+    opened.type("\n")
+    opened.until("tabulated-web .*running")
 
 
 def test_day_at_a_terminal(api: Api, stack: Stack, shell: Open) -> None:

@@ -90,6 +90,46 @@ def test_full_disk_is_said_and_survived(small: Stack, round: int) -> None:
     print(f"{refused} changes refused on a full disk")
 
 
+def test_list_of_programs_on_a_full_disk_changes_nothing_and_works_later(small: Stack) -> None:
+    api = small.start().api
+    former = [_program(name, boot=True) for name in ("kept", "changed", "removed")]
+    api.ok("programs/apply", {"programs": former, "set": "disk", "wait": True})
+    before, files, pids = _everything(small)
+    wide = {"A": "x" * 20_000}
+    wanted = [
+        _program("kept", boot=True),
+        _program("changed", boot=True, environment=wide),
+        *(_program(f"new {number}", boot=True, environment=wide) for number in range(40)),
+    ]
+    body = {"programs": wanted, "set": "disk", "prune": True, "wait": True, "rollback": True}
+
+    for room in (0, 200, 400):  # kilobytes: for nothing, for a part of the files
+        ballast = fill(small)
+        os.truncate(ballast, ballast.stat().st_size - room * 1024)
+        answer = api.post("programs/apply", body)
+        assert (answer.status_code, answer.json()["error"]) == (503, SENTENCE)
+        assert unfinished(small) == []
+        assert _everything(small)[:2] == (before, files)
+        eventually(lambda: pids.keys() == _everything(small)[2].keys())
+        assert _everything(small)[2]["removed"] == pids["removed"]
+
+    ballast.unlink()
+    assert api.ok("programs/apply", body)["counts"]["create"] == 40
+    agree(small, timeout=90)
+
+
+def _program(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "command": "sleep 1000", "user": OWN_USER, **fields}
+
+
+def _everything(stack: Stack) -> tuple[Any, dict[str, bytes], dict[str, int]]:
+    """Return the programs, their files, and the pids of those that run."""
+    files = {file.name: file.read_bytes() for file in (stack.folder / "conf.d").iterdir()}
+    statuses = stack.api.get("status").json()["statuses"]
+    pids = {each["name"]: each["status"]["pid"] for each in statuses if "pid" in each["status"]}
+    return stack.api.get("programs").json(), files, pids
+
+
 def check_changes(api: Api, id: int) -> int:
     """Changes are refused with a sentence, or made: a change may fit into room that is there already."""
     refused = 0

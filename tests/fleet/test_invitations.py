@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import requests
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
 from daemon_programs.exceptions import NotPermitted, Refused
 from fleet.client import Answer
-from fleet.exceptions import HostUnreachable, NoConnection
+from fleet.exceptions import HostUnreachable, InviterNotPermitted, NoConnection
 from fleet.joining import introduce
 from fleet.models import Host, Invitation
 from fleet.registry import invitations
@@ -160,12 +161,16 @@ def test_wrong_codes_are_limited_and_keep_nobody_out_who_has_one(
         given = {"code": code, "name": "web-1", "url": "http://web-1", "token": "hdt_secret", "check": False}
         return client.post("/api/v1/daemon/hosts/join", given, content_type="application/json")
 
+    of_no_user = Invitation.issue(timezone.now() + timedelta(minutes=1), made_by="gone")
+    sentence = "The user that made the code is none of this hub"
+    assert posted(of_no_user).json() == {"success": False, "error": sentence, "code": "permission_denied"}
     for _ in range(10):
         assert posted("hdi_wrong").json() == NOT_VALID
     refused = posted("hdi_wrong")
     assert (refused.status_code, refused.json()["error"]) == (429, TOO_MANY)
     assert 0 < int(refused["Retry-After"]) <= 300
-    code = Invitation.issue(timezone.now() + timedelta(minutes=1))
+    User.objects.create_superuser("boss")
+    code = Invitation.issue(timezone.now() + timedelta(minutes=1), made_by="boss")
     assert posted(code).json() == {"success": True, "name": "web-1"}
     assert posted(code).json() == NOT_VALID, "the limit begins again"
     assert "1 codes of hosts that are not valid; the latest from 127.0.0.1" in caplog.text
@@ -197,6 +202,36 @@ def test_to_replace_a_host_takes_the_permission_to_change_hosts() -> None:
         invitations.invite(values, user="alice", may_change=False)
     invitation, _ = invitations.invite(values, user="alice", may_change=True)
     assert invitation.replaces
+
+
+@pytest.mark.django_db
+def test_code_is_worth_what_its_maker_may_do() -> None:
+    maker = User.objects.create_user("maker")
+    known = Host(name="known", url="http://known")
+    known.token = "t"
+    known.save()
+
+    def refused(*permissions: str, name: str = "new", is_active: bool = True) -> str:
+        maker.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        User.objects.update(is_active=is_active)
+        values = {"name": name, "labels": {}, "ttl": 60}
+        _, code = invitations.invite(values, user="maker", may_change=True)
+        sent = {"code": code, "name": name, "url": "http://a", "token": "t", "ca": ""}
+        try:
+            invitations.join(sent, check=False)
+        except InviterNotPermitted as problem:
+            assert Invitation.valid(code).exists(), "it is not used up"
+            return str(problem)
+        return ""
+
+    begin = "The user that made the code"
+    assert refused() == f"{begin} may not add hosts any more"
+    assert refused("add_host", is_active=False) == f"{begin} is not active any more"
+    assert refused("add_host", name="known") == f"{begin} may not change hosts any more"
+    assert refused("add_host", "change_host", name="known") == ""
+    assert refused("add_host") == ""
+    User.objects.update(username="another")
+    assert refused(name="other") == f"{begin} is none of this hub"
 
 
 # The host's side

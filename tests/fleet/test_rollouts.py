@@ -4,7 +4,7 @@ The hosts are those of `tests.fleet.rollout_hosts`.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from daemon_programs.exceptions import Refused
-from fleet import tasks
+from fleet import database, tasks
 from fleet.exceptions import HostNotFound, NoConnection
 from fleet.models import Host, HostCall, Link, Rollout, RolloutPart
 from fleet.rollouts import driver, handing, parts, permissions, schedule, services
@@ -565,6 +565,41 @@ def test_schedule_is_there_as_long_as_something_is_under_way(
     run(rollout)
     assert (schedule.schedules(), tasks.drive_rollouts()) == ([], False)
     assert not Schedule.objects.filter(name="drive roll-outs").exists()
+
+
+def test_hub_that_shares_hosts_looks_for_what_others_have_begun(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(database, "is_shared", lambda: True)
+    monkeypatch.setattr(driver, "start", lambda: told.append("driver"))
+    assert (schedule.schedules(), tasks.drive_rollouts(), told) == ([schedule.DRIVE], True, ["driver"])
+    rollout, pauses = begin(), []
+
+    class Awake:
+        """Wakes the driver until the roll-out is over, and it looks once more."""
+
+        def clear(self) -> None: ...
+
+        def wait(self, pause: float) -> None:
+            if pauses and pauses[-1] == driver._IDLE_SECONDS:
+                raise KeyboardInterrupt
+            pauses.append(pause)
+
+    monkeypatch.setattr(driver, "_awake", Awake())
+    with pytest.raises(KeyboardInterrupt):
+        driver._drive()
+    rollout.refresh_from_db()
+    assert (rollout.state, pauses[-1]) == ("succeeded", driver._IDLE_SECONDS)
+
+
+def test_lease_ends_by_the_clock_of_the_database(
+    hosts: list[SimulatedHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = begin().parts.get(place=0)
+    assert parts._claimed(part.pk) is not None
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + timedelta(minutes=1))  # of this hub
+    assert parts._claimed(part.pk) is None
 
 
 def test_queue_that_is_away_does_not_fail_a_roll_out(

@@ -1,23 +1,31 @@
-"""Two hubs that share their hosts through a database: each host is followed by one, and never by none."""
+"""Two hubs that share their hosts through a database: each host is followed by one, and never by none.
+
+The clock of the first one is a minute ahead, where there is a compiler for that.
+"""
 
 import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
 from fleet import database as hub_database
 from hoody_site.stack import database as stack_database
+from tests import shifted_clock
 from tests.fleet import hubs
+from tests.processes import LONG_RUNNING
 from tests.servers import MISSING, Postgresql, are_installed, running
 from tests.stack import Stack, eventually, temporary_stack
 from tests.temporary_programs import own_processes
 
 NAMES = ("web-1", "web-2")
 AGAIN_SECONDS = 10.0
+AHEAD_SECONDS = 60
 
 
 class Site:
@@ -37,6 +45,11 @@ class Site:
             self.hubs[0], "SELECT holder FROM fleet_link WHERE held_until > statement_timestamp()"
         )
         return Counter(row["holder"] for row in found)
+
+    def end_leases_of_parts(self) -> None:
+        """Let the time of the leases of roll-outs pass: a test does not wait for half a minute."""
+        with psycopg.connect(self.hubs[0].environment[hubs.SHARED]) as connection:
+            connection.execute("UPDATE fleet_rolloutpart SET held_until = now() WHERE held_until > now()")
 
     def is_right(self, *names: str) -> bool:
         recorded = [event["id"] for event in self.host.api.get("events", limit=1000).json()["events"]][::-1]
@@ -64,7 +77,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             server.execute(f"CREATE DATABASE {name}".encode())
         environment = {hubs.SHARED: f"{postgresql.url}/{name}", "DAEMON_HOSTS_KEY_FILE": str(key)}
         host = made.enter_context(temporary_stack())
-        both = [made.enter_context(temporary_stack(**environment)) for _ in range(2)]
+        clock = shifted_clock.environment(key.parent, AHEAD_SECONDS) if shifted_clock.is_possible() else {}
+        both = [made.enter_context(temporary_stack(**environment, **wrong)) for wrong in (clock, {})]
         for stack in (host, *both):
             stack.start()
         yield Site(postgresql, both, host)
@@ -78,18 +92,61 @@ def test_hubs_share_their_hosts(site: Site) -> None:
     eventually(lambda: sorted(site.holders().values()) == [1, 1], 20, "each holds one")
     site.turn()
     site.until_right()
+    for hub in site.hubs:
+        shown = hub.api.get("hosts").json()["hosts"] + hub.api.get("fleet/status").json()["hosts"]
+        assert {host["state"] for host in shown} == {"current"}
+        assert max(host["age_seconds"] for host in shown) < AHEAD_SECONDS / 2
 
 
-def test_hosts_of_a_hub_that_dies_are_taken_over_and_nothing_is_lost(site: Site) -> None:
+def queue_of(hub: Stack) -> psutil.Process:
+    [main] = [each for each in own_processes(hub, "scheduler") if each.ppid() == hub.supervisord_pid]
+    return main
+
+
+def held_part(site: Site) -> dict[str, Any] | None:
+    """The part of a roll-out that a worker has sent, and holds the lease of."""
+    found = hubs.rows(
+        site.hubs[0],
+        "SELECT host, holder, extract(epoch FROM held_until - statement_timestamp()) AS seconds"
+        " FROM fleet_rolloutpart WHERE sent_at IS NOT NULL AND held_until > statement_timestamp()",
+    )
+    return found[0] if found else None
+
+
+def test_hosts_and_roll_outs_of_a_hub_that_dies_are_taken_over_and_nothing_is_lost(site: Site) -> None:
     site.turn()
     site.until_right()
-    [follower] = own_processes(site.hubs[1], "follower")
-    follower.suspend()  # or it would give its host back
-    site.hubs[1].kill_supervisord()
-    follower.kill()
+    id = site.host.api.add(LONG_RUNNING, name="rolled", start_seconds=2)
+    survivor, dying = site.hubs
+    queue = queue_of(survivor)
+    queue.suspend()  # so it is the other one that begins
+    body = {"hosts": {"names": list(NAMES)}, "action": "restart", "select": {"names": ["rolled"]}}
+    rollout = dying.api.ok("fleet/batch", body)["rollout"]["id"]
+    held = eventually(lambda: held_part(site), 20, "a request has been sent")
+    [follower] = own_processes(dying, "follower")
+    killed = [follower, queue_of(dying)]
+    for process in killed:
+        process.suspend()  # or it would give back what it holds
+    dying.kill_supervisord()
+    for process in killed:
+        process.kill()
+    queue.resume()
     site.turn()
     eventually(lambda: list(site.holders().values()) == [2], AGAIN_SECONDS, "the other one has both")
     site.until_right()
+    still = held_part(site)
+    assert still is not None, "it is not taken before its lease ends"
+    assert (still["holder"], 0 < still["seconds"] < 34) == (held["holder"], True)
+    site.end_leases_of_parts()
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = survivor.api.get(f"fleet/rollouts/{rollout}").json()["rollout"]
+        return found if "ended_at" in found else None
+
+    done = eventually(ended, 30, "the roll-out goes on")
+    assert (done["state"], [part["attempts"] for part in done["parts"]]) == ("succeeded", [1, 1])
+    events = site.host.api.get(f"programs/{id}/events").json()["events"]
+    assert [event["state"] for event in events].count("starting") == 2, "each host was changed once"
 
 
 REMOVE_WHILE_A_FOLLOWER_WRITES = """

@@ -8,6 +8,7 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from fleet import database
 from fleet.following import leases, store
 from fleet.following.heard import Heard, ProgramNow, UsageOfHost
 from fleet.following.known import Usage
@@ -107,16 +108,38 @@ def test_programs_are_added_changed_and_removed(host: int) -> None:
 
 def test_link_and_usage_are_written(host: int) -> None:
     heard = Heard(link={"state": "current", "heard_at": NOW, "machine": {"cpus": 2}})
-    minute = NOW.replace(second=0, microsecond=0)
-    heard.usage = [UsageOfHost(minute, {1: Usage(1.5, 10), 2: Usage(2.0, 5)})]
+    heard.usage = [UsageOfHost(NOW, {1: Usage(1.5, 10), 2: Usage(2.0, 5)})]
     store.write("a", {host: heard})
     store.write("a", {host: Heard(usage=heard.usage)})  # of the same minute
     link = Link.objects.get()
-    assert (link.state, link.heard_at, link.machine) == ("current", NOW, {"cpus": 2})
+    assert link.heard_at is not None
+    assert abs(link.heard_at - NOW) < timedelta(seconds=1)
+    assert (link.state, link.machine) == ("current", {"cpus": 2})
     assert (link.holder, link.held_until is None) == ("a", False)
     [usage] = HostUsage.objects.all()
     assert (usage.cpu_percent, usage.memory_bytes) == (3.5, 15)
     assert usage.programs == {"1": [1.5, 10], "2": [2.0, 5]}
+
+
+def test_usage_of_programs_is_forgotten_after_an_hour(host: int) -> None:
+    minutes = [5, 65, 75]
+    usage = [UsageOfHost(NOW - timedelta(minutes=age), {1: Usage(1.0, 1)}) for age in minutes]
+    store.write("a", {host: Heard(usage=usage)})
+    used = {"1": [1.0, 1]}
+    end = store.empty_usage(NOW - timedelta(minutes=70))
+    assert [row.programs for row in HostUsage.objects.all()] == [used, {}, used]
+    assert timedelta() <= end - (NOW - timedelta(hours=1)) < timedelta(minutes=5)
+    store.empty_usage()
+    assert [row.programs for row in HostUsage.objects.all()] == [used, {}, {}]
+
+
+def test_times_are_written_by_the_clock_of_the_database(host: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard(link={"since": NOW, "heard_at": NOW}, usage=[UsageOfHost(NOW, {1: Usage(1.0, 1)})])
+    monkeypatch.setattr(database, "clock_ahead", lambda: timedelta(hours=-1))
+    store.write("a", {host: heard})
+    link, then = Link.objects.get(), NOW - timedelta(hours=1)
+    assert (link.since, link.heard_at) == (then, then)
+    assert HostUsage.objects.get().minute == then.replace(second=0, microsecond=0)
 
 
 def test_later_news_replace_earlier_ones() -> None:
@@ -139,7 +162,7 @@ def test_old_events_and_usage_are_removed(host: int, settings: LazySettings) -> 
     store.write("a", {host: Heard(usage=usage)})
     assert store.purge() == 3
     assert numbers() == [4, 5, 6]
-    assert [row.programs for row in HostUsage.objects.all()] == [{"1": [1.0, 1]}, {}]
+    assert HostUsage.objects.count() == 2
     settings.EVENTS_MOST = 100
     FollowedEvent.objects.filter(number=4).update(at=NOW - timedelta(days=11))
     assert store.purge() == 1

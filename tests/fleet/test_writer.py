@@ -146,7 +146,7 @@ def test_usage_that_waits_is_limited() -> None:
     waiting = Heard()
     for minute in range(100):
         waiting.add(Heard(usage=[UsageOfHost(datetime.fromtimestamp(60 * minute, UTC), {})]))
-    assert [usage.minute.timestamp() for usage in waiting.usage] == [60 * each for each in range(90, 100)]
+    assert [usage.at.timestamp() for usage in waiting.usage] == [60 * each for each in range(90, 100)]
 
 
 def test_end_waits_for_the_batch_that_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

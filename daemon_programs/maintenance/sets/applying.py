@@ -14,7 +14,7 @@ from daemon_programs.maintenance.sets.awaiting import AwaitedPrograms, NotReady
 from daemon_programs.maintenance.sets.changes import Change
 from daemon_programs.maintenance.sets.planning import Plan, Wish
 from daemon_programs.models import Program, WebhookSecret
-from daemon_programs.programs import waiting
+from daemon_programs.programs import registration, waiting
 from daemon_programs.programs.observed import statuses
 from daemon_programs.programs.reported import REPORTED_ERRORS, error_message
 from daemon_programs.supervisor.changes import EVERY_GROUP, Watch
@@ -43,7 +43,8 @@ def apply(wish: Wish, options: Options) -> dict[str, Any]:
 
     With ``dry_run`` return the plan with the present revision, and change nothing. Raise Conflict if the
     present one is not that of the options, or a program belongs to another set. With ``wait`` raise
-    DidNotStart or WaitTimedOut if a program does not become ready.
+    DidNotStart or WaitTimedOut if a program does not become ready, and ShuttingDown if the stack is being
+    stopped meanwhile.
     """
     if options.dry_run:
         with write_transaction():
@@ -105,7 +106,8 @@ class _Made:
         with write_transaction():
             if planning.revision_of(self.plan.wish) != self.revision:
                 raise Conflict("the programs have been changed again meanwhile")
-            changes.make(former)  # without a rehearsal: it was so before
+            with registration.without_boot():  # what had been stopped stays so
+                changes.make(former)  # without a rehearsal: it was so before
             WebhookSecret.objects.bulk_create(self.secrets)
         changes.wait_until_replaced(former)
         for program in former.wanted:

@@ -4,9 +4,10 @@ It is rehearsed first: made in the database and rolled back. Only if that succee
 supervisord too. Both happen in one transaction, so that no program is changed in between.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.db.models import CharField, F, Value
 from django.db.models.functions import Cast, Concat
@@ -20,13 +21,29 @@ from daemon_programs.validators import dependencies
 _UNIQUE = ("name", "port_start", "port_end", "terminal_id")
 
 
-class InvalidProgram(Exception):
-    """A program of a change is not valid; ``problem`` says why."""
+@dataclass(frozen=True)
+class InvalidProgram:
+    """A program of a change that is not valid; ``problem`` says why."""
 
-    def __init__(self, program: Program, problem: ValidationError) -> None:
-        super().__init__(problem.messages[0])
-        self.program = program
-        self.problem = problem
+    program: Program
+    problem: ValidationError
+
+    def __str__(self) -> str:
+        return f"Program '{self.program.name}': {self.problem.messages[0]}"
+
+    def by_field(self) -> dict[str, list[str]]:
+        """Return the messages of each field."""
+        if hasattr(self.problem, "error_dict"):
+            return self.problem.message_dict
+        return {NON_FIELD_ERRORS: self.problem.messages}
+
+
+class InvalidPrograms(Exception):
+    """Some programs of a change are not valid: ``found``, of which there is at least one."""
+
+    def __init__(self, found: list[InvalidProgram]) -> None:
+        super().__init__(str(found[0]))
+        self.found = found
 
 
 @dataclass
@@ -49,18 +66,31 @@ class Change:
 
 
 def rehearse(change: Change) -> None:
-    """Make a change in the database only and roll it back; raise InvalidProgram if it can't be made.
+    """Make a change in the database only and roll it back; raise InvalidPrograms if it can't be made.
 
     The values of the programs are normalized by that.
     """
+    invalid: list[InvalidProgram] = []
+
+    def check_and_save(program: Program, **how: bool) -> None:
+        try:
+            program.full_clean(validate_constraints=False)  # `clean` checks them, with better messages
+            program.save(**how)  # whose signal checks that no temporary program has its terminal
+        except ValidationError as problem:
+            invalid.append(InvalidProgram(program, problem))
+
     with registration.offline(), transaction.atomic():
-        _make(change, is_checked=False)
+        _make(change, check_and_save)
+        if not invalid:  # the rows of programs that are not valid are still the former ones
+            invalid += _in_circles(change.wanted)
         transaction.set_rollback(True)
+    if invalid:
+        raise InvalidPrograms(invalid)
 
 
 def make(change: Change) -> None:
     """Make a change that was rehearsed, in the same transaction."""
-    _make(change, is_checked=True)
+    _make(change, Program.save)
 
 
 def wait_until_replaced(change: Change) -> None:
@@ -76,20 +106,20 @@ def wait_until_replaced(change: Change) -> None:
             )
 
 
-def _make(change: Change, *, is_checked: bool) -> None:
+def _make(change: Change, save: Callable[..., None]) -> None:
     for program in change.remove:
         Program.objects.get(pk=program.pk).delete()
+    for program in change.wanted:
+        program.is_one_of_a_set = True
     _clear_unique_fields(change.change)
     for program in _in_order_of_dependencies([wanted for _, wanted in change.change]):
-        _save(program, is_checked, force_update=True)
+        save(program, force_update=True)
     added = _in_order_of_dependencies(change.add)
     for program in [each for each in added if each.pk is not None]:  # explicit ids first
-        _save(program, is_checked, force_insert=True)
+        save(program, force_insert=True)
     catch_up(Program)
     for program in [each for each in added if each.pk is None]:
-        _save(program, is_checked, force_insert=True)
-    if not is_checked:
-        _check_circles(change.wanted)
+        save(program, force_insert=True)
 
 
 def _clear_unique_fields(changed: list[tuple[Program, Program]]) -> None:
@@ -106,16 +136,6 @@ def _clear_unique_fields(changed: list[tuple[Program, Program]]) -> None:
             port_end=None,
             terminal_id=None,
         )
-
-
-def _save(program: Program, is_checked: bool, **how: bool) -> None:
-    program.is_one_of_a_set = True
-    try:
-        if not is_checked:
-            program.full_clean(validate_constraints=False)  # `clean` checks them, with better messages
-        program.save(**how)  # whose signal checks that no temporary program has its terminal
-    except ValidationError as problem:
-        raise InvalidProgram(program, problem) from problem
 
 
 def _in_order_of_dependencies(programs: list[Program]) -> list[Program]:
@@ -143,8 +163,8 @@ def _in_order_of_dependencies(programs: list[Program]) -> list[Program]:
     return list(ordered.values())
 
 
-def _check_circles(changed: list[Program]) -> None:
-    """Refuse programs that wait for each other. Names that are missing are reported by the status instead."""
+def _in_circles(changed: list[Program]) -> Iterator[InvalidProgram]:
+    """Yield the programs that wait for each other. Names that are missing are reported by the status."""
     if not any(program.depends_on for program in changed):
         return
     all_dependencies = dict(Program.objects.values_list("name", "depends_on"))
@@ -152,5 +172,4 @@ def _check_circles(changed: list[Program]) -> None:
         try:
             dependencies.check_circles(program.name, all_dependencies)
         except ValidationError as problem:
-            located = ValidationError({"depends_on": problem.messages})
-            raise InvalidProgram(program, located) from problem
+            yield InvalidProgram(program, ValidationError({"depends_on": problem.messages}))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from django.db.models import Q
 
 from daemon_programs.exceptions import Conflict
 from daemon_programs.maintenance.sets import changes
-from daemon_programs.maintenance.sets.changes import Change, InvalidProgram
+from daemon_programs.maintenance.sets.changes import Change, InvalidProgram, InvalidPrograms
 from daemon_programs.maintenance.sets.documents import differences, document_of, program_of
 from daemon_programs.models import Program
 from daemon_programs.programs import waiting
@@ -107,11 +108,12 @@ def revision_of(wish: Wish) -> str:
 def make_plan(wish: Wish) -> Plan:
     """Return what a wish changes. Call it in a `write_transaction`, in which the change may then be made.
 
-    Raise ValidationError for a program that is not valid, and Conflict for one of another set.
+    Raise ValidationError for all programs that are not valid, and Conflict for one of another set.
     """
     present = _programs_about(wish)
     by_name = {program.name: program for program in present}
-    wanted = [_wanted(wish, position, by_name) for position in range(len(wish.programs))]
+    wanted = [_wanted(wish, values, by_name) for values in wish.programs]
+    _refuse(wanted, _with_wrong_ids(wish, wanted, by_name))
     named = {program.name for program in wanted}
     of_set = [each for each in present if wish.set and each.set == wish.set]
     change = Change(
@@ -140,23 +142,29 @@ def _revision(programs: list[Program]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _wanted(wish: Wish, position: int, present: dict[str, Program]) -> Program:
+def _wanted(wish: Wish, values: dict[str, Any], present: dict[str, Program]) -> Program:
     """Return a program as it is to be: with the id that it has, in the set that is applied."""
-    values = wish.programs[position]
     values = {**values, "set": values.get("set") or wish.set}
     former = present.get(values["name"])
     if former is None:
-        program = program_of(values)
-        if program.pk is not None and Program.objects.filter(pk=program.pk).exists():
-            raise _invalid(position, program, "id", f"Program ID {program.pk} is already in use")
-        return program
+        return program_of(values)
     if former.set not in ("", values["set"]):
         raise Conflict(_other_set(former, values["set"]))
-    program = program_of({**values, "id": former.pk})
-    if values.get("id", former.pk) != former.pk:
-        sentence = f"It has the ID {former.pk}, which can't be changed to {values['id']}"
-        raise _invalid(position, program, "id", sentence)
-    return program
+    return program_of({**values, "id": former.pk})
+
+
+def _with_wrong_ids(
+    wish: Wish, wanted: list[Program], present: dict[str, Program]
+) -> Iterator[InvalidProgram]:
+    """Yield the programs that are given another id than they have, or that of another program."""
+    for values, program in zip(wish.programs, wanted, strict=True):
+        id = values.get("id", program.pk)
+        if id != program.pk:
+            sentence = f"It has the ID {program.pk}, which can't be changed to {id}"
+            yield InvalidProgram(program, ValidationError({"id": sentence}))
+        elif id and program.name not in present and Program.objects.filter(pk=id).exists():
+            sentence = f"Program ID {id} is already in use"
+            yield InvalidProgram(program, ValidationError({"id": sentence}))
 
 
 def _other_set(program: Program, wanted: str) -> str:
@@ -169,16 +177,17 @@ def _keep_what_differs(change: Change) -> None:
 
 
 def _rehearse(change: Change, wanted: list[Program]) -> None:
+    """Make a change and roll it back; refuse all programs that it can't be made with."""
+    invalid: list[InvalidProgram] = []
     try:
         changes.rehearse(change)
-    except InvalidProgram as invalid:
-        position = next(number for number, each in enumerate(wanted) if each is invalid.program)
-        raise _located(position, invalid) from invalid
-    _check_dependencies(change, wanted)
+    except InvalidPrograms as problem:
+        invalid = problem.found
+    _refuse(wanted, [*invalid, *_with_missing_dependencies(change, wanted)])
 
 
-def _check_dependencies(change: Change, wanted: list[Program]) -> None:
-    """Refuse names of programs that won't exist, unless a program names them already."""
+def _with_missing_dependencies(change: Change, wanted: list[Program]) -> Iterator[InvalidProgram]:
+    """Yield the programs that name programs that won't exist, unless they name them already."""
     named = {id(each): _dependencies_of(each) for each in change.wanted}
     for former, program in change.change:
         named[id(program)] = named[id(program)] - _dependencies_of(former)
@@ -186,35 +195,28 @@ def _check_dependencies(change: Change, wanted: list[Program]) -> None:
         return
     removed = {program.name for program in change.remove}
     exist = {*Program.objects.values_list("name", flat=True), *(each.name for each in wanted)} - removed
-    for position, program in enumerate(wanted):
+    for program in wanted:
         for name in sorted(named.get(id(program), set()) - exist):
             sentence = f"Field 'depends_on' names a program that does not exist: '{name}'"
-            raise _invalid(position, program, "depends_on", sentence)
+            yield InvalidProgram(program, ValidationError({"depends_on": sentence}))
 
 
 def _dependencies_of(program: Program) -> set[str]:
     return {each["program"] for each in program.depends_on or ()}
 
 
-def _located(position: int, invalid: InvalidProgram) -> ValidationError:
-    """Return the error for the client: each message names the program, each key its position."""
-    by_field = (
-        invalid.problem.message_dict
-        if hasattr(invalid.problem, "error_dict")
-        else {NON_FIELD_ERRORS: invalid.problem.messages}
-    )
-    return ValidationError(
-        {
-            key_of(position, "" if name == NON_FIELD_ERRORS else name): [
-                f"Program '{invalid.program.name}': {message}" for message in messages
-            ]
-            for name, messages in by_field.items()
-        }
-    )
-
-
-def _invalid(position: int, program: Program, name: str, sentence: str) -> ValidationError:
-    return _located(position, InvalidProgram(program, ValidationError({name: sentence})))
+def _refuse(wanted: list[Program], invalid: Iterable[InvalidProgram]) -> None:
+    """Raise a ValidationError for invalid programs: each message names its program, each key its position."""
+    positions = {id(program): position for position, program in enumerate(wanted)}
+    messages: dict[str, list[str]] = {}
+    for each in sorted(invalid, key=lambda each: positions[id(each.program)]):
+        for name, sentences in each.by_field().items():
+            key = key_of(positions[id(each.program)], "" if name == NON_FIELD_ERRORS else name)
+            messages.setdefault(key, []).extend(
+                f"Program '{each.program.name}': {sentence}" for sentence in sentences
+            )
+    if messages:
+        raise ValidationError(messages)
 
 
 def key_of(position: int, name: str) -> str:

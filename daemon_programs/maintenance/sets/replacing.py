@@ -13,7 +13,7 @@ from daemon_programs.exceptions import BackupUnusable
 from daemon_programs.files import replace_text
 from daemon_programs.maintenance import mirror
 from daemon_programs.maintenance.sets import changes
-from daemon_programs.maintenance.sets.changes import Change, InvalidProgram
+from daemon_programs.maintenance.sets.changes import Change, InvalidPrograms
 from daemon_programs.maintenance.sets.documents import program_of
 from daemon_programs.models import Program
 from daemon_programs.serializers.program import ProgramSerializer
@@ -134,8 +134,8 @@ def _plan_import(documents: Documents, keep_others: bool) -> tuple[Change, list[
 def _rehearse(change: Change) -> None:
     try:
         changes.rehearse(change)
-    except InvalidProgram as invalid:
-        raise BackupUnusable(f"Program '{invalid.program.name}': {invalid}") from invalid
+    except InvalidPrograms as invalid:
+        raise BackupUnusable(str(invalid)) from invalid
 
 
 def _programs_of(documents: Documents) -> list[Program]:

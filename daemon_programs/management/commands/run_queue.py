@@ -6,6 +6,7 @@ process, and its workers, its pusher and its monitor are threads of it.
 
 import logging
 import os
+import queue
 import select
 import signal
 import threading
@@ -67,6 +68,17 @@ def run_due_schedules(broker: Any) -> None:
     _run_due_schedules(broker=broker)
 
 
+class PartQueue(queue.Queue[Any]):
+    """In place of a queue between processes, which fails the threads that read it when it is closed."""
+
+    def close(self) -> None:
+        """Leave it open for what is in it: the last thing that a part reads tells it to end."""
+
+    def join_thread(self) -> None:
+        """Wait for no thread: what is put into it can be read at once."""
+
+
+cluster.Queue = PartQueue  # by which the parts hand on tasks and results
 cluster.Stat = NoStatus  # what a guard saves once a second
 cluster.scheduler = run_due_schedules  # what it calls twice a minute
 

@@ -15,7 +15,7 @@ from typing import Any
 from supervisor.datatypes import RestartWhenExitUnexpected
 from supervisor.options import ProcessException
 from supervisor.rpcinterface import RPCError
-from supervisor.states import ProcessStates, getProcessStateDescription
+from supervisor.states import ProcessStates, SupervisorStates, getProcessStateDescription
 from supervisor.xmlrpc import Faults
 
 from daemon_programs.supervisor.plugin.programs.group import ProgramGroup
@@ -179,6 +179,7 @@ class ProgramsInterface:
             "number": registry.changes,
             "at": time.monotonic(),
             "pid": os.getpid(),
+            "is_ending": registry.supervisord.options.mood < SupervisorStates.RUNNING,
             "programs": programs,
             "names": names if registry.names_changed > since else None,
             "orphans": orphans.listed(),

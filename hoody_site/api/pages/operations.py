@@ -31,7 +31,8 @@ def operation_of(view: Any, method: str) -> Operation | None:
 
     The view must have its request: the examples of an operation may depend on it.
     """
-    handler = getattr(view, getattr(view, "action", None) or method, None)
+    action = getattr(view, "action", None) or getattr(view, "action_map", {}).get(method)
+    handler = getattr(view, action or method, None)
     schema_class = getattr(handler, "kwargs", {}).get("schema")
     if schema_class is None:
         return None

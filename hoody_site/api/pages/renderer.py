@@ -29,7 +29,8 @@ class ApiPageRenderer(BrowsableAPIRenderer):
         renderer = self.get_default_renderer(view) or FastJSONRenderer()
         content = self.get_content(renderer, data, accepted_media_type, renderer_context)
         route = request.resolver_match.url_name if request.resolver_match else None
-        operation = operation_of(view, request.method.lower())
+        # A page that only takes POST is about that; its form is below.
+        operation = operation_of(view, request.method.lower()) or operation_of(view, "post")
         related = related_of(request, route, response.status_code)
         linked = LINKED_IDS.get(route or "") if status.is_success(response.status_code) else None
         return {
@@ -42,6 +43,9 @@ class ApiPageRenderer(BrowsableAPIRenderer):
             "route": route,
             "related": related,
             "needs_login": response.status_code == status.HTTP_401_UNAUTHORIZED,
+            "needs_permission": request.method == "GET"
+            and response.status_code == status.HTTP_405_METHOD_NOT_ALLOWED
+            and not any(verb.is_current for verb in related.verbs),
             "content": json_html(content[:_MAX_CHARACTERS], linked.address_of if linked else None),
             "left_out": max(len(content) - _MAX_CHARACTERS, 0),
         }
