@@ -9,6 +9,10 @@ from environs import ValidationError
 
 _PATIENCE_SECONDS = 20  # of a statement that waits for others, as with SQLite
 _REACHED_SECONDS = 5  # within which a server answers, or counts as away
+_GONE_SECONDS = 10  # after which a server that is silent is given up
+# After which the server gives a client up that is cut off: it ends its transaction, whose locks others want.
+_GONE_CLIENT_SECONDS = 6
+_ASKED_SECONDS = {"idle": 3, "interval": 1}  # when a connection without traffic is asked whether it lives
 
 
 def check_database_url(url: str) -> None:
@@ -55,18 +59,26 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
     """Return Django's settings of a PostgreSQL database, of which a process has so many connections at most.
 
     A connection that is not used is closed after a minute. One that the server has dropped is found when it
-    is taken, and a server that doesn't answer any more is given up after some seconds.
+    is taken, and a server that doesn't answer any more is given up after some seconds. So is, by the server,
+    a client that was cut off in a transaction.
     """
     import dj_database_url  # which few need
 
     settings: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=0, conn_health_checks=True))
     given = settings.get("OPTIONS", {})
+    of_session = {
+        "lock_timeout": f"{_PATIENCE_SECONDS}s",
+        "tcp_user_timeout": f"{_GONE_CLIENT_SECONDS}s",
+        **{f"tcp_keepalives_{name}": seconds for name, seconds in _ASKED_SECONDS.items()},
+    }
+    added = " ".join(f"-c {name}={value}" for name, value in of_session.items())
     settings["OPTIONS"] = {
         "connect_timeout": _REACHED_SECONDS,
-        "tcp_user_timeout": 10_000,
+        "tcp_user_timeout": _GONE_SECONDS * 1000,
+        **{f"keepalives_{name}": seconds for name, seconds in _ASKED_SECONDS.items()},
         "application_name": "hoody-daemon",
         **given,
-        "options": f"{given.get('options', '')} -c lock_timeout={_PATIENCE_SECONDS}s".strip(),
+        "options": f"{given.get('options', '')} {added}".strip(),
         "pool": {"min_size": 0, "max_size": connections, "max_idle": 60, "timeout": _REACHED_SECONDS},
     }
     return settings

@@ -3,6 +3,7 @@
 Both servers are started for the tests alone, in a temporary folder, and end with them.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -16,6 +17,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from tests.processes import is_alive
 from tests.stack import eventually, free_port
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -64,6 +68,15 @@ class Postgresql:
         """End it at once, as a crash would."""
         self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Kill all of its processes."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        eventually(lambda: not any(map(is_alive, processes)), what="PostgreSQL has ended")
+
     @property
     def _data(self) -> Path:
         return self._folder / "data"
@@ -92,9 +105,11 @@ class Redis:
         )
         eventually(self._answers, what="Redis is up")
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    stop = kill
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

@@ -1,11 +1,12 @@
 """Requests and streams of one host, for the process that follows hundreds of them."""
 
+import asyncio
 import hashlib
 import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -69,7 +70,12 @@ class Connection:
         """Open the stream of events after a position."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         headers = {"Last-Event-ID": str(position)}
-        async with self._asked(f"{PATH}events/stream", {}, headers, timeout) as response:
+        async with AsyncExitStack() as opened:
+            with self.translated():
+                # A stream may be silent for longer, but not before it begins.
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    asked = self._asked(f"{PATH}events/stream", {}, headers, timeout)
+                    response = await opened.enter_async_context(asked)
             if response.content_type != "text/event-stream":
                 raise Lost(self._sentence("does not answer as a daemon does"))
             yield self._events(response)

@@ -4,16 +4,14 @@ import os
 import random
 import re
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.stack import Stack, eventually
 
 PROGRAMS = 60
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 
 
 def spawned(stack: Stack, since: int) -> list[int]:

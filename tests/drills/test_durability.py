@@ -19,12 +19,11 @@ import pytest
 import requests
 
 from tests import database
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.drills.consistency import agree, unfinished
 from tests.stack import OWN_USER, Stack, eventually, temporary_stack
 from tests.temporary_programs import api_pid, own_processes
 
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 KILLS = 3 * ROUNDS
 WRITERS = 6
 LONGEST_WRITE = 1.5

@@ -9,7 +9,6 @@ sources agree.
 """
 
 import contextlib
-import os
 import random
 import signal
 import threading
@@ -24,7 +23,7 @@ from typing import Any
 import psutil
 import requests
 
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.drills.clients import Client, Tally
 from tests.drills.consistency import agree, complaints, events, explained, marked, rows, settle, unfinished
 from tests.processes import environment, shell
@@ -33,7 +32,6 @@ from tests.temporary_programs import api_pid
 
 SHOTS = 3 if ROUNDS < 2 else ROUNDS
 LONGEST_PAUSE = 1 if ROUNDS < 2 else 8  # a call of the API to supervisord waits for 5 seconds
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 CLIENTS = 8
 TWICE = 99  # what a program exits with that finds itself running already
 VICTIMS = (

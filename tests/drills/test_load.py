@@ -18,13 +18,12 @@ from typing import Any
 
 import pytest
 
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.drills.clients import Client, Tally
 from tests.drills.consistency import agree, complaints, explained
 from tests.stack import OWN_USER, Api, Stack, temporary_stack
 
 SECONDS = float(os.environ.get("DRILL_SECONDS", "4" if ROUNDS < 2 else "60"))
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 CLIENTS = 16
 WAITS = 32  # half of the threads: all that may wait
 PROGRAMS = 100 if ROUNDS < 2 else 1000

@@ -8,7 +8,6 @@ each launch whether it lives. After each step the API must agree, and after each
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.drills.consistency import agree, explained, marked, settle
 from tests.processes import is_alive
 from tests.stack import OWN_USER, Api, Stack, eventually, temporary_stack
@@ -32,7 +31,6 @@ from tests.temporary_programs import api_pid
 
 IS_SHORT = ROUNDS < 2
 EXAMPLES = int(os.environ.get("DRILL_EXAMPLES", "2" if IS_SHORT else "50"))
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A tmux server that is killed at any moment while its session starts ends its program."""
 
 import contextlib
-import os
 import random
 import shlex
 import shutil
@@ -12,12 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.drills import ROUNDS
+from tests.drills import ROUNDS, SEED
 from tests.processes import LONG_RUNNING, tree
 from tests.stack import Api, Stack, eventually
 from tests.terminal_programs import TerminalPrograms
 
-SEED = int(os.environ.get("DRILL_SEED", time.time_ns() % 10**6))
 KILLS = 5 * ROUNDS
 BEGINNING = 0.06  # seconds from the first sign of a server to a session whose output is read
 

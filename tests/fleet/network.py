@@ -84,6 +84,17 @@ class Machine:
     def plug_in(self) -> None:
         self._network.on_switch("link", "set", self._port, "up")
 
+    def lose_packets_to(self, other: "Machine") -> None:
+        """Have what is sent to another machine vanish, without a word; what that one sends arrives."""
+        # They go to a network card that no machine has.
+        neighbour = ("lladdr", "02:00:00:00:00:01", "nud", "permanent")
+        _ip("-n", self.namespace, "neigh", "replace", other.address, *neighbour, "dev", "eth0")
+
+    def reach(self, other: "Machine") -> None:
+        """Have what is sent to another machine arrive again."""
+        with contextlib.suppress(subprocess.CalledProcessError):  # none was lost
+            _ip("-n", self.namespace, "neigh", "del", other.address, "dev", "eth0")
+
 
 @contextmanager
 def network() -> Iterator[Network]:

@@ -24,6 +24,8 @@ class SimulatedHost:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.machine: dict[str, Any] | None = {"cpus": 2}  # None: of a version that does not tell
         self.on_snapshot: Callable[[], object] = lambda: None
+        self.may_answer = asyncio.Event()  # requests for a stream
+        self.may_answer.set()
         self._streams: list[asyncio.Queue[bytes | None]] = []
 
     @staticmethod
@@ -103,6 +105,7 @@ class SimulatedHost:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         position = int(request.headers["Last-Event-ID"])
         self.resumed.append(position)
+        await self.may_answer.wait()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()

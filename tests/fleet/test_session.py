@@ -289,6 +289,25 @@ def test_host_that_is_away_for_days_is_still_tried(monkeypatch: pytest.MonkeyPat
     assert set(pauses[5:]) == {4}
 
 
+def test_host_that_does_not_answer_when_asked_for_its_stream_is_asked_again(
+    follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_ANSWER_SECONDS", 0.2)
+    simulated = SimulatedHost()
+    simulated.may_answer.clear()
+
+    async def test(followed: Followed) -> None:
+        await followed.until_state("lost")
+        assert followed.link["error"] == "Host 'web-1' can't be reached: no answer in time"
+        simulated.may_answer.set()
+        await followed.until_state("current")
+        asked = len(simulated.resumed)
+        await asyncio.sleep(0.3)  # the stream may be silent for longer
+        assert (followed.link["state"], len(simulated.resumed)) == ("current", asked)
+
+    follow(simulated, test)
+
+
 def test_host_whose_answers_have_no_end_is_lost(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MOST_BYTES", 10)
 
