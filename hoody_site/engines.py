@@ -12,6 +12,7 @@ _REACHED_SECONDS = 5  # within which a server answers, or counts as away
 _GONE_SECONDS = 10  # after which a server that is silent is given up
 # After which the server gives a client up that is cut off: it ends its transaction, whose locks others want.
 _GONE_CLIENT_SECONDS = 6
+_FROZEN_SECONDS = 60  # after which it does so with a client that stands still in one
 _ASKED_SECONDS = {"idle": 3, "interval": 1}  # when a connection without traffic is asked whether it lives
 
 
@@ -60,7 +61,7 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
 
     A connection that is not used is closed after a minute. One that the server has dropped is found when it
     is taken, and a server that doesn't answer any more is given up after some seconds. So is, by the server,
-    a client that was cut off in a transaction.
+    a client that was cut off, or stands still, in a transaction.
     """
     import dj_database_url  # which few need
 
@@ -68,6 +69,7 @@ def postgresql(url: str, connections: int) -> dict[str, Any]:
     given = settings.get("OPTIONS", {})
     of_session = {
         "lock_timeout": f"{_PATIENCE_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{_FROZEN_SECONDS}s",
         "tcp_user_timeout": f"{_GONE_CLIENT_SECONDS}s",
         **{f"tcp_keepalives_{name}": seconds for name, seconds in _ASKED_SECONDS.items()},
     }

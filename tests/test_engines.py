@@ -56,6 +56,7 @@ def test_address_of_a_database_may_have_options() -> None:
     assert (settings["HOST"], settings["PORT"], settings["NAME"]) == ("db.example.com", 5433, "daemon")
     assert settings["OPTIONS"]["sslmode"] == "verify-full"
     assert settings["OPTIONS"]["options"].startswith("-c work_mem=8MB -c lock_timeout=20s -c ")
+    assert " -c idle_in_transaction_session_timeout=60s -c " in settings["OPTIONS"]["options"]
     assert settings["OPTIONS"]["pool"]["max_size"] == 9
 
 

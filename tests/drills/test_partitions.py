@@ -22,6 +22,7 @@ from cryptography.fernet import Fernet
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.supervisor.client import ALL, Supervisor
 from tests import servers
+from tests.database import on_embedded
 from tests.drills import ROUNDS, SEED
 from tests.drills.consistency import explained
 from tests.drills.network_faults import BRIEF_KINDS, KINDS, LONG_KINDS, Fault, World
@@ -45,7 +46,10 @@ with database.recording():
     time.sleep(100)
 """
 
-pytestmark = pytest.mark.skipif(not servers.are_installed(), reason=servers.MISSING)
+pytestmark = [
+    pytest.mark.skipif(not servers.are_installed(), reason=servers.MISSING),
+    on_embedded,  # its networks don't reach the servers of the tests
+]
 
 
 @pytest.fixture(scope="module")
