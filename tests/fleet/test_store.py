@@ -122,22 +122,24 @@ def test_link_and_usage_are_written(host: int) -> None:
 
 
 def test_usage_of_programs_is_forgotten_after_an_hour(host: int) -> None:
+    now = datetime.now(UTC)
     minutes = [5, 65, 75]
-    usage = [UsageOfHost(NOW - timedelta(minutes=age), {1: Usage(1.0, 1)}) for age in minutes]
+    usage = [UsageOfHost(now - timedelta(minutes=age), {1: Usage(1.0, 1)}) for age in minutes]
     store.write("a", {host: Heard(usage=usage)})
     used = {"1": [1.0, 1]}
-    end = store.empty_usage(NOW - timedelta(minutes=70))
+    end = store.empty_usage(now - timedelta(minutes=70))
     assert [row.programs for row in HostUsage.objects.all()] == [used, {}, used]
-    assert timedelta() <= end - (NOW - timedelta(hours=1)) < timedelta(minutes=5)
+    assert timedelta() <= end - (now - timedelta(hours=1)) < timedelta(minutes=5)
     store.empty_usage()
     assert [row.programs for row in HostUsage.objects.all()] == [used, {}, {}]
 
 
 def test_times_are_written_by_the_clock_of_the_database(host: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = Heard(link={"since": NOW, "heard_at": NOW}, usage=[UsageOfHost(NOW, {1: Usage(1.0, 1)})])
+    now = datetime.now(UTC)
+    heard = Heard(link={"since": now, "heard_at": now}, usage=[UsageOfHost(now, {1: Usage(1.0, 1)})])
     monkeypatch.setattr(database, "clock_ahead", lambda: timedelta(hours=-1))
     store.write("a", {host: heard})
-    link, then = Link.objects.get(), NOW - timedelta(hours=1)
+    link, then = Link.objects.get(), now - timedelta(hours=1)
     assert (link.since, link.heard_at) == (then, then)
     assert HostUsage.objects.get().minute == then.replace(second=0, microsecond=0)
 
@@ -154,15 +156,16 @@ def test_later_news_replace_earlier_ones() -> None:
 
 
 def test_old_events_and_usage_are_removed(host: int, settings: LazySettings) -> None:
+    now = datetime.now(UTC)
     settings.EVENTS_MOST, settings.EVENTS_DAYS = 3, 10
-    old = event(1, NOW - timedelta(days=11))
+    old = event(1, now - timedelta(days=11))
     store.write("a", {host: Heard(events=[old, *map(event, range(2, 7))], position=6)})
     ages = [timedelta(minutes=5), timedelta(hours=2), timedelta(hours=25)]
-    usage = [UsageOfHost(NOW - age, {1: Usage(1.0, 1)}) for age in ages]
+    usage = [UsageOfHost(now - age, {1: Usage(1.0, 1)}) for age in ages]
     store.write("a", {host: Heard(usage=usage)})
     assert store.purge() == 3
     assert numbers() == [4, 5, 6]
     assert HostUsage.objects.count() == 2
     settings.EVENTS_MOST = 100
-    FollowedEvent.objects.filter(number=4).update(at=NOW - timedelta(days=11))
+    FollowedEvent.objects.filter(number=4).update(at=now - timedelta(days=11))
     assert store.purge() == 1
