@@ -89,7 +89,7 @@ def _variables(texts: tuple[str, ...]) -> dict[str, str]:
 
 def _chosen(texts: tuple[str, ...]) -> dict[str, Any]:
     """Return which hosts may be chosen: one of the names, and all of the labels."""
-    labels = dict(text.split("=", 1) for text in texts if "=" in text)
+    labels = [text for text in texts if "=" in text]
     names = [text for text in texts if "=" not in text]
     return {**({"names": names} if names else {}), **({"labels": labels} if labels else {})}
 

@@ -1,8 +1,7 @@
 """Launch a temporary program on one of the hosts that are asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Count
@@ -10,15 +9,15 @@ from django.db.models.functions import Now
 
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import waiting
+from daemon_programs.validators.labels import Selector
 from fleet import database
 from fleet.exceptions import HostUnreachable, NoConnection, NoCurrentHost, NoHostMatches
-from fleet.models import Host, HostCall, Link
+from fleet.models import Host, HostCall
 from fleet.placement.choice import Candidate, by_room
+from fleet.reading.hosts import KnownHost, chosen_hosts
 
 ROUTE = "quick-start"
 PATH = f"/api/v1/daemon/{ROUTE}"
-# A host that is followed tells something every 15 seconds.
-_CURRENT_SECONDS = 60
 # What was placed on a host shows in its memory and load about a minute later.
 _UNSEEN_SECONDS = 60
 _MOST_TRIES = 5  # a connection takes 5 seconds at most
@@ -38,7 +37,7 @@ def launch(
     body: Mapping[str, Any],
     *,
     names: Sequence[str] = (),
-    labels: Mapping[str, str] | None = None,
+    labels: Sequence[Selector] = (),
     wait: bool | str = False,
     timeout: int = 30,
     user: str = "",
@@ -46,42 +45,29 @@ def launch(
     """Have a host run a temporary program, and return its answer with ``host``.
 
     It is one of those with a name like one of ``names`` and with all ``labels``. The next one is tried only
-    if no connection came about. Raise NoHostMatches, NoCurrentHost, HostUnreachable, TooManyWaits.
+    if no connection came about. Raise HostNotFound, NoHostMatches, NoCurrentHost, HostUnreachable,
+    TooManyWaits.
     """
-    hosts = {host.name: host for host in _current_hosts(names, labels or {})}
-    placed = _placed_lately()
-    candidates = (Candidate(name, host.link.machine, placed.get(name, 0)) for name, host in hosts.items())
+    hosts, placed = _current_hosts(names, labels), _placed_lately()
+    ordered = by_room(Candidate(each.name, each.machine, placed.get(each.name, 0)) for each in hosts)
+    tried = [candidate.name for candidate in ordered[:_MOST_TRIES]]
+    rows = Host.objects.in_bulk(tried, field_name="name")
     seconds = timeout + _MARGIN_SECONDS if wait else _ANSWER_SECONDS
     with waiting.reserve_watch(_WATCHED, bool(wait)):
         return _first_answer(
-            [hosts[each.name] for each in by_room(candidates)[:_MOST_TRIES]],
-            lambda host: _ask(host, body, user, seconds),
+            [rows[name] for name in tried if name in rows], lambda host: _ask(host, body, user, seconds)
         )
 
 
-def _current_hosts(names: Sequence[str], labels: Mapping[str, str]) -> list[Host]:
+def _current_hosts(names: Sequence[str], labels: Sequence[Selector]) -> list[KnownHost]:
     """Return the hosts that are meant, and of which is known how they are."""
-    matching = [
-        host
-        for host in Host.objects.select_related("link")
-        if (not names or any(fnmatchcase(host.name, name) for name in names))
-        and labels.items() <= host.labels.items()
-    ]
+    matching = chosen_hosts(names, labels)
     if not matching:
         raise NoHostMatches
-    now = database.now()
-    current = [host for host in matching if _is_current(host, now)]
+    current = [host for host in matching if host.is_current]
     if not current:
         raise NoCurrentHost([host.name for host in matching])
     return current
-
-
-def _is_current(host: Host, now: datetime) -> bool:
-    link: Link | None = getattr(host, "link", None)  # without one it was never followed
-    if link is None or link.state != Link.State.CURRENT or link.heard_at is None:
-        return False
-    # Without a follower it is not written that the host is lost.
-    return now - link.heard_at <= timedelta(seconds=_CURRENT_SECONDS)
 
 
 def _placed_lately() -> dict[str, int]:

@@ -1,10 +1,10 @@
 """The hosts that a request is about, and how old what is known of each of them is."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import translate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db.models.functions import Now
 
@@ -22,6 +22,19 @@ _COLUMNS = (
     *("pk", "name", "labels", "link__state", "link__since", "link__heard_at", "link__version"),
     *("link__error", "link__machine"),
 )
+
+
+class Choosable(Protocol):
+    """A host, however much of it was read."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> dict[str, str]: ...
+
+
+_Host = TypeVar("_Host", bound=Choosable)
 
 
 class KnownHost(NamedTuple):
@@ -67,7 +80,11 @@ def chosen_hosts(names: Sequence[str] = (), labels: Sequence[Selector] = ()) -> 
 
     Raise HostNotFound for a name that is none.
     """
-    hosts = all_hosts()
+    return choose(all_hosts(), names, labels)
+
+
+def choose(hosts: Collection[_Host], names: Sequence[str], labels: Sequence[Selector]) -> list[_Host]:
+    """Return those of all hosts that `chosen_hosts` would return."""
     known = {host.name for host in hosts}
     for name in names:
         if name not in known and not is_glob(name):
@@ -75,12 +92,12 @@ def chosen_hosts(names: Sequence[str] = (), labels: Sequence[Selector] = ()) -> 
     return list(filter(chooser(names, labels), hosts))
 
 
-def chooser(names: Sequence[str], labels: Sequence[Selector]) -> Callable[[KnownHost], bool]:
+def chooser(names: Sequence[str], labels: Sequence[Selector]) -> Callable[[Choosable], bool]:
     """Return the function that says whether a host has one of the names, and all of the labels."""
     exact = frozenset(names)
     globs = [re.compile(translate(name)).match for name in exact if is_glob(name)]
 
-    def is_chosen(host: KnownHost) -> bool:
+    def is_chosen(host: Choosable) -> bool:
         is_named = not names or host.name in exact or any(matches(host.name) for matches in globs)
         return is_named and all(selector.selects(host.labels) for selector in labels)
 

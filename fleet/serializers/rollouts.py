@@ -6,46 +6,29 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from daemon_programs.serializers.applying import ApplySerializer
-from daemon_programs.serializers.batch import BatchSerializer, LabelField
+from daemon_programs.serializers.batch import BatchSerializer
 from daemon_programs.serializers.fields import (
     StrictBoolean,
     StrictInteger,
-    StrictList,
     StrictSerializer,
-    StrictString,
 )
 from daemon_programs.serializers.query_fields import QueryChoice, QueryCursor, QueryInteger
-from daemon_programs.validators.labels import MAX_LABELS
 from fleet.models.rollout import STATES
+from fleet.serializers.choice import MOST_HOSTS, HostChoiceSerializer
 
-MOST_HOSTS = 1000
 # The fields of a roll-out itself; all others are for the hosts.
 OWN_FIELDS = ("hosts", "at_once", "max_failures", "settle_seconds", "skip_lost", "paused", "dry_run", "wait")
 
 
-class HostsSerializer(StrictSerializer):
+class HostsSerializer(HostChoiceSerializer):
     """Choose the hosts of a roll-out. Each field narrows the choice."""
 
-    names = StrictList(
-        child=StrictString(max_length=63),
-        max_length=MOST_HOSTS,
-        required=False,
-        help_text="Any of these: names, or globs. A name that no host has is a 404.",
-    )
-    labels = StrictList(
-        child=LabelField(max_length=400),
-        max_length=MAX_LABELS,
-        required=False,
-        help_text="All of these labels, each as `key=value` or `key`.",
-    )
     all = StrictBoolean(default=False, help_text="All hosts; without the other fields.")
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Require an object; the serializer's own sentences don't name the field."""
+        """Require the field; the serializer's own sentence doesn't name it."""
         if data is empty:
             raise serializers.ValidationError("Field 'hosts' is required")
-        if type(data) is not dict:
-            raise serializers.ValidationError("Field 'hosts' must be an object")
         return super().run_validation(data)
 
     def validate(self, values: dict[str, Any]) -> Any:

@@ -76,7 +76,7 @@ def test_output_and_exit_code_come_from_the_host(hub: Hub, tmp_path: Path) -> No
     assert (done.exit_code, done.stdout, done.stderr) == (3, "out\n", "err\n")
     [(path, body), *followed] = hub.asked
     assert path == "/api/v1/daemon/fleet/quick-start"
-    assert body["hosts"] == {"names": ["batch-*"], "labels": {"role": "batch", "size": ""}}
+    assert body["hosts"] == {"names": ["batch-*"], "labels": ["role=batch", "size="]}
     assert body["command"] == "echo 'a b'"
     assert {path.partition("?")[0] for path, _ in followed} == {f"{ON_HOST}/logs/stream", f"{ON_HOST}/status"}
 

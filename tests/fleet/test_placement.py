@@ -94,7 +94,7 @@ def calls(hub: Stack) -> list[tuple[Any, ...]]:
 
 def test_it_runs_where_the_most_room_is_and_answers_as_that_host(hub: Stack, api: Api) -> None:
     before = len(calls(hub))
-    answer = api.ok("fleet/quick-start", {**LAUNCH, "wait": "exit", "hosts": {"labels": {"role": "batch"}}})
+    answer = api.ok("fleet/quick-start", {**LAUNCH, "wait": "exit", "hosts": {"labels": ["role=batch"]}})
     assert (answer["host"], answer["status"], answer["stdout"]) == ("here-2", "exited", "made")
     assert answer["last_run"]["exit_code"] == 3
     assert api.get(f"quick-start/{answer['temporary_id']}/status").json()["status"] == "exited"
@@ -110,8 +110,8 @@ def test_it_runs_where_the_most_room_is_and_answers_as_that_host(hub: Stack, api
     ("hosts", "chosen"),
     [
         ({"names": ["here-1"]}, "here-1"),
-        ({"names": ["here-*", "lost"], "labels": {"size": "small"}}, "here-1"),
-        ({"labels": {"role": "batch", "size": "small"}}, "here-1"),
+        ({"names": ["here-*", "lost"], "labels": ["size=small"]}, "here-1"),
+        ({"labels": ["role=batch", "size"]}, "here-1"),
         ({"names": ["here-?", "stranger"]}, "here-2"),
     ],
 )
@@ -124,10 +124,11 @@ def test_only_hosts_that_are_meant_are_chosen(
 @pytest.mark.parametrize(
     ("hosts", "status", "word", "sentence"),
     [
-        ({"names": ["here-3"]}, 404, "not_found", "No host matches"),
-        ({"names": ["here-1"], "labels": {"role": "web"}}, 404, "not_found", "No host matches"),
+        ({"names": ["here-3"]}, 404, "not_found", "Host 'here-3' not found"),
+        ({"names": ["here-3*"]}, 404, "not_found", "No host matches"),
+        ({"names": ["here-1"], "labels": ["role=web"]}, 404, "not_found", "No host matches"),
         (
-            {"labels": {"role": "web"}},
+            {"labels": ["role=web"]},
             409,
             "no_current_host",
             "No host that matches is current: lost, new, stale",
@@ -195,11 +196,11 @@ def test_errors_of_the_host_are_passed_on(hub: Stack, api: Api) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"hosts": []}, "Field 'hosts' must be an object with names or labels"),
+        ({"hosts": []}, "Field 'hosts' must be an object"),
         ({"hosts": {"name": ["a"]}}, "Unknown field 'name'"),
         ({"hosts": {"names": "a"}}, "Field 'names' must be a list"),
         ({"hosts": {"names": []}}, "Field 'names' must not be empty"),
-        ({"hosts": {"labels": ["a"]}}, "Field 'labels' must be an object that maps names to strings"),
+        ({"hosts": {"labels": {"a": "b"}}}, "Field 'labels' must be a list"),
         ({"host": "a"}, "Unknown field 'host'"),
         ({"wait": "end"}, "Field 'wait' must be true, false or 'exit'"),
     ],

@@ -37,7 +37,7 @@ launch = extend_schema(
             "On a host with a label, waiting until it has ended",
             command="python3 job.py",
             user="worker",
-            hosts={"labels": {"role": "batch"}},
+            hosts={"labels": ["role=batch"]},
             wait="exit",
             timeout=300,
         ),
