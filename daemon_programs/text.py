@@ -60,3 +60,8 @@ def encodable(text: str) -> str:
     JSON can contain such halves, and no encoding can represent them.
     """
     return text.encode(errors="replace").decode()
+
+
+def on_one_line(problem: object) -> str:
+    """Return the text of an error, such as one of several lines by PostgreSQL, for a sentence."""
+    return " ".join(str(problem).split())

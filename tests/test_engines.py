@@ -66,6 +66,16 @@ def test_queue_has_a_name_for_each_installation_that_tells_no_key() -> None:
     assert "key" not in name
 
 
+@pytest.mark.stack
+def test_start_without_the_database_is_one_sentence() -> None:
+    with temporary_stack(DAEMON_DATABASE_URL=f"postgres://me:{PASSWORD}@127.0.0.1:9/daemon") as stack:
+        refused = stack.manage("run_stack")
+    *reasons, sentence = refused.stderr.splitlines()
+    assert sentence.startswith("CommandError: The database of DAEMON_DATABASE_URL can't be used: ")
+    assert "Connection refused" in "".join(reasons), "which the pool of connections tells"
+    assert PASSWORD not in refused.stderr
+
+
 class Servers:
     """Both servers, and stacks that use them."""
 

@@ -12,10 +12,13 @@ from daemon_programs import actors
 from daemon_programs.exceptions import DaemonError
 from daemon_programs.programs import registration
 from daemon_programs.supervisor import gateway
+from daemon_programs.text import on_one_line
 
 # The system checks of an installation. Django's other checks are for developers: they load all of the API,
 # which takes longer than most commands.
 CHECKS = ["environment"]
+# What SQLite and PostgreSQL say of a database that no stack has prepared yet.
+_MISSING = ("no such table", "unable to open", "does not exist")
 
 
 def _refuse_another_users_stack() -> None:
@@ -49,7 +52,7 @@ class DaemonCommand(BaseCommand):
         except (DaemonError, OSError) as problem:
             raise CommandError(str(problem)) from problem
         except DatabaseError as problem:
-            is_missing = any(words in str(problem) for words in ("no such table", "unable to open"))
+            is_missing = any(words in str(problem) for words in _MISSING)
             question = ", has the stack ever run?" if is_missing else ""
-            raise CommandError(f"The database can't be used{question} ({problem})") from problem
+            raise CommandError(f"The database can't be used{question} ({on_one_line(problem)})") from problem
         self.stdout.write(output)

@@ -15,6 +15,7 @@ import aiohttp
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from daemon_programs.streams import descriptors
+from daemon_programs.text import on_one_line
 from fleet import database
 from fleet.following import leases, store
 from fleet.following.heard import Heard
@@ -153,7 +154,7 @@ class Follower:
         """Log the first of several failures in a row. Whether there are hosts is not known then."""
         self._had_hosts_at = time.monotonic()
         if not self._is_failing:
-            logger.warning("The hosts can't be followed at the moment: %s", " ".join(str(problem).split()))
+            logger.warning("The hosts can't be followed at the moment: %s", on_one_line(problem))
         self._is_failing = True
 
 

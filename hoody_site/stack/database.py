@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from daemon_programs.text import on_one_line
 from fleet import database as hub
 from fleet.models import Host
 from hoody_site.access.groups import known_permissions, make_groups, permissions_of_models
@@ -73,7 +74,7 @@ def prepare_hub(report: Callable[[str], object]) -> None:
     except hub.HubDatabaseUnusable as problem:
         report(f"{problem}. Until then this stack has no hosts.")
     except DatabaseError as problem:
-        reason = " ".join(str(problem).split())
+        reason = on_one_line(problem)
         report(
             f"The database of DAEMON_HUB_DATABASE_URL can't be reached ({reason}): the programs of this "
             "stack run all the same, and its hosts are followed once that database is back."

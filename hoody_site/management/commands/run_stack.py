@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
 from daemon_programs.management.base import CHECKS
+from daemon_programs.text import on_one_line
 from hoody_site.stack import address, start
 from hoody_site.stack.database import DatabaseUnusable
 from hoody_site.stack.first_start import ADMINISTRATOR, Secrets
@@ -26,9 +27,11 @@ class Command(BaseCommand):
         except (StackProblem, DatabaseUnusable) as problem:
             raise CommandError(str(problem)) from problem
         except (OSError, DatabaseError) as problem:
-            raise CommandError(
-                f"The state folder {settings.STATE_DIR} can't be written or read: {problem}"
-            ) from problem
+            if isinstance(problem, DatabaseError) and settings.DATABASE_URL:
+                what = "The database of DAEMON_DATABASE_URL can't be used"
+            else:
+                what = f"The state folder {settings.STATE_DIR} can't be written or read"
+            raise CommandError(f"{what}: {on_one_line(problem)}") from problem
         if not prepared.secrets:
             self.stdout.writelines(f"{difference.sentence()}\n" for difference in prepared.recovered)
         self._print_addresses(prepared.secrets)
