@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon_programs.supervisor.client import Supervisor
+from tests import database
 from tests.processes import BECOMES, LONG_RUNNING, started, tree
 from tests.program_sets import (
     SET,
@@ -292,7 +293,8 @@ def test_reconcile_mends_what_is_out_of_line(stack: Stack, api: Api) -> None:
 
 
 def test_commands_on_a_stopped_stack_agree_with_its_next_start(own_stack: Stack, tmp_path: Path) -> None:
-    for command in ("export_programs", "reset_programs", "reconcile"):
+    # A connection to a file that isn't there fails before supervisord is asked.
+    for command in ("export_programs", "reset_programs", *([] if database.POSTGRES else ["reconcile"])):
         assert "has the stack ever run?" in failed(own_stack, command)
     api = own_stack.start().api
     kept = api.add(LONG_RUNNING, name="kept", boot=True)
