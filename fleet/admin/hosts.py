@@ -16,7 +16,7 @@ from daemon_programs.admin.records import StateFilter
 from fleet import database
 from fleet.admin.forms import HostForm
 from fleet.models import Host, Link
-from fleet.registry import checking
+from fleet.registry import checking, hosts
 from fleet.registry.documents import link_of, problem_of
 
 _SEVERITIES = {
@@ -87,6 +87,15 @@ class HostAdmin(admin.ModelAdmin):
         if {"url", "ca", "token"} & set(form.changed_data):
             # Not before: a host that doesn't answer would keep all others from writing.
             transaction.on_commit(partial(_ask, request, obj), using=database.alias())
+
+    def delete_model(self, request: HttpRequest, obj: Host) -> None:
+        """Remove a host as the API does, which keeps followers from writing of it meanwhile."""
+        hosts.remove_host(obj.name, user=request.user.get_username())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> None:
+        """Remove hosts, each for itself: followers write of the others meanwhile."""
+        for host in queryset:
+            self.delete_model(request, host)
 
     @admin.display(description="state")
     def state(self, host: Host) -> SafeString:

@@ -155,6 +155,10 @@ from django.db import IntegrityError, connections
 from fleet.database import alias
 from fleet.models import FollowedProgram, Host
 from fleet.registry import hosts
+from types import SimpleNamespace
+from django.contrib.admin import site
+from django.contrib.auth.models import User
+from fleet.admin.hosts import HostAdmin
 
 def follow():
     try:
@@ -173,16 +177,25 @@ def interrupt(execute, sql, *arguments):
 
 id = Host.objects.get(name={name!r}).pk
 follower = threading.Thread(target=follow)
+admin, request = HostAdmin(Host, site), SimpleNamespace(user=User(username="admin"))
 with connections[alias()].execute_wrapper(interrupt):
-    hosts.remove_host({name!r}, user="admin")
+    {remove}
 follower.join()
 print("removed", not Host.objects.filter(pk=id).exists())
 """
 
 
-def test_host_is_removed_while_another_process_writes_of_it(site: Site) -> None:
+@pytest.mark.parametrize(
+    "remove",
+    [
+        'hosts.remove_host("brief", user="admin")',
+        "admin.delete_model(request, Host.objects.get(pk=id))",
+        "admin.delete_queryset(request, Host.objects.filter(pk=id))",
+    ],
+)
+def test_host_is_removed_while_another_process_writes_of_it(site: Site, remove: str) -> None:
     hubs.add_host(site.hubs[0], site.host, "brief", url="http://127.0.0.1:9")
-    printed = hubs.run(site.hubs[0], REMOVE_WHILE_A_FOLLOWER_WRITES.format(name="brief"))
+    printed = hubs.run(site.hubs[0], REMOVE_WHILE_A_FOLLOWER_WRITES.format(name="brief", remove=remove))
     assert printed.splitlines() == ["refused", "removed True"]
 
 
