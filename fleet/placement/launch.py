@@ -52,6 +52,8 @@ def launch(
     ordered = by_room(Candidate(each.name, each.machine, placed.get(each.name, 0)) for each in hosts)
     tried = [candidate.name for candidate in ordered[:_MOST_TRIES]]
     rows = Host.objects.in_bulk(tried, field_name="name")
+    if not rows:  # they were removed a moment ago
+        raise NoHostMatches
     seconds = timeout + _MARGIN_SECONDS if wait else _ANSWER_SECONDS
     with waiting.reserve_watch(_WATCHED, bool(wait)):
         return _first_answer(

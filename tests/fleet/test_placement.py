@@ -5,10 +5,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fleet.exceptions import NoHostMatches
+from fleet.placement import launch
 from fleet.placement.choice import STEP_BYTES, Candidate, by_room
 from tests.fleet import hubs
 from tests.fleet.held_links import add_held_hosts
@@ -250,3 +253,11 @@ def test_it_takes_the_permissions_for_hosts_and_for_launches(hub: Stack) -> None
         assert calls(hub)[-1][:2] == ("both", "here-1")
     finally:
         hubs.run(hub, FORGET_USERS)
+
+
+@pytest.mark.django_db
+def test_hosts_that_are_removed_once_they_are_chosen_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = SimpleNamespace(name="gone", machine={}, is_current=True)
+    monkeypatch.setattr(launch, "chosen_hosts", lambda *how: [gone])
+    with pytest.raises(NoHostMatches):
+        launch.launch({"command": "true"})
