@@ -29,13 +29,18 @@ class InvalidProgram:
     problem: ValidationError
 
     def __str__(self) -> str:
-        return f"Program '{self.program.name}': {self.problem.messages[0]}"
+        return self._sentence(self.problem.messages[0])
 
     def by_field(self) -> dict[str, list[str]]:
-        """Return the messages of each field."""
+        """Return the messages of each field, each of which names the program."""
         if hasattr(self.problem, "error_dict"):
-            return self.problem.message_dict
-        return {NON_FIELD_ERRORS: self.problem.messages}
+            messages = self.problem.message_dict
+        else:
+            messages = {NON_FIELD_ERRORS: self.problem.messages}
+        return {name: list(map(self._sentence, found)) for name, found in messages.items()}
+
+    def _sentence(self, message: str) -> str:
+        return f"Program '{self.program.name}': {message}"
 
 
 class InvalidPrograms(Exception):

@@ -212,9 +212,7 @@ def _refuse(wanted: list[Program], invalid: Iterable[InvalidProgram]) -> None:
     for each in sorted(invalid, key=lambda each: positions[id(each.program)]):
         for name, sentences in each.by_field().items():
             key = key_of(positions[id(each.program)], "" if name == NON_FIELD_ERRORS else name)
-            messages.setdefault(key, []).extend(
-                f"Program '{each.program.name}': {sentence}" for sentence in sentences
-            )
+            messages.setdefault(key, []).extend(sentences)
     if messages:
         raise ValidationError(messages)
 
