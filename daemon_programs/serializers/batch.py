@@ -40,6 +40,18 @@ class LabelField(StrictString):
         return selector  # type: ignore[return-value]
 
 
+class LabelsField(StrictList):
+    """Accept labels as a filter has them, to choose what has all of them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            child=LabelField(max_length=400),
+            max_length=MAX_LABELS,
+            required=False,
+            help_text="All of these labels, each as `key=value` or `key`.",
+        )
+
+
 class SelectSerializer(StrictSerializer):
     """Choose the programs of a batch. Each field narrows the choice."""
 
@@ -55,12 +67,7 @@ class SelectSerializer(StrictSerializer):
         required=False,
         help_text="Any of these: names, or globs. A name that no program has is a result that has failed.",
     )
-    labels = StrictList(
-        child=LabelField(max_length=400),
-        max_length=MAX_LABELS,
-        required=False,
-        help_text="All of these labels, each as `key=value` or `key`.",
-    )
+    labels = LabelsField()
     states = StrictList(
         child=StrictChoice(choices=STATES),
         max_length=len(STATES),

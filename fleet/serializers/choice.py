@@ -5,9 +5,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from daemon_programs.serializers.batch import LabelField
+from daemon_programs.serializers.batch import LabelsField
 from daemon_programs.serializers.fields import StrictList, StrictSerializer, StrictString
-from daemon_programs.validators.labels import MAX_LABELS
 
 MOST_HOSTS = 1000
 
@@ -21,12 +20,7 @@ class HostChoiceSerializer(StrictSerializer):
         required=False,
         help_text="Any of these: names, or globs. A name that no host has is a 404.",
     )
-    labels = StrictList(
-        child=LabelField(max_length=400),
-        max_length=MAX_LABELS,
-        required=False,
-        help_text="All of these labels, each as `key=value` or `key`.",
-    )
+    labels = LabelsField()
 
     def run_validation(self, data: Any = empty) -> Any:
         """Require an object; the serializer's own sentence doesn't name the field."""
